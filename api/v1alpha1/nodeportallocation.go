@@ -1,0 +1,201 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Role says what a number serves.
+// +kubebuilder:validation:Enum=Traffic;HealthCheck
+type Role string
+
+const (
+	// RoleTraffic is the nodePort of entries of spec.ports.
+	RoleTraffic Role = "Traffic"
+	// RoleHealthCheck is spec.healthCheckNodePort.
+	RoleHealthCheck Role = "HealthCheck"
+)
+
+// Origin says how a number came to its Service.
+// +kubebuilder:validation:Enum=Automatic;Explicit;Adopted
+type Origin string
+
+const (
+	// OriginAutomatic is a number that was picked.
+	OriginAutomatic Origin = "Automatic"
+	// OriginExplicit is a number that the Service asked for.
+	OriginExplicit Origin = "Explicit"
+	// OriginAdopted is a number that the Service already had when Portolan first saw it.
+	OriginAdopted Origin = "Adopted"
+)
+
+// ServiceReference names a Service.
+type ServiceReference struct {
+	// namespace of the Service.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+
+	// name of the Service.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// AllocatedPort is an entry of a Service's spec.ports that carries the number.
+type AllocatedPort struct {
+	// name of the entry; absent where a Service's only port has none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// port is the entry's port on the Service's own addresses, 1 to 65535.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port"`
+
+	// protocol is TCP, UDP or SCTP.
+	// +required
+	// +kubebuilder:validation:Enum=TCP;UDP;SCTP
+	Protocol corev1.Protocol `json:"protocol"`
+}
+
+// NodePortAllocationSpec holds all facts of the ledger about one number. They are in spec because status
+// is dropped on create, and by most backups.
+type NodePortAllocationSpec struct {
+	// poolName is the pool that the number was taken from; absent: no pool had it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	PoolName string `json:"poolName,omitempty"`
+
+	// serviceRef is the Service that has the number, or had it last.
+	// +required
+	ServiceRef ServiceReference `json:"serviceRef"`
+
+	// serviceUID is the UID of the Service that carries the number; absent: not, or no longer, seen.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=128
+	ServiceUID types.UID `json:"serviceUID,omitempty"`
+
+	// role is Traffic (the default: a nodePort of spec.ports) or HealthCheck (spec.healthCheckNodePort).
+	// +optional
+	// +kubebuilder:default=Traffic
+	Role Role `json:"role,omitempty"`
+
+	// origin says how the number came to the Service: Automatic (picked), Explicit (asked for) or Adopted
+	// (the Service had it when Portolan first saw it).
+	// +required
+	Origin Origin `json:"origin"`
+
+	// reservationName is the reservation, in the Service's namespace, that promises the number.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ReservationName string `json:"reservationName,omitempty"`
+
+	// ports are the entries of the Service that carry the number: several where protocols share it.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Ports []AllocatedPort `json:"ports,omitempty"`
+
+	// claimTime is when the number was last claimed for the Service. A claim whose Service has not
+	// appeared 90 seconds later is given up.
+	// +optional
+	ClaimTime *metav1.MicroTime `json:"claimTime,omitempty"`
+
+	// holdUntil is set where the number is kept for the Service that had it last: until when.
+	// +optional
+	HoldUntil *metav1.Time `json:"holdUntil,omitempty"`
+}
+
+// Condition types and reasons of NodePortAllocation.
+const (
+	// AllocationBound is true where a Service carries the number.
+	AllocationBound = "Bound"
+
+	// AllocationReasonInUse is the reason of Bound=True.
+	AllocationReasonInUse = "InUse"
+	// AllocationReasonPending is the reason of Bound=False where the Service is just being created.
+	AllocationReasonPending = "Pending"
+	// AllocationReasonHeld is the reason of Bound=False where the number is kept for its last owner.
+	AllocationReasonHeld = "Held"
+	// AllocationReasonConflict is the reason of Bound=True where other Services carry the number too.
+	AllocationReasonConflict = "Conflict"
+)
+
+// NodePortAllocationStatus is what is seen of a number. It can be derived from spec and the Services.
+type NodePortAllocationStatus struct {
+	// conditions of the number: Bound (reasons InUse, Pending, Held, Conflict).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// protocols that the number is used with, for example "TCP,UDP".
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Protocols string `json:"protocols,omitempty"`
+
+	// conflictsWith are the other Services that carry the number: at most 16 are listed.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	ConflictsWith []ServiceReference `json:"conflictsWith,omitempty"`
+
+	// boundTime is when the present Service was first seen with the number.
+	// +optional
+	BoundTime *metav1.Time `json:"boundTime,omitempty"`
+}
+
+// NodePortAllocation is the ledger's entry for one node port, named by the number (quote it in YAML:
+// "30080"). Its creation is what gives the number to a Service. Written by Portolan alone.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=npa,categories=portolan
+// +kubebuilder:selectablefield:JSONPath=`.spec.poolName`
+// +kubebuilder:selectablefield:JSONPath=`.spec.serviceRef.namespace`
+// +kubebuilder:selectablefield:JSONPath=`.spec.serviceRef.name`
+// +kubebuilder:printcolumn:name="Protocols",type=string,JSONPath=`.status.protocols`
+// +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.serviceRef.namespace`
+// +kubebuilder:printcolumn:name="Service",type=string,JSONPath=`.spec.serviceRef.name`
+// +kubebuilder:printcolumn:name="Pool",type=string,JSONPath=`.spec.poolName`
+// +kubebuilder:printcolumn:name="Origin",type=string,JSONPath=`.spec.origin`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.conditions[?(@.type=="Bound")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Hold-Until",type=string,priority=1,JSONPath=`.spec.holdUntil`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[1-9][0-9]{0,4}$') && int(self.metadata.name) <= 65535",message="the name must be a port number, 1 to 65535"
+type NodePortAllocation struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object's metadata; the name is the number.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec holds the facts of the ledger.
+	// +required
+	Spec NodePortAllocationSpec `json:"spec"`
+
+	// status is what is seen of the number.
+	// +optional
+	Status NodePortAllocationStatus `json:"status,omitzero"`
+}
+
+// NodePortAllocationList is a list of NodePortAllocation.
+//
+// +kubebuilder:object:root=true
+type NodePortAllocationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	Items []NodePortAllocation `json:"items"`
+}
