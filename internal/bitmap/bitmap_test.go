@@ -1,0 +1,233 @@
+package bitmap
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+type run struct{ From, To int32 }
+
+func with(s *Set, taken ...run) *Set {
+	for _, r := range taken {
+		s.TakeRun(r.From, r.To)
+	}
+	return s
+}
+
+func runs(s *Set) []run {
+	var all []run
+	for from, to := range s.FreeRuns() {
+		all = append(all, run{from, to})
+	}
+	return all
+}
+
+func TestNextFreeIsTheFirstAtOrAfterItsStartAndWrapsRound(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		set  *Set
+		from int32
+		want int32 // 0: none
+	}{
+		{"the start itself when free", New(30000, 32767), 30007, 30007},
+		{"the next when taken", with(New(30000, 32767), run{30007, 30007}), 30007, 30008},
+		{"in the next word", with(New(30000, 32767), run{30007, 30063}), 30007, 30064},
+		{"past full words", with(New(0, 65535), run{1, 65534}), 1, 65535},
+		{"wrapped round to the start", with(New(0, 65535), run{1, 65535}), 1, 0},
+		{"wrapped round to a number before from in its own word", with(New(30000, 30063), run{30001, 30063}), 30050, 30000},
+		{"the last number of a range that ends inside a word", with(New(30000, 30064), run{30000, 30063}), 30000, 30064},
+		{"never past the end of the range", with(New(30000, 30064), run{30064, 30064}), 30064, 30000},
+		{"the only number of the range", New(65535, 65535), 65535, 65535},
+		{"the start of the range from below it", New(30000, 32767), -1, 30000},
+		{"the start of the range from beyond it", New(30000, 32767), 40000, 30000},
+		{"none when all are taken", with(New(30000, 32767), run{30000, 32767}), 30000, 0},
+		{"none in the zero value", new(Set), 0, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, ok := tc.set.NextFree(tc.from)
+			if got != tc.want || ok != (tc.set.Free() > 0) {
+				t.Errorf("NextFree(%d) = %d, %t; want %d", tc.from, got, ok, tc.want)
+			}
+		})
+	}
+}
+
+func TestTakeRunTakesWhatLiesInTheRange(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		set  *Set
+		want []run // free
+	}{
+		{"nothing of an empty run", with(New(0, 200), run{5, 4}), []run{{0, 200}}},
+		{"one number", with(New(0, 200), run{5, 5}), []run{{0, 4}, {6, 200}}},
+		{"over the borders of words", with(New(0, 200), run{60, 130}), []run{{0, 59}, {131, 200}}},
+		{"whole words", with(New(0, 200), run{64, 127}), []run{{0, 63}, {128, 200}}},
+		{"what overlaps once", with(New(0, 200), run{10, 20}, run{15, 30}), []run{{0, 9}, {31, 200}}},
+		{"nothing below or beyond", with(New(100, 200), run{0, 99}, run{201, 65535}), []run{{100, 200}}},
+		{"all of it from outside", with(New(100, 200), run{-1 << 31, 1<<31 - 1}), nil},
+		{"nothing in the zero value", with(new(Set), run{0, 65535}), nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, runs(tc.set)); diff != "" {
+				t.Errorf("free runs (-want +got):\n%s", diff)
+			}
+			free := 0
+			for _, r := range tc.want {
+				free += int(r.To-r.From) + 1
+			}
+			if tc.set.Free() != free {
+				t.Errorf("Free() = %d, want %d", tc.set.Free(), free)
+			}
+		})
+	}
+}
+
+func TestNumbersOutsideTheRangeCountAsTakenAndStaySo(t *testing.T) {
+	for name, s := range map[string]*Set{"zero value": {}, "range": New(30000, 30010)} {
+		for _, n := range []int32{-1 << 31, -1, 0, 29999, 30011, 30063, 65535, 1<<31 - 1} {
+			if !s.Taken(n) || s.Take(n) || s.GiveBack(n) {
+				t.Errorf("%s: %d must be taken, and neither be given nor given back", name, n)
+			}
+		}
+	}
+}
+
+func TestNewPanicsOnWhatIsNoRangeOfPorts(t *testing.T) {
+	for _, r := range []run{{2, 1}, {-1, 5}, {5, 65536}} {
+		t.Run("", func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("New(%d, %d) did not panic", r.From, r.To)
+				}
+			}()
+			New(r.From, r.To)
+		})
+	}
+}
+
+func TestACloneSharesNothing(t *testing.T) {
+	s := New(30000, 30100)
+	c := s.Clone()
+	c.TakeRun(30000, 30100)
+	s.Take(30050)
+	if s.Free() != 100 || c.Free() != 0 || !c.GiveBack(30001) || s.Taken(30001) {
+		t.Error("a change of one shows in the other")
+	}
+}
+
+func TestFreeNumbersShowsWhatTheLoopChangesAhead(t *testing.T) {
+	s := New(0, 200)
+	var got []int32
+	for n := range s.FreeNumbers() {
+		got = append(got, n)
+		s.TakeRun(n, n+99)
+	}
+	if diff := cmp.Diff([]int32{0, 100, 200}, got); diff != "" {
+		t.Errorf("free numbers (-want +got):\n%s", diff)
+	}
+}
+
+func TestNothingOnTheWayToANumberAllocates(t *testing.T) {
+	s := with(New(0, 65535), run{0, 65000})
+	allocs := testing.AllocsPerRun(100, func() {
+		n, _ := s.NextFree(0)
+		s.Take(n)
+		s.TakeRun(n, n+100)
+		for n := range s.FreeNumbers() {
+			_ = s.Taken(n)
+		}
+		for range s.FreeRuns() {
+			s.Free()
+		}
+		s.GiveBack(n)
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations, want 0", allocs)
+	}
+}
+
+func TestASetBehavesLikeAMap(t *testing.T) { rapid.Check(t, behavesLikeAMap) }
+
+func FuzzASetBehavesLikeAMap(f *testing.F) { f.Fuzz(rapid.MakeFuzz(behavesLikeAMap)) }
+
+func behavesLikeAMap(t *rapid.T) {
+	first := rapid.Int32Range(0, 65535).Draw(t, "first")
+	// Sizes around those of one word, and of one word of the upper level.
+	size := rapid.OneOf(rapid.Int32Range(1, 130), rapid.Int32Range(4000, 4300), rapid.Int32Range(1, 65536)).Draw(t, "size")
+	last := min(first+size-1, 65535)
+	set, free := New(first, last), map[int32]bool{}
+	for n := first; n <= last; n++ {
+		free[n] = true
+	}
+	number := rapid.OneOf(rapid.Int32Range(first, last), rapid.Int32Range(first-70, last+70))
+
+	t.Repeat(map[string]func(*rapid.T){
+		"take": func(t *rapid.T) {
+			n := number.Draw(t, "n")
+			if got, want := set.Take(n), free[n]; got != want {
+				t.Fatalf("Take(%d) = %t", n, got)
+			}
+			delete(free, n)
+		},
+		"give back": func(t *rapid.T) {
+			n := number.Draw(t, "n")
+			taken := n >= first && n <= last && !free[n]
+			if got := set.GiveBack(n); got != taken {
+				t.Fatalf("GiveBack(%d) = %t", n, got)
+			}
+			if taken {
+				free[n] = true
+			}
+		},
+		"take a run": func(t *rapid.T) {
+			from, to := number.Draw(t, "from"), number.Draw(t, "to")
+			set.TakeRun(from, to)
+			maps.DeleteFunc(free, func(n int32, _ bool) bool { return from <= n && n <= to })
+		},
+		"go on with a clone": func(*rapid.T) {
+			old := set
+			set = set.Clone()
+			old.TakeRun(first, last)
+		},
+		"": func(t *rapid.T) { agrees(t, set, free, number.Draw(t, "from")) },
+	})
+}
+
+// agrees asks every question there is about set.
+func agrees(t *rapid.T, set *Set, free map[int32]bool, from int32) {
+	t.Helper()
+	want := slices.Sorted(maps.Keys(free))
+	if set.Free() != len(want) || set.Taken(from) == free[from] {
+		t.Fatalf("Free() = %d, want %d; Taken(%d) = %t", set.Free(), len(want), from, set.Taken(from))
+	}
+	if got := slices.Collect(set.FreeNumbers()); !slices.Equal(got, want) {
+		t.Fatalf("FreeNumbers() (-want +got):\n%s", cmp.Diff(want, got))
+	}
+
+	var wantRuns []run
+	for _, n := range want {
+		if k := len(wantRuns) - 1; k >= 0 && wantRuns[k].To == n-1 {
+			wantRuns[k].To = n
+		} else {
+			wantRuns = append(wantRuns, run{n, n})
+		}
+	}
+	if got := runs(set); !slices.Equal(got, wantRuns) {
+		t.Fatalf("FreeRuns() (-want +got):\n%s", cmp.Diff(wantRuns, got))
+	}
+
+	if got, ok := set.NextFree(from); ok != (len(want) > 0) || ok && got != nextOf(want, set, from) {
+		t.Fatalf("NextFree(%d) = %d, %t", from, got, ok)
+	}
+}
+
+func nextOf(free []int32, set *Set, from int32) int32 {
+	if i, _ := slices.BinarySearch(free, from); i < len(free) && from >= set.first {
+		return free[i]
+	}
+	return free[0]
+}
