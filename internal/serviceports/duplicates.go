@@ -17,7 +17,7 @@ import (
 //   - one number on two entries with another `port`, on create only: "provided
 //     port is already allocated". updateNodePorts lets it pass, such Services
 //     exist, and as one Service holds the number nothing is lost by it;
-//   - healthCheckNodePort and a nodePort on one number: an internal error.
+//   - healthCheckNodePort and a nodePort on one number: already allocated, on both.
 func DuplicateNumbers(live, svc *corev1.Service) field.ErrorList {
 	var errs field.ErrorList
 	entryWith := map[int32]*field.Path{}
