@@ -1,12 +1,9 @@
 package bitmap
 
 import (
-	"maps"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 type run struct{ From, To int32 }
@@ -131,6 +128,21 @@ func TestFreeNumbersShowsWhatTheLoopChangesAhead(t *testing.T) {
 	}
 }
 
+func TestALoopMayEndEarly(t *testing.T) {
+	s := with(New(0, 200), run{50, 60})
+	for n := range s.FreeNumbers() {
+		if n == 3 {
+			break
+		}
+	}
+	for _, to := range s.FreeRuns() {
+		if to != 49 {
+			t.Errorf("the first run ends at %d, want 49", to)
+		}
+		break
+	}
+}
+
 func TestNothingOnTheWayToANumberAllocates(t *testing.T) {
 	s := with(New(0, 65535), run{0, 65000})
 	allocs := testing.AllocsPerRun(100, func() {
@@ -148,86 +160,4 @@ func TestNothingOnTheWayToANumberAllocates(t *testing.T) {
 	if allocs != 0 {
 		t.Errorf("%v allocations, want 0", allocs)
 	}
-}
-
-func TestASetBehavesLikeAMap(t *testing.T) { rapid.Check(t, behavesLikeAMap) }
-
-func FuzzASetBehavesLikeAMap(f *testing.F) { f.Fuzz(rapid.MakeFuzz(behavesLikeAMap)) }
-
-func behavesLikeAMap(t *rapid.T) {
-	first := rapid.Int32Range(0, 65535).Draw(t, "first")
-	// Sizes around those of one word, and of one word of the upper level.
-	size := rapid.OneOf(rapid.Int32Range(1, 130), rapid.Int32Range(4000, 4300), rapid.Int32Range(1, 65536)).Draw(t, "size")
-	last := min(first+size-1, 65535)
-	set, free := New(first, last), map[int32]bool{}
-	for n := first; n <= last; n++ {
-		free[n] = true
-	}
-	number := rapid.OneOf(rapid.Int32Range(first, last), rapid.Int32Range(first-70, last+70))
-
-	t.Repeat(map[string]func(*rapid.T){
-		"take": func(t *rapid.T) {
-			n := number.Draw(t, "n")
-			if got, want := set.Take(n), free[n]; got != want {
-				t.Fatalf("Take(%d) = %t", n, got)
-			}
-			delete(free, n)
-		},
-		"give back": func(t *rapid.T) {
-			n := number.Draw(t, "n")
-			taken := n >= first && n <= last && !free[n]
-			if got := set.GiveBack(n); got != taken {
-				t.Fatalf("GiveBack(%d) = %t", n, got)
-			}
-			if taken {
-				free[n] = true
-			}
-		},
-		"take a run": func(t *rapid.T) {
-			from, to := number.Draw(t, "from"), number.Draw(t, "to")
-			set.TakeRun(from, to)
-			maps.DeleteFunc(free, func(n int32, _ bool) bool { return from <= n && n <= to })
-		},
-		"go on with a clone": func(*rapid.T) {
-			old := set
-			set = set.Clone()
-			old.TakeRun(first, last)
-		},
-		"": func(t *rapid.T) { agrees(t, set, free, number.Draw(t, "from")) },
-	})
-}
-
-// agrees asks every question there is about set.
-func agrees(t *rapid.T, set *Set, free map[int32]bool, from int32) {
-	t.Helper()
-	want := slices.Sorted(maps.Keys(free))
-	if set.Free() != len(want) || set.Taken(from) == free[from] {
-		t.Fatalf("Free() = %d, want %d; Taken(%d) = %t", set.Free(), len(want), from, set.Taken(from))
-	}
-	if got := slices.Collect(set.FreeNumbers()); !slices.Equal(got, want) {
-		t.Fatalf("FreeNumbers() (-want +got):\n%s", cmp.Diff(want, got))
-	}
-
-	var wantRuns []run
-	for _, n := range want {
-		if k := len(wantRuns) - 1; k >= 0 && wantRuns[k].To == n-1 {
-			wantRuns[k].To = n
-		} else {
-			wantRuns = append(wantRuns, run{n, n})
-		}
-	}
-	if got := runs(set); !slices.Equal(got, wantRuns) {
-		t.Fatalf("FreeRuns() (-want +got):\n%s", cmp.Diff(wantRuns, got))
-	}
-
-	if got, ok := set.NextFree(from); ok != (len(want) > 0) || ok && got != nextOf(want, set, from) {
-		t.Fatalf("NextFree(%d) = %d, %t", from, got, ok)
-	}
-}
-
-func nextOf(free []int32, set *Set, from int32) int32 {
-	if i, _ := slices.BinarySearch(free, from); i < len(free) && from >= set.first {
-		return free[i]
-	}
-	return free[0]
 }
