@@ -1,0 +1,62 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// FakeLedger is a Ledger in which "namespace/name" has each number; a name that ends in " until TIME"
+// (RFC 3339) is a hold.
+type FakeLedger map[int32]string
+
+// Holders implements Ledger.
+func (f FakeLedger) Holders(number int32) []Holder {
+	entry, ok := f[number]
+	if !ok {
+		return nil
+	}
+	entry, until, held := strings.Cut(entry, " until ")
+	namespace, name, _ := strings.Cut(entry, "/")
+	h := Holder{Service: types.NamespacedName{Namespace: namespace, Name: name}}
+	if held {
+		var err error
+		if h.HeldUntil, err = time.Parse(time.RFC3339, until); err != nil {
+			panic(err)
+		}
+	}
+	return []Holder{h}
+}
+
+// FreeNumbers implements Ledger.
+func (f FakeLedger) FreeNumbers(pool *Pool, atMost int) []int32 {
+	var free []int32
+	for _, r := range pool.Numbers {
+		for n := r.From; n <= r.To && len(free) < atMost; n++ {
+			if _, taken := f[n]; !taken {
+				free = append(free, n)
+			}
+		}
+	}
+	return free
+}
+
+// Usage implements Ledger.
+func (f FakeLedger) Usage(pool *Pool) Usage {
+	u := Usage{Total: pool.Numbers.Len()}
+	u.Free = u.Total
+	for n := range f {
+		if !pool.Numbers.Contains(n) {
+			continue
+		}
+		u.Free--
+		if h := f.Holders(n)[0]; h.Held() && (u.NextHoldEnd.IsZero() || h.HeldUntil.Before(u.NextHoldEnd)) {
+			u.NextHoldEnd = h.HeldUntil
+		}
+	}
+	return u
+}

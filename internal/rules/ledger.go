@@ -1,0 +1,38 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Holder is who has a number.
+type Holder struct {
+	Service types.NamespacedName
+	// HeldUntil is set where the Service has gone and the number is only kept for it.
+	HeldUntil time.Time
+}
+
+// Held says whether the number is only kept for a Service that has gone.
+func (h Holder) Held() bool { return !h.HeldUntil.IsZero() }
+
+// Usage is how full a pool is.
+type Usage struct {
+	Total, Free int
+	// NextHoldEnd is when the next hold ends; zero: there is none.
+	NextHoldEnd time.Time
+}
+
+// Ledger is what the rules ask about numbers. FakeLedger is one for tests.
+type Ledger interface {
+	// Holders are the Services that have the number or carry it: first the one in the ledger. There are
+	// several where Services share a number through a hole of the API server's.
+	Holders(number int32) []Holder
+	// FreeNumbers are the first numbers of a pool that nobody has, at most so many.
+	FreeNumbers(pool *Pool, atMost int) []int32
+	// Usage is how full a pool is.
+	Usage(pool *Pool) Usage
+}
