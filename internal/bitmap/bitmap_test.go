@@ -34,6 +34,7 @@ func TestNextFreeIsTheFirstAtOrAfterItsStartAndWrapsRound(t *testing.T) {
 		{"the next when taken", with(New(30000, 32767), run{30007, 30007}), 30007, 30008},
 		{"in the next word", with(New(30000, 32767), run{30007, 30063}), 30007, 30064},
 		{"past full words", with(New(0, 65535), run{1, 65534}), 1, 65535},
+		{"past the end of an upper word, at a lower place in the next", with(New(0, 65535), run{4000, 5000}), 4000, 5001},
 		{"wrapped round to the start", with(New(0, 65535), run{1, 65535}), 1, 0},
 		{"wrapped round to a number before from in its own word", with(New(30000, 30063), run{30001, 30063}), 30050, 30000},
 		{"the last number of a range that ends inside a word", with(New(30000, 30064), run{30000, 30063}), 30000, 30064},
@@ -125,6 +126,23 @@ func TestFreeNumbersShowsWhatTheLoopChangesAhead(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int32{0, 100, 200}, got); diff != "" {
 		t.Errorf("free numbers (-want +got):\n%s", diff)
+	}
+}
+
+func TestAllocatingUntilFullGivesEachNumberOnce(t *testing.T) {
+	for _, r := range []run{{30000, 32767}, {0, 65535}} {
+		s := New(r.From, r.To)
+		from, want := r.From, s.Free() // each search starts far from the last
+		for range want {
+			n, ok := s.NextFree(from)
+			if !ok || !s.Take(n) {
+				t.Fatalf("%v: NextFree(%d) = %d, %t with %d free", r, from, n, ok, s.Free())
+			}
+			from = r.From + (from-r.From+4099)%int32(want)
+		}
+		if n, ok := s.NextFree(from); ok || s.Free() != 0 {
+			t.Errorf("%v: %d is free, of %d, after %d were taken", r, n, s.Free(), want)
+		}
 	}
 }
 

@@ -56,6 +56,12 @@ func TestCarryOverKeepsALivePortWhereItIs(t *testing.T) {
 			updated: MakeService("a/b").NodePort(80, 0, Named("http")).NodePort(443, 30080, Named("https")),
 		},
 		{
+			name:    "nor twice when one entry has its name now and another its `port`",
+			live:    MakeService("a/b").NodePort(80, 30080, Named("http")),
+			updated: MakeService("a/b").NodePort(81, 0, Named("http")).NodePort(80, 0, Named("web")),
+			want:    MakeService("a/b").NodePort(81, 30080, Named("http")).NodePort(80, 0, Named("web")),
+		},
+		{
 			name:    "the other protocol may carry it meanwhile",
 			live:    MakeService("a/b").NodePort(53, 30053, Named("tcp")),
 			updated: MakeService("a/b").NodePort(53, 30053, Named("udp"), UDP).NodePort(53, 0, Named("tcp")),

@@ -22,11 +22,11 @@ var services = rapid.Custom(func(t *rapid.T) *corev1.Service {
 	}
 	entries := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) entry {
 		return entry{
-			rapid.Int32Range(80, 83).Draw(t, "port"),
+			rapid.Int32Range(80, 82).Draw(t, "port"),
 			rapid.SampledFrom([]corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}).Draw(t, "protocol"),
 		}
 	}), 1, 5, rapid.ID).Draw(t, "entries")
-	names := rapid.Permutation([]string{"a", "b", "c", "d", "e", "f"}).Draw(t, "names")
+	names := rapid.Permutation([]string{"a", "b", "c", "d", "e"}).Draw(t, "names")
 	for i, e := range entries {
 		s.NodePort(e.port, drawNumber(t), Named(names[i]), func(p *corev1.ServicePort) { p.Protocol = e.protocol })
 	}
