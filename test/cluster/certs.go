@@ -50,15 +50,20 @@ func newAuthority(name string) (*authority, error) {
 
 // client issues a certificate for a user in groups.
 func (a *authority) client(user string, groups ...string) (keyPair, error) {
-	return a.issue(pkix.Name{CommonName: user, Organization: groups}, x509.ExtKeyUsageClientAuth, nil)
+	return a.issue(pkix.Name{CommonName: user, Organization: groups}, nil, x509.ExtKeyUsageClientAuth)
 }
 
 // server issues a certificate for host names and addresses.
 func (a *authority) server(name string, hosts ...string) (keyPair, error) {
-	return a.issue(pkix.Name{CommonName: name}, x509.ExtKeyUsageServerAuth, hosts)
+	return a.issue(pkix.Name{CommonName: name}, hosts, x509.ExtKeyUsageServerAuth)
 }
 
-func (a *authority) issue(subject pkix.Name, usage x509.ExtKeyUsage, hosts []string) (keyPair, error) {
+// peer issues a certificate for a server that also calls itself, as etcd does.
+func (a *authority) peer(name string, hosts ...string) (keyPair, error) {
+	return a.issue(pkix.Name{CommonName: name}, hosts, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth)
+}
+
+func (a *authority) issue(subject pkix.Name, hosts []string, usage ...x509.ExtKeyUsage) (keyPair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return keyPair{}, err
@@ -68,7 +73,7 @@ func (a *authority) issue(subject pkix.Name, usage x509.ExtKeyUsage, hosts []str
 		return keyPair{}, err
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
+	template.ExtKeyUsage = usage
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)

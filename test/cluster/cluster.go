@@ -20,7 +20,10 @@ import (
 type Cluster struct {
 	options Options
 	state   *state
-	host    *thread // forks the children that live in the host's network namespace
+	host    *thread  // forks the children that live in the host's network namespace
+	network *network // nil without nodes
+	nodes   []*Node
+	client  *Machine
 	started time.Time
 
 	controlPlane
@@ -67,7 +70,19 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if c.host, err = newThread(func() error { return nil }); err != nil {
 		return err
 	}
-	return c.startControlPlane(ctx)
+	if c.options.Nodes > 0 {
+		if err := c.makeNetwork(); err != nil {
+			return err
+		}
+		c.logf("network %s: %d nodes and a client", c.network.cidr(0), len(c.nodes))
+	}
+	if err := c.startControlPlane(ctx); err != nil {
+		return err
+	}
+	if c.options.Nodes > 0 {
+		return c.startNodes(ctx)
+	}
+	return nil
 }
 
 // Stop ends the cluster and removes all it made: processes, namespaces, the host's interface, the state directory.
@@ -77,6 +92,9 @@ func (c *Cluster) Stop() {
 		c.cancel()
 		c.stopChildren()
 		c.background.Wait()
+		if err := c.removeNetwork(); err != nil {
+			c.logf("removing the network: %v", err)
+		}
 		if c.host != nil {
 			c.host.close()
 		}
@@ -117,6 +135,13 @@ func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.config) }
 // Kubeconfig is the path of the admin's kubeconfig. It goes with Stop.
 func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 
+// Nodes are the nodes, by number. The caller must not change the slice.
+func (c *Cluster) Nodes() []*Node { return c.nodes }
+
+// Client is a machine on the bridge that is no node; nil without nodes. It reaches the nodes' addresses and, unlike
+// them, has no default route; see Machine.Route.
+func (c *Cluster) Client() *Machine { return c.client }
+
 // LogDir is where each child's output goes, in a file by its name. It goes with Stop.
 func (c *Cluster) LogDir() string { return c.state.path("log") }
 
@@ -145,4 +170,9 @@ func restConfig(path string) (*rest.Config, error) {
 }
 
 // advertiseIP is where nodes reach the API server.
-func (c *Cluster) advertiseIP() string { return unusedAdvertiseIP }
+func (c *Cluster) advertiseIP() string {
+	if c.network == nil {
+		return unusedAdvertiseIP
+	}
+	return c.network.ip(switchHost).String()
+}

@@ -25,7 +25,7 @@ const (
 	serviceIssuer      = "https://kubernetes.default.svc.cluster.local"
 	unusedAdvertiseIP  = "198.18.0.1" // API servers refuse to advertise loopback; without nodes nobody looks at it
 	portAttempts       = 5
-	stopGrace          = 5 * time.Second
+	stopGrace          = 2 * time.Second
 	controlPlaneBudget = time.Minute
 )
 

@@ -1,10 +1,8 @@
 package cluster
 
-import (
-	"context"
-)
+import "context"
 
-// StopAPIServer ends the API server in good order; StartAPIServer brings it back at the same address. Everything else
+// StopAPIServer asks the API server to end and kills it after two seconds; StartAPIServer brings it back at the same address. Everything else
 // keeps running meanwhile, as it would on real nodes.
 func (c *Cluster) StopAPIServer() { c.apiServer.stop(stopGrace) }
 
@@ -25,7 +23,7 @@ func (c *Cluster) RestartAPIServer(ctx context.Context) error {
 // KillAPIServer ends the API server without notice, in the middle of whatever it does. StartAPIServer brings it back.
 func (c *Cluster) KillAPIServer() { c.apiServer.stop(0) }
 
-// StopEtcd ends etcd in good order: the API server stays up and fails requests. StartEtcd brings it back.
+// StopEtcd asks etcd to end and kills it after two seconds: the API server stays up and fails requests. StartEtcd brings it back.
 func (c *Cluster) StopEtcd() { c.etcd.stop(stopGrace) }
 
 // StartEtcd starts a stopped etcd with its data and returns when it is healthy.

@@ -31,7 +31,7 @@ func newPKI(dir string, apiServerHosts []string) (*pki, error) {
 		p.writePair("apiserver")(p.cluster.server("kube-apiserver", apiServerHosts...)),
 		p.writePair("controller-manager")(p.cluster.server("kube-controller-manager", loopback, "localhost")),
 		p.writePair("scheduler")(p.cluster.server("kube-scheduler", loopback, "localhost")),
-		p.writePair("etcd")(p.etcd.server("etcd", loopback, "localhost")),
+		p.writePair("etcd")(p.etcd.peer("etcd", loopback, "localhost")),
 		p.writePair("etcd-client")(p.etcd.client("kube-apiserver")),
 		p.writePair("front-proxy-client")(p.frontProxy.client("front-proxy-client")),
 		p.writeSigningKey(),

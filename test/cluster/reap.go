@@ -111,5 +111,3 @@ func zombie(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && strings.Contains(string(stat), ") Z ")
 }
-
-func reapNetwork(name, mark string) error { return nil }

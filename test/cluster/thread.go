@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"errors"
+	"os"
 	"runtime"
+
+	"golang.org/x/sys/unix"
 )
 
 // thread is one OS thread that runs functions one after another until it is closed.
@@ -21,9 +24,7 @@ var errThreadClosed = errors.New("the cluster is stopped")
 func newThread(prepare func() error) (*thread, error) {
 	t := &thread{calls: make(chan func()), closed: make(chan struct{})}
 	prepared := make(chan error)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine, so no other goroutine inherits its namespace.
-		runtime.LockOSThread()
+	goOnOwnThread(func() {
 		err := prepare()
 		prepared <- err
 		if err != nil {
@@ -37,7 +38,7 @@ func newThread(prepare func() error) (*thread, error) {
 				return
 			}
 		}
-	}()
+	})
 	return t, <-prepared
 }
 
@@ -54,3 +55,30 @@ func (t *thread) do(f func() error) error {
 
 // close ends the thread, and with it every child forked on it. To be called once.
 func (t *thread) close() { close(t.closed) }
+
+// onOwnThread runs f on a thread that does nothing else and ends afterwards, so f may change the thread as it likes.
+func onOwnThread(f func() error) error {
+	result := make(chan error, 1)
+	goOnOwnThread(func() { result <- f() })
+	return <-result
+}
+
+// goOnOwnThread starts a goroutine on a thread that ends with it. The process's main thread never ends, and its network
+// namespace is what others see as the process's, so it is passed over.
+func goOnOwnThread(run func()) {
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != os.Getpid() {
+			run() // never unlocked: the runtime ends the thread when the goroutine returns
+			return
+		}
+		elsewhere := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			close(elsewhere)
+			run()
+		}()
+		<-elsewhere
+		runtime.UnlockOSThread()
+	}()
+}
