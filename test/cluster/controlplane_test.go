@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -33,14 +32,15 @@ func start(t *testing.T, options cluster.Options) *cluster.Cluster {
 	return c
 }
 
-// stopEmpty stops the cluster and wants its directory gone.
+// stopEmpty stops the cluster and wants nothing of it left.
 func stopEmpty(t *testing.T, c *cluster.Cluster, dir string) {
 	t.Helper()
 	began := time.Now()
 	c.Stop()
 	t.Logf("stopped in %s", time.Since(began).Round(time.Millisecond))
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("after Stop, %s holds %v, error %v", dir, left, err)
+	wantNothingIn(t, dir)
+	if c.Client() != nil {
+		wantNoNetwork(t, strings.TrimSuffix(c.Client().Namespace(), "client"))
 	}
 }
 
@@ -120,9 +120,7 @@ func TestStartSaysWhyAChildFailed(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "kube-apiserver") || !strings.Contains(err.Error(), "no-such-flag") {
 		t.Errorf("got %v, want the API server's own words", err)
 	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("after a failed start, %s holds %v, error %v", dir, left, err)
-	}
+	wantNothingIn(t, dir)
 }
 
 func TestStartNamesTheBuildCommand(t *testing.T) {

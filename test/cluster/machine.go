@@ -46,6 +46,9 @@ func (m *Machine) close() error {
 	return m.namespace.remove()
 }
 
+// Namespace is the name of the machine's network namespace, for `ip netns exec`.
+func (m *Machine) Namespace() string { return m.namespace.name }
+
 // Do runs f on a thread of its own inside the machine's network namespace. Sockets that f opens belong to the machine
 // for good; goroutines that f starts do not run in the namespace.
 func (m *Machine) Do(f func() error) error { return m.namespace.do(f) }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -213,8 +214,8 @@ func (n *network) remove() error {
 // reapNetwork removes the network of a killed owner, unless its name is by now another's.
 func reapNetwork(id, mark string) error {
 	m, err := strconv.ParseUint(mark, 10, 32)
-	if err != nil {
-		return err
+	if err != nil || m == 0 || !strings.HasPrefix(id, interfacePrefix) {
+		return fmt.Errorf("network %s with mark %s is none that this package makes", id, mark)
 	}
 	return removeNetwork(id, uint32(m))
 }

@@ -29,8 +29,11 @@ func Reap(dir string) error {
 }
 
 func reapOne(dir string) error {
+	if !isOurs(dir) {
+		return nil
+	}
 	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return reapUnlocked(dir)
 	}
 	if err != nil {
@@ -50,14 +53,20 @@ func reapOne(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// reapUnlocked removes a directory whose owner died before it made the lock; a young one may be in the making, and one
-// we may not open is another user's.
+// isOurs says whether this user made the directory. What another user wrote there is not to be acted on.
+func isOurs(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(owner.Uid) == os.Geteuid()
+}
+
+// reapUnlocked removes a directory whose owner died before it made the lock; a young one may be in the making.
 func reapUnlocked(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil || time.Since(info.ModTime()) < time.Minute {
-		return nil
-	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
 		return nil
 	}
 	return os.RemoveAll(dir)
