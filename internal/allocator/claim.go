@@ -148,6 +148,22 @@ func (l *Ledger) undo(ctx context.Context, w write) {
 	}
 }
 
+// Unclaimed are the requests, with their numbers, that no claim of this Service is pending or bound for.
+func (l *Ledger) Unclaimed(c Claimant, requests []Request) []Request {
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(requests), func(r Request) bool {
+		claim := l.claims[r.NodePort]
+		return claim != nil && l.settled(claim, c, StateOf(claim, now))
+	})
+}
+
+// settled says whether a claim is this Service's already, by an earlier call of the same request or of one before.
+func (l *Ledger) settled(claim *v1alpha1.NodePortAllocation, c Claimant, state State) bool {
+	return OwnerOf(claim) == c.Service && (state == Pending || state == Bound && claim.Spec.ServiceUID == c.UID)
+}
+
 // Withdraw gives up this Service's pending claims, but for the numbers in keep: an earlier request made them
 // that has come to nothing. What was held before is held again.
 func (l *Ledger) Withdraw(ctx context.Context, service types.NamespacedName, keep []int32) {
@@ -394,8 +410,8 @@ func (a attempt) takeOver(ctx context.Context, known *v1alpha1.NodePortAllocatio
 	state := StateOf(known, a.clock.Now())
 	own := OwnerOf(known) == a.claimant.Service
 	switch {
-	case own && (state == Pending || state == Bound && known.Spec.ServiceUID == a.claimant.UID):
-		return nil // an earlier call of this request has claimed it
+	case a.settled(known, a.claimant, state):
+		return nil
 	case !own && (state == Bound || state == Pending || known.Spec.ServiceRef.Namespace != a.claimant.Service.Namespace):
 		return a.takenBy(known, state)
 	}

@@ -155,17 +155,22 @@ func (j *judge) explicitNumbers() {
 		if r.NodePort == 0 {
 			continue
 		}
-		if err, enforced := j.outOfBounds(r); err != nil {
+		err, enforced := j.misplaced(r)
+		if pool := j.chart.PoolOf(r.NodePort); err == nil && pool.drained() {
+			err, enforced = field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool.enforces()
+		}
+		if err != nil {
 			// A number that nobody set was picked by Kubernetes while we were away: it gets through.
 			j.answer.breach(enforced && userSet(r), err)
-			continue
 		}
-		j.held(r)
+		if err == nil || !enforced {
+			j.held(r)
+		}
 	}
 }
 
-// outOfBounds is the error of a number that the namespace may not use, and whether it is enforced.
-func (j *judge) outOfBounds(r serviceports.Request) (err *field.Error, enforced bool) {
+// misplaced is the error of a number that the namespace may not use, and whether it is enforced.
+func (j *judge) misplaced(r serviceports.Request) (err *field.Error, enforced bool) {
 	pool := j.chart.PoolOf(r.NodePort)
 	mine := pool != nil && slices.Contains(j.pools, pool)
 	switch {
@@ -178,10 +183,25 @@ func (j *judge) outOfBounds(r serviceports.Request) (err *field.Error, enforced 
 	case j.named != nil && pool != j.named:
 		return field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
 			"in pool %q, but the annotation %s names pool %q", pool.Name, v1alpha1.PoolAnnotation, j.named.Name)), pool.enforces()
-	case pool.drained():
-		return field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool.enforces()
 	}
 	return nil, false
+}
+
+// Misplaced are the numbers of a live Service that its namespace would not be given today: it had them before
+// Portolan or the pool came, or before a selector, a label or a range changed. It keeps them.
+func Misplaced(c *Chart, q Question) field.ErrorList {
+	j := judge{chart: c, ledger: nothingFree{}, Question: q, pools: c.PoolsFor(q.NamespaceLabels)}
+	j.answer.Pools = j.pools
+	var errs field.ErrorList
+	for _, r := range serviceports.Requests(q.Service) {
+		if r.NodePort == 0 {
+			continue
+		}
+		if err, _ := j.misplaced(r); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
 }
 
 // held refuses a number that another Service has, and warns where a hold of the namespace is taken over.
@@ -191,17 +211,23 @@ func (j *judge) held(r serviceports.Request) {
 		switch {
 		case h.Service == self:
 			return
-		case h.Service.Namespace != j.Namespace:
-			j.answer.refuse(field.Invalid(r.Path(), r.NodePort, "already allocated in another namespace"+j.freeNow()))
-			return
-		case h.Held():
+		case h.Held() && h.Service.Namespace == j.Namespace:
 			j.answer.warn("%s: %d was held for Service %q of this namespace and is taken over", r.Path(), r.NodePort, h.Service.Name)
 		default:
-			j.answer.refuse(field.Invalid(r.Path(), r.NodePort,
-				fmt.Sprintf("already allocated to Service %q in this namespace", h.Service.Name)))
+			j.answer.refuse(Taken(j.ledger, j.Question, j.answer.Pools, r, h))
 			return
 		}
 	}
+}
+
+// Taken is the refusal of an explicit number that another Service has. Of another namespace it tells nothing,
+// not even whether the number is in use or held.
+func Taken(l Ledger, q Question, pools []*Pool, r serviceports.Request, holder Holder) *field.Error {
+	if holder.Service.Namespace == q.Namespace {
+		return field.Invalid(r.Path(), r.NodePort,
+			fmt.Sprintf("already allocated to Service %q in this namespace", holder.Service.Name))
+	}
+	return field.Invalid(r.Path(), r.NodePort, "already allocated in another namespace"+freeNow(l, pools))
 }
 
 // numbersToChoose leaves in Pools those that will be asked, and refuses where there is none.
@@ -220,7 +246,7 @@ func (j *judge) numbersToChoose() {
 	text := drainedText(first)
 	if !first.drained() {
 		text = fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s%s, or the annotation %s: %s",
-			first.Name, first.Numbers, j.freeNow(), v1alpha1.PoolAnnotation, first.Name)
+			first.Name, first.Numbers, freeNow(j.ledger, j.answer.Pools), v1alpha1.PoolAnnotation, first.Name)
 	}
 	j.answer.breach(j.confined(), field.Forbidden(field.NewPath("spec", "ports"), text))
 }
@@ -238,17 +264,17 @@ func (j *judge) notInRanges() string {
 	if len(mine) == 0 {
 		return fmt.Sprintf("namespace %q may not use node ports: no pool has numbers for it", j.Namespace)
 	}
-	return fmt.Sprintf("not in the node port ranges of namespace %q: %s%s", j.Namespace, mine, j.freeNow())
+	return fmt.Sprintf("not in the node port ranges of namespace %q: %s%s", j.Namespace, mine, freeNow(j.ledger, j.answer.Pools))
 }
 
 // freeNow is "; free now: 30104, 30107, 30112", or nothing where nothing is.
-func (j *judge) freeNow() string {
+func freeNow(l Ledger, pools []*Pool) string {
 	var free []string
-	for _, p := range j.answer.Pools {
+	for _, p := range pools {
 		if p.drained() {
 			continue
 		}
-		for _, n := range j.ledger.FreeNumbers(p, suggestions-len(free)) {
+		for _, n := range l.FreeNumbers(p, suggestions-len(free)) {
 			free = append(free, fmt.Sprint(n))
 		}
 	}
@@ -297,3 +323,8 @@ func poolNames(pools []*Pool) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// nothingFree is a ledger that suggests nothing: a report does not change with what is free.
+type nothingFree struct{ Ledger }
+
+func (nothingFree) FreeNumbers(*Pool, int) []int32 { return nil }

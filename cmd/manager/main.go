@@ -1,0 +1,91 @@
+// The manager serves Portolan's admission webhooks and runs its controllers.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/portolan-dev/portolan/internal/manager"
+)
+
+const usage = `manager serves Portolan's admission webhooks for Services and pools, and runs the controllers that keep the
+ledger of node ports. Every replica serves the webhooks; with --leader-elect one of them runs the controllers.
+
+Usage: manager [flags]
+
+Flags:
+`
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	options, logger := parse(flag.CommandLine, os.Args[1:])
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+
+	ctx := ctrl.SetupSignalHandler()
+	cfg, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	m, err := manager.New(ctx, cfg, options)
+	if err != nil {
+		return err
+	}
+	logger.Info("Starting", "namespace", options.Namespace, "leaderElect", options.LeaderElect)
+	return m.Run(ctx)
+}
+
+// parse reads the flags; a wrong one ends the program with the help.
+func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
+	o := manager.Options{}
+	fs.StringVar(&o.Namespace, "namespace", namespace(), "The manager's own `namespace`, for its lease and certificate. Default: $POD_NAMESPACE.")
+	fs.StringVar(&o.ServiceNodePortRange, "service-node-port-range", "",
+		"The API server's node port range, for example `30000-32767`. Default: learned from the API server.")
+	fs.StringVar(&o.WebhookHost, "webhook-bind-host", "", "The `address` that the webhooks are served on. Default: all.")
+	fs.IntVar(&o.WebhookPort, "webhook-port", 9443, "The `port` that the webhooks are served on.")
+	fs.StringVar(&o.WebhookCertDir, "webhook-cert-dir", "/tmp/k8s-webhook-server/serving-certs",
+		"The `directory` in which the webhooks' certificate (tls.crt, tls.key) is mounted.")
+	fs.BoolVar(&o.RotateCertificate, "rotate-certificate", true,
+		"Make and renew the webhooks' certificate in the Secret portolan-webhook-server-cert, and have the webhook configurations trust it. Switch off where something else does, like cert-manager.")
+	var dnsNames string
+	fs.StringVar(&dnsNames, "extra-dns-names", "", "More `names` for the webhooks' certificate, separated by commas.")
+	fs.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "The `address` that metrics are served on; 0 serves none.")
+	fs.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those only whom the API server lets get /metrics.")
+	fs.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", ":8081", "The `address` that /healthz and /readyz are served on.")
+	fs.StringVar(&o.PprofBindAddress, "pprof-bind-address", "", "The `address` that profiles (/debug/pprof) are served on, for example 127.0.0.1:6060. Default: none.")
+	fs.BoolVar(&o.LeaderElect, "leader-elect", false, "Run the controllers on one replica only: needed with more than one.")
+	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay", 5*time.Second,
+		"How `long` the webhooks go on being served after SIGTERM, until the API servers have learned that this endpoint goes.")
+	zapOptions := zap.Options{}
+	zapOptions.BindFlags(fs)
+	fs.Usage = func() {
+		fmt.Fprint(fs.Output(), usage)
+		fs.PrintDefaults()
+	}
+	_ = fs.Parse(args) // flag.CommandLine exits on an error
+	if dnsNames != "" {
+		o.ExtraDNSNames = strings.Split(dnsNames, ",")
+	}
+	return o, zap.New(zap.UseFlagOptions(&zapOptions))
+}
+
+func namespace() string {
+	if ns := os.Getenv("POD_NAMESPACE"); ns != "" {
+		return ns
+	}
+	return "portolan-system"
+}

@@ -1,0 +1,178 @@
+// Package controllers keeps the ledger in step with the Services, and reports.
+//
+// Each controller observes, decides by a pure plan, then acts; it writes a status once a pass, and only where it
+// has changed. Services are never changed but for a status condition where there is trouble.
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/metrics"
+	"github.com/portolan-dev/portolan/internal/rules"
+)
+
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportallocations/status,verbs=get;update;patch
+
+// cacheLag is when to look again where the API server knows more than the cache.
+const cacheLag = time.Second
+
+// allocationReconciler owns the life of each number: it adopts, binds, holds, passes on and drops. One number is
+// one request, whether or not there is an allocation for it: so a deleted one comes back, and nothing else need
+// know how a number changes hands.
+type allocationReconciler struct {
+	client.Client               // cached
+	live          client.Reader // the API server itself
+	store         allocator.Store
+	ledger        *allocator.Ledger
+	clock         clock.PassiveClock
+}
+
+func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("nodeportallocation").
+		For(&v1alpha1.NodePortAllocation{}).
+		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(allocationsOf)).
+		WatchesRawSource(repair).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *allocationReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	o, err := r.observe(ctx, req.Name)
+	if err != nil || o.number == 0 {
+		return reconcile.Result{}, err
+	}
+	p := planFor(o)
+	if p.confirm {
+		gone, err := r.confirmGone(ctx, o)
+		if err != nil || !gone {
+			return reconcile.Result{RequeueAfter: cacheLag}, err
+		}
+	}
+	result, err := r.act(ctx, o, p)
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
+		return reconcile.Result{RequeueAfter: cacheLag}, nil // the cache is behind, and will bring us here again
+	}
+	return result, err
+}
+
+func (r *allocationReconciler) observe(ctx context.Context, name string) (observed, error) {
+	o := observed{now: r.clock.Now(), hold: rules.DefaultHold}
+	a := &v1alpha1.NodePortAllocation{}
+	a.Name = name
+	number, ok := allocator.NumberOf(a)
+	if !ok {
+		return o, nil
+	}
+	o.number = number
+	switch err := r.Get(ctx, client.ObjectKey{Name: name}, a); {
+	case err == nil:
+		o.allocation = a
+	case !apierrors.IsNotFound(err):
+		return o, fmt.Errorf("read allocation %s: %w", name, err)
+	}
+	services := &corev1.ServiceList{}
+	if err := r.List(ctx, services, client.MatchingFields{servicesByNumber: name}); err != nil {
+		return o, fmt.Errorf("list Services on %s: %w", name, err)
+	}
+	for i := range services.Items {
+		o.carriers = append(o.carriers, &services.Items[i])
+	}
+	if chart := r.ledger.Chart(); chart != nil {
+		if pool := chart.PoolOf(number); pool != nil {
+			o.pool, o.hold = pool.Name, pool.Hold()
+		}
+	}
+	return o, nil
+}
+
+// confirmGone asks the API server whether the allocation's Service does not carry the number any more. Only then
+// is the number given up: better to leak than to allocate twice.
+func (r *allocationReconciler) confirmGone(ctx context.Context, o observed) (bool, error) {
+	svc := &corev1.Service{}
+	err := r.live.Get(ctx, allocator.OwnerOf(o.allocation), svc)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read Service %s: %w", allocator.OwnerOf(o.allocation), err)
+	}
+	for _, n := range numbersOf(svc) {
+		if n == o.number {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (r *allocationReconciler) act(ctx context.Context, o observed, p plan) (reconcile.Result, error) {
+	a := &v1alpha1.NodePortAllocation{}
+	if o.allocation != nil {
+		a = o.allocation.DeepCopy()
+	}
+	var err error
+	switch p.change {
+	case keep:
+		if o.allocation == nil {
+			return reconcile.Result{}, nil
+		}
+	case drop:
+		err = r.store.Delete(ctx, a)
+	case adopt:
+		a.Name, a.Spec = allocator.NameOf(o.number), p.spec
+		err = r.store.Create(ctx, a)
+	default:
+		a.Spec = p.spec
+		err = r.store.Update(ctx, a)
+	}
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("allocation %d: %s: %w", o.number, p.change, err)
+	}
+	if p.change != keep {
+		ctrl.LoggerFrom(ctx).V(1).Info("Allocation "+string(p.change), "service", allocator.OwnerOf(a))
+		metrics.Repairs.WithLabelValues(string(p.change)).Inc()
+	}
+	if p.change == drop {
+		return reconcile.Result{}, nil
+	}
+	return r.report(ctx, a, o, p)
+}
+
+// report writes the status where it has changed, and says when to look again.
+func (r *allocationReconciler) report(ctx context.Context, a *v1alpha1.NodePortAllocation, o observed, p plan) (reconcile.Result, error) {
+	result := reconcile.Result{RequeueAfter: p.again}
+	if allocator.StateOf(a, o.now) == allocator.Pending {
+		if waited := o.now.Sub(a.Spec.ClaimTime.Time); waited < pendingPatience {
+			return reconcile.Result{RequeueAfter: pendingPatience - waited}, nil
+		}
+	}
+	if p.change == release {
+		result.RequeueAfter = max(a.Spec.HoldUntil.Sub(o.now), time.Millisecond)
+	}
+	status := statusFor(a, o)
+	if equality.Semantic.DeepEqual(status, a.Status) {
+		return result, nil
+	}
+	a.Status = status
+	if err := r.Status().Update(ctx, a); err != nil {
+		return result, fmt.Errorf("allocation %d: status: %w", o.number, err)
+	}
+	return result, nil
+}

@@ -1,0 +1,124 @@
+package controllers
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+// pendingPatience is how long a claim may be pending before its status says so: nearly all are bound at once, and
+// need not be written twice.
+const pendingPatience = 5 * time.Second
+
+// observed is all that is known of one number.
+type observed struct {
+	number     int32
+	allocation *v1alpha1.NodePortAllocation // nil: none
+	carriers   []*corev1.Service            // the Services that carry it
+	pool       string                       // that has it now
+	hold       time.Duration                // for which it is kept when it is released
+	now        time.Time
+}
+
+// change is what is to be done with an allocation.
+type change string
+
+const (
+	keep      change = ""
+	adopt     change = "adopted"   // create it for a Service that carries the number without
+	bind      change = "bound"     // its Service has been seen, or seen changed
+	succeed   change = "succeeded" // its Service has gone, another one carries the number
+	release   change = "released"  // its Service has gone: hold the number
+	drop      change = "dropped"   // its hold has ended, or nobody came for it
+	takeAgain change = "lost"      // it was deleted under a live Service
+)
+
+// plan is what is to be done about a number.
+type plan struct {
+	change change
+	spec   v1alpha1.NodePortAllocationSpec // after adopt, bind, succeed and release
+	// confirm: only once the API server itself says that the Service does not carry the number.
+	confirm bool
+	// again is when to look again; 0: at the next event.
+	again time.Duration
+}
+
+// planFor decides about a number. Nothing is released or dropped while a Service carries it.
+func planFor(o observed) plan {
+	oldestFirst(o.carriers)
+	if o.allocation == nil {
+		if len(o.carriers) == 0 {
+			return plan{}
+		}
+		return plan{change: adopt, spec: boundTo(v1alpha1.NodePortAllocationSpec{
+			PoolName: o.pool, Origin: v1alpha1.OriginAdopted}, o.carriers[0], o.number)}
+	}
+	state := allocator.StateOf(o.allocation, o.now)
+	if owner := o.owner(); owner != nil {
+		p := plan{spec: boundTo(o.allocation.Spec, owner, o.number)}
+		if !equality.Semantic.DeepEqual(p.spec, o.allocation.Spec) {
+			p.change = bind
+		}
+		return p
+	}
+	switch {
+	case state == allocator.Pending:
+		return plan{again: o.allocation.Spec.ClaimTime.Add(allocator.ClaimGrace).Sub(o.now)}
+	case len(o.carriers) > 0:
+		spec := o.allocation.Spec
+		spec.Origin = v1alpha1.OriginAdopted
+		return plan{change: succeed, spec: boundTo(spec, o.carriers[0], o.number), confirm: true}
+	case state == allocator.Bound:
+		p := plan{change: release, spec: *o.allocation.Spec.DeepCopy(), confirm: true}
+		allocator.Release(&p.spec, o.now, o.hold)
+		return p
+	case state == allocator.Held:
+		return plan{again: o.allocation.Spec.HoldUntil.Sub(o.now)}
+	}
+	return plan{change: drop, confirm: true}
+}
+
+// oldestFirst puts the Service that came first in front: of several that share a number it has the better claim.
+func oldestFirst(services []*corev1.Service) {
+	slices.SortFunc(services, func(a, b *corev1.Service) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+			strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
+}
+
+// owner is the Service of the allocation, if it carries the number.
+func (o observed) owner() *corev1.Service {
+	for _, svc := range o.carriers {
+		if nameOf(svc) == allocator.OwnerOf(o.allocation) {
+			return svc
+		}
+	}
+	return nil
+}
+
+// boundTo is a claim's spec as it is once the Service is seen with the number.
+func boundTo(spec v1alpha1.NodePortAllocationSpec, svc *corev1.Service, number int32) v1alpha1.NodePortAllocationSpec {
+	spec.ServiceRef = v1alpha1.ServiceReference{Namespace: svc.Namespace, Name: svc.Name}
+	spec.ServiceUID = svc.UID
+	spec.ClaimTime, spec.HoldUntil = nil, nil
+	for _, r := range serviceports.Requests(svc) {
+		if r.NodePort == number {
+			spec.Role = v1alpha1.Role(r.Role)
+			spec.Ports = allocator.AllocatedPorts(r.Ports)
+		}
+	}
+	return spec
+}
+
+func nameOf(svc *corev1.Service) types.NamespacedName {
+	return types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}
+}

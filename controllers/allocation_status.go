@@ -1,0 +1,74 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
+)
+
+// maxConflicts is how many Services conflictsWith lists.
+const maxConflicts = 16
+
+// statusFor derives an allocation's status from it, as it now stands, and from the Services that carry its number.
+func statusFor(a *v1alpha1.NodePortAllocation, o observed) v1alpha1.NodePortAllocationStatus {
+	status := *a.Status.DeepCopy()
+	status.Protocols = protocols(a.Spec.Ports)
+	status.ConflictsWith = nil
+	for _, svc := range o.carriers {
+		if nameOf(svc) != allocator.OwnerOf(a) && len(status.ConflictsWith) < maxConflicts {
+			status.ConflictsWith = append(status.ConflictsWith,
+				v1alpha1.ServiceReference{Namespace: svc.Namespace, Name: svc.Name})
+		}
+	}
+	bound := boundCondition(a, o, len(status.ConflictsWith))
+	before := meta.FindStatusCondition(status.Conditions, v1alpha1.AllocationBound)
+	switch {
+	case bound.Status == metav1.ConditionFalse:
+		status.BoundTime = nil
+	case before == nil || before.Status != metav1.ConditionTrue || status.BoundTime == nil:
+		status.BoundTime = &bound.LastTransitionTime
+	}
+	meta.SetStatusCondition(&status.Conditions, bound)
+	return status
+}
+
+func boundCondition(a *v1alpha1.NodePortAllocation, o observed, conflicts int) metav1.Condition {
+	c := metav1.Condition{
+		Type:               v1alpha1.AllocationBound,
+		Status:             metav1.ConditionFalse,
+		ObservedGeneration: a.Generation,
+		LastTransitionTime: metav1.NewTime(o.now).Rfc3339Copy(),
+	}
+	service := allocator.OwnerOf(a)
+	switch state := allocator.StateOf(a, o.now); {
+	case state == allocator.Bound && conflicts > 0:
+		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonConflict
+		c.Message = fmt.Sprintf("Service %s has the number; %d other Services carry it too", service, conflicts)
+	case state == allocator.Bound:
+		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonInUse
+		c.Message = fmt.Sprintf("Service %s has the number", service)
+	case state == allocator.Held:
+		c.Reason = v1alpha1.AllocationReasonHeld
+		c.Message = fmt.Sprintf("kept for Service %s until %s", service, a.Spec.HoldUntil.UTC().Format("2006-01-02T15:04:05Z"))
+	default:
+		c.Reason = v1alpha1.AllocationReasonPending
+		c.Message = fmt.Sprintf("claimed for Service %s, which has not appeared yet", service)
+	}
+	return c
+}
+
+// protocols is "TCP,UDP".
+func protocols(ports []v1alpha1.AllocatedPort) string {
+	var names []string
+	for _, p := range ports {
+		names = append(names, string(p.Protocol))
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ",")
+}

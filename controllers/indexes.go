@@ -1,0 +1,46 @@
+package controllers
+
+import (
+	"context"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+// servicesByNumber finds the cached Services that carry a number.
+const servicesByNumber = "spec.nodePorts"
+
+func addIndexes(ctx context.Context, mgr manager.Manager) error {
+	return mgr.GetFieldIndexer().IndexField(ctx, &corev1.Service{}, servicesByNumber, func(o client.Object) []string {
+		var names []string
+		for _, n := range numbersOf(o) {
+			names = append(names, strconv.Itoa(int(n)))
+		}
+		return names
+	})
+}
+
+// numbersOf are the numbers that a Service carries.
+func numbersOf(o client.Object) []int32 {
+	svc, ok := o.(*corev1.Service)
+	if !ok {
+		return nil
+	}
+	return serviceports.Numbers(serviceports.Requests(svc))
+}
+
+// allocationsOf are the requests for the allocations of a Service's numbers.
+func allocationsOf(_ context.Context, o client.Object) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, n := range numbersOf(o) {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: allocator.NameOf(n)}})
+	}
+	return requests
+}

@@ -1,0 +1,160 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/metrics"
+	"github.com/portolan-dev/portolan/internal/rules"
+)
+
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportpools/status,verbs=get;update;patch
+
+// settle is how long counts may lag: a burst of Services is one write of a pool's status.
+const settle = 500 * time.Millisecond
+
+// poolReconciler reports what a pool has and what is wrong with it.
+type poolReconciler struct {
+	client.Client
+	ledger *allocator.Ledger
+	clock  clock.PassiveClock
+}
+
+type request = reconcile.Request
+
+func (r *poolReconciler) setUp(mgr manager.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("nodeportpool").
+		For(&v1alpha1.NodePortPool{}).
+		Watches(&v1alpha1.NodePortPool{}, r.every()).
+		Watches(&v1alpha1.NodePortAllocation{}, r.every()).
+		Watches(&corev1.Service{}, r.every()).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+}
+
+// every has all pools looked at once things have settled: a change of one pool may concern its neighbours, and
+// there are few.
+func (r *poolReconciler) every() handler.EventHandler {
+	later := func(ctx context.Context, q workqueue.TypedRateLimitingInterface[request]) {
+		if chart := r.ledger.Chart(); chart != nil {
+			for _, p := range chart.Pools() {
+				if !p.Commons() {
+					q.AddAfter(request{NamespacedName: client.ObjectKey{Name: p.Name}}, settle)
+				}
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[request]) {
+			if concernsPools(e.Object) {
+				later(ctx, q)
+			}
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q workqueue.TypedRateLimitingInterface[request]) {
+			if concernsPools(e.ObjectNew) && e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration() {
+				later(ctx, q)
+			}
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[request]) {
+			if _, isPool := e.Object.(*v1alpha1.NodePortPool); isPool {
+				metrics.PoolPorts.DeletePartialMatch(map[string]string{"pool": e.Object.GetName()})
+			}
+			if concernsPools(e.Object) {
+				later(ctx, q)
+			}
+		},
+	}
+}
+
+// concernsPools leaves out Services without numbers: most.
+func concernsPools(o client.Object) bool {
+	_, isService := o.(*corev1.Service)
+	return !isService || len(numbersOf(o)) > 0
+}
+
+// Reconcile implements reconcile.ObjectReconciler.
+func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortPool) (reconcile.Result, error) {
+	chart := r.ledger.Chart()
+	if chart == nil || chart.Pool(pool.Name) == nil {
+		return reconcile.Result{RequeueAfter: settle}, nil
+	}
+	charted := chart.Pool(pool.Name)
+	counts := r.ledger.Counts(charted)
+	observeCounts(pool.Name, counts)
+	status := poolStatus(pool, charted, counts, r.clock.Now())
+	if equality.Semantic.DeepEqual(status, pool.Status) {
+		return reconcile.Result{}, nil
+	}
+	pool = pool.DeepCopy()
+	pool.Status = status
+	if err := r.Status().Update(ctx, pool); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("pool %s: status: %w", pool.Name, err))
+	}
+	return reconcile.Result{}, nil
+}
+
+func observeCounts(pool string, c allocator.Counts) {
+	for state, n := range map[string]int{"total": c.Total, "bound": c.Bound, "pending": c.Pending,
+		"held": c.Held, "reserved": c.Reserved, "free": c.Free} {
+		metrics.PoolPorts.WithLabelValues(pool, state).Set(float64(n))
+	}
+}
+
+// poolStatus derives a pool's status.
+func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Counts, now time.Time) v1alpha1.NodePortPoolStatus {
+	status := *pool.Status.DeepCopy()
+	status.Ranges = rules.NewRanges(pool.Spec.Ranges).Join(",")
+	status.Ports = &v1alpha1.PoolPorts{Total: int32(c.Total), Bound: int32(c.Bound), Pending: int32(c.Pending),
+		Held: int32(c.Held), Reserved: int32(c.Reserved), Free: int32(c.Free)}
+	for _, condition := range []metav1.Condition{poolReady(charted), poolExhausted(c)} {
+		condition.ObservedGeneration = pool.Generation
+		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+	return status
+}
+
+func poolReady(p *rules.Pool) metav1.Condition {
+	ready := metav1.Condition{Type: v1alpha1.PoolReady, Status: metav1.ConditionFalse}
+	switch {
+	case p.SelectorError != nil:
+		ready.Reason = v1alpha1.PoolReasonInvalidSelector
+		ready.Message = "the pool selects nothing: " + p.SelectorError.Error()
+	case p.Overlaps != "":
+		ready.Reason = v1alpha1.PoolReasonOverlap
+		ready.Message = fmt.Sprintf("pool %q is older and has some of the numbers: this pool hands out nothing until its ranges are changed", p.Overlaps)
+	case len(p.Outside) > 0:
+		ready.Reason = v1alpha1.PoolReasonOutsideClusterRange
+		ready.Message = fmt.Sprintf("%s is outside the cluster's node port range and is not handed out", p.Outside)
+	default:
+		ready.Status, ready.Reason = metav1.ConditionTrue, v1alpha1.PoolReasonAvailable
+		ready.Message = "all numbers of the pool can be handed out"
+	}
+	return ready
+}
+
+func poolExhausted(c allocator.Counts) metav1.Condition {
+	if c.Free > 0 {
+		return metav1.Condition{Type: v1alpha1.PoolExhausted, Status: metav1.ConditionFalse,
+			Reason: v1alpha1.PoolReasonPortsFree, Message: "numbers are free"}
+	}
+	return metav1.Condition{Type: v1alpha1.PoolExhausted, Status: metav1.ConditionTrue,
+		Reason: v1alpha1.PoolReasonNoPortFree, Message: fmt.Sprintf("%d of %d numbers are in use or held", c.Total, c.Total)}
+}

@@ -1,0 +1,194 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+// +kubebuilder:rbac:groups="",resources=services/status,verbs=update;patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// allocatedCondition is set on a Service only where there is trouble: each write of a Service wakes every node.
+const allocatedCondition = "portolan.dev/Allocated"
+
+const (
+	reasonConflict  = "NodePortConflict"
+	reasonMisplaced = "NodePortOutsidePool"
+)
+
+// serviceReconciler tells the owners of Services about trouble with their numbers.
+type serviceReconciler struct {
+	client.Client
+	ledger *allocator.Ledger
+	events events.EventRecorder
+	clock  clock.PassiveClock
+}
+
+func (r *serviceReconciler) setUp(mgr manager.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("service").
+		For(&corev1.Service{}, builder.WithPredicates(predicate.NewPredicateFuncs(mayHaveTrouble))).
+		Watches(&v1alpha1.NodePortAllocation{}, handler.EnqueueRequestsFromMapFunc(conflicting)).
+		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+}
+
+// mayHaveTrouble passes Services that have numbers, or a condition of ours to take away.
+func mayHaveTrouble(o client.Object) bool {
+	svc, ok := o.(*corev1.Service)
+	return ok && (len(numbersOf(svc)) > 0 || meta.FindStatusCondition(svc.Status.Conditions, allocatedCondition) != nil)
+}
+
+// conflicting are the Services that share an allocation's number, and its own.
+func conflicting(_ context.Context, o client.Object) []request {
+	a, ok := o.(*v1alpha1.NodePortAllocation)
+	if !ok {
+		return nil
+	}
+	requests := []request{{NamespacedName: allocator.OwnerOf(a)}}
+	for _, other := range a.Status.ConflictsWith {
+		requests = append(requests, request{NamespacedName: types.NamespacedName{Namespace: other.Namespace, Name: other.Name}})
+	}
+	return requests
+}
+
+func (r *serviceReconciler) all(ctx context.Context, _ client.Object) []request {
+	return r.withNumbers(ctx)
+}
+
+func (r *serviceReconciler) inNamespace(ctx context.Context, o client.Object) []request {
+	return r.withNumbers(ctx, client.InNamespace(o.GetName()))
+}
+
+func (r *serviceReconciler) withNumbers(ctx context.Context, in ...client.ListOption) []request {
+	services := &corev1.ServiceList{}
+	if err := r.List(ctx, services, in...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "List Services")
+		return nil
+	}
+	var requests []request
+	for i := range services.Items {
+		if mayHaveTrouble(&services.Items[i]) {
+			requests = append(requests, request{NamespacedName: nameOf(&services.Items[i])})
+		}
+	}
+	return requests
+}
+
+// Reconcile implements reconcile.ObjectReconciler.
+func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) (reconcile.Result, error) {
+	trouble, err := r.troubleOf(ctx, svc)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	before := meta.FindStatusCondition(svc.Status.Conditions, allocatedCondition)
+	if trouble == nil && before == nil || trouble != nil && before != nil &&
+		before.Reason == trouble.Reason && before.Message == trouble.Message {
+		return reconcile.Result{}, nil
+	}
+	updated := svc.DeepCopy()
+	if trouble == nil {
+		meta.RemoveStatusCondition(&updated.Status.Conditions, allocatedCondition)
+	} else {
+		meta.SetStatusCondition(&updated.Status.Conditions, *trouble)
+	}
+	if err := r.Status().Patch(ctx, updated, client.StrategicMergeFrom(svc)); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("condition of Service %s: %w", nameOf(svc), err))
+	}
+	if trouble != nil {
+		r.events.Eventf(svc, nil, corev1.EventTypeWarning, trouble.Reason, "Allocate", "%s", trouble.Message)
+	}
+	return reconcile.Result{}, nil
+}
+
+// troubleOf is the condition of a Service in trouble, nil for one without.
+func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) (*metav1.Condition, error) {
+	namespace := &corev1.Namespace{}
+	if err := r.Get(ctx, client.ObjectKey{Name: svc.Namespace}, namespace); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	chart := r.ledger.Chart()
+	if chart == nil || svc.DeletionTimestamp != nil {
+		return nil, nil
+	}
+	condition := &metav1.Condition{Type: allocatedCondition, Status: metav1.ConditionFalse,
+		ObservedGeneration: svc.Generation, LastTransitionTime: metav1.NewTime(r.clock.Now()).Rfc3339Copy()}
+	conflicts, err := r.conflictsOf(ctx, svc)
+	if err != nil {
+		return nil, err
+	}
+	if len(conflicts) > 0 {
+		condition.Reason, condition.Message = reasonConflict, strings.Join(conflicts, "; ")
+		return condition, nil
+	}
+	question := rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: namespace.Labels, Now: r.clock.Now()}
+	if misplaced := rules.Misplaced(chart, question); len(misplaced) > 0 {
+		condition.Reason, condition.Message = reasonMisplaced, "the Service keeps its number: "+misplaced.ToAggregate().Error()
+		return condition, nil
+	}
+	return nil, nil
+}
+
+// conflictsOf tells of each number that other Services have too, and how to mend it. Of another namespace it
+// tells nothing.
+func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service) ([]string, error) {
+	var texts []string
+	for _, request := range serviceports.Requests(svc) {
+		if request.NodePort == 0 {
+			continue
+		}
+		carriers := &corev1.ServiceList{}
+		if err := r.List(ctx, carriers, client.MatchingFields{servicesByNumber: allocator.NameOf(request.NodePort)}); err != nil {
+			return nil, fmt.Errorf("list Services on %d: %w", request.NodePort, err)
+		}
+		var others []string
+		for i := range carriers.Items {
+			switch other := &carriers.Items[i]; {
+			case nameOf(other) == nameOf(svc):
+			case other.Namespace == svc.Namespace:
+				others = append(others, fmt.Sprintf("Service %q", other.Name))
+			default:
+				others = append(others, "a Service in another namespace")
+			}
+		}
+		slices.Sort(others)
+		if others = slices.Compact(others); len(others) > 0 {
+			texts = append(texts, fmt.Sprintf("node port %d is also carried by %s; %s",
+				request.NodePort, strings.Join(others, " and "), r.mend(svc, request)))
+		}
+	}
+	return texts, nil
+}
+
+// mend is the command that gives a Service another number.
+func (r *serviceReconciler) mend(svc *corev1.Service, request serviceports.Request) string {
+	chart := r.ledger.Chart()
+	free := r.ledger.FreeNumbers(chart.PoolOf(request.NodePort), 1)
+	if len(free) == 0 || request.Role == serviceports.HealthCheck {
+		return "delete and create one of them to give it another number"
+	}
+	return fmt.Sprintf(`to give this one another number: kubectl -n %s patch service %s --type=json -p '[{"op":"replace","path":"/spec/ports/%d/nodePort","value":%d}]'`,
+		svc.Namespace, svc.Name, request.Ports[0].Index, free[0])
+}

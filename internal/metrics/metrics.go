@@ -1,0 +1,51 @@
+// Package metrics names every metric of the manager. They are registered with controller-runtime's registry.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+var (
+	// AdmissionDecisions counts decisions about Services. operation: create, update; result: allowed, refused,
+	// failed; reason: the type of the first error, or what failed.
+	AdmissionDecisions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portolan_admission_decisions_total",
+		Help: "Decisions about Services by webhook (default, validate), operation (CREATE, UPDATE) and result (allowed, refused, failed).",
+	}, []string{"webhook", "operation", "result"})
+
+	// AdmissionDuration is how long decisions take.
+	AdmissionDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "portolan_admission_duration_seconds",
+		Help:    "How long a decision about a Service takes, in seconds, by webhook (default, validate).",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2},
+	}, []string{"webhook"})
+
+	// Claims counts claims of numbers.
+	Claims = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portolan_claims_total",
+		Help: "Claims of node ports by result (claimed, exhausted, taken, failed).",
+	}, []string{"result"})
+
+	// ClaimConflicts counts candidates that somebody else had claimed first.
+	ClaimConflicts = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "portolan_claim_conflicts_total",
+		Help: "Picked numbers that had been claimed by somebody else in the meantime.",
+	})
+
+	// Repairs counts what the controllers put right.
+	Repairs = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portolan_repairs_total",
+		Help: "Ledger entries put right by kind: adopted, lapsed, leaked, expired, succeeded, lost.",
+	}, []string{"kind"})
+
+	// PoolPorts are the numbers of each pool by state.
+	PoolPorts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portolan_pool_ports",
+		Help: "Numbers of a pool by state (total, bound, pending, held, reserved, free).",
+	}, []string{"pool", "state"})
+)
+
+func init() {
+	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionDuration, Claims, ClaimConflicts, Repairs, PoolPorts)
+}

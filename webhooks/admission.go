@@ -1,0 +1,141 @@
+// Package webhooks is the admission of Services and pools.
+//
+// A Service passes twice. The mutating webhook, before the API server's own allocator, refuses all that can be
+// refused, so that the user reads our words, and claims and fills in the numbers that are to be chosen. The
+// validating webhook judges the final object by the same rules, returns warnings, and claims the numbers that the
+// user, or the API server while we did not answer, has chosen.
+//
+// An error of ours is never a refusal: see failOpen. Nothing is written on dry-run.
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/metrics"
+	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+const (
+	// deadline is when a webhook gives up, in time to undo what it did: the API server cancels at 3 s.
+	deadline = 2 * time.Second
+	// maxClaims is how many numbers are claimed in one request; the numbers of a larger Service, which no pool
+	// allows, are Kubernetes' own and are adopted afterwards.
+	maxClaims = 100
+)
+
+// desk is what both webhooks for Services work with.
+type desk struct {
+	ledger *allocator.Ledger
+	// cached reads namespaces; live asks the API server itself.
+	cached, live client.Reader
+	clock        clock.PassiveClock
+	decoder      admission.Decoder
+}
+
+// question is a request as the rules see it. old is nil on create.
+func (d *desk) question(ctx context.Context, svc, old *corev1.Service) (rules.Question, error) {
+	if !d.ledger.Ready() {
+		return rules.Question{}, allocator.ErrNotReady
+	}
+	name := requestFrom(ctx).Namespace
+	namespace := &corev1.Namespace{}
+	err := d.cached.Get(ctx, client.ObjectKey{Name: name}, namespace)
+	if apierrors.IsNotFound(err) { // just created, and the cache has not seen it yet
+		err = d.live.Get(ctx, client.ObjectKey{Name: name}, namespace)
+	}
+	if err != nil {
+		return rules.Question{}, fmt.Errorf("read namespace %q: %w", name, err)
+	}
+	return rules.Question{
+		Service: svc, Old: old, Namespace: name, NamespaceLabels: namespace.Labels, Now: d.clock.Now(),
+	}, nil
+}
+
+// exists asks the API server whether there is a Service of this name, if there are signs of one. Its creation
+// must be answered with AlreadyExists, and must claim nothing.
+func (d *desk) exists(ctx context.Context, q rules.Question) (bool, error) {
+	if q.Old != nil || !d.ledger.Knows(serviceOf(q)) {
+		return false, nil
+	}
+	found := &metav1.PartialObjectMetadata{}
+	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
+	err := d.live.Get(ctx, client.ObjectKey{Namespace: q.Namespace, Name: q.Service.Name}, found)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func serviceOf(q rules.Question) types.NamespacedName {
+	return types.NamespacedName{Namespace: q.Namespace, Name: q.Service.Name}
+}
+
+func claimant(q rules.Question) allocator.Claimant {
+	c := allocator.Claimant{
+		Service: serviceOf(q),
+		Uses:    serviceports.Numbers(serviceports.Stored(q.Service)),
+	}
+	if q.Old != nil {
+		c.UID = q.Old.UID
+		c.Uses = append(c.Uses, serviceports.Numbers(serviceports.Stored(q.Old))...)
+	}
+	return c
+}
+
+// refusal is what kubectl prints as: The Service "web" is invalid: ...
+func refusal(q rules.Question, errs field.ErrorList) error {
+	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), q.Service.Name, errs)
+}
+
+// requestFrom is the request that the context of a webhook carries.
+func requestFrom(ctx context.Context) admission.Request {
+	req, _ := admission.RequestFromContext(ctx) // always there in a webhook
+	return req
+}
+
+func isDryRun(ctx context.Context) bool {
+	req := requestFrom(ctx)
+	return req.DryRun != nil && *req.DryRun
+}
+
+// decide runs a webhook's decision with its deadline, and counts it. A verdict is nil or an API status; any
+// other error means that there is none.
+func decide(ctx context.Context, webhook string, decision func(context.Context) error) error {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	err := decision(ctx)
+	result := "allowed"
+	switch {
+	case apierrors.IsInvalid(err):
+		result = "refused"
+	case err != nil:
+		result = "failed"
+		fail(ctx, err)
+	}
+	metrics.AdmissionDecisions.WithLabelValues(webhook, string(requestFrom(ctx).Operation), result).Inc()
+	metrics.AdmissionDuration.WithLabelValues(webhook).Observe(time.Since(start).Seconds())
+	return err
+}
+
+func withOrigin(origin v1alpha1.Origin, requests []serviceports.Request) []allocator.Request {
+	claims := make([]allocator.Request, len(requests))
+	for i, r := range requests {
+		claims[i] = allocator.Request{Request: r, Origin: origin}
+	}
+	return claims
+}

@@ -1,0 +1,52 @@
+package webhooks
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// failure carries an error of ours, as opposed to a verdict, out of a webhook.
+type failure struct{ err error }
+
+type failureKey struct{}
+
+// fail ends a webhook without a verdict. Outside of failOpen's handler it does nothing.
+func fail(ctx context.Context, err error) {
+	if f, ok := ctx.Value(failureKey{}).(*failure); ok {
+		f.err = err
+	}
+}
+
+// failOpen answers HTTP 500 where a webhook has failed. An AdmissionReview, even one with code 500, would be a
+// refusal; a failed call lets the API server apply the failurePolicy: with Ignore it goes on without us.
+func failOpen(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f := &failure{}
+		answer := &answer{header: http.Header{}, code: http.StatusOK}
+		next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), failureKey{}, f)))
+		if f.err != nil {
+			logf.FromContext(r.Context()).WithName("admission").Error(f.err, "No verdict", "path", r.URL.Path)
+			http.Error(w, "portolan: "+f.err.Error(), http.StatusInternalServerError)
+			return
+		}
+		for name, values := range answer.header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answer.code)
+		_, _ = w.Write(answer.body.Bytes()) // the API server has gone: nobody is left to tell
+	})
+}
+
+// answer keeps a response until it is known that it is to be sent.
+type answer struct {
+	header http.Header
+	code   int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(code int)        { a.code = code }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }

@@ -1,0 +1,129 @@
+package webhooks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+// serviceDefaulter fills in what a Service leaves to be chosen: node ports, and a few fields that follow from
+// others. It never rewrites what the user has set.
+type serviceDefaulter struct{ *desk }
+
+// Default implements admission.Defaulter.
+func (d *serviceDefaulter) Default(ctx context.Context, svc *corev1.Service) error {
+	return decide(ctx, "default", func(ctx context.Context) error { return d.fill(ctx, svc) })
+}
+
+func (d *serviceDefaulter) fill(ctx context.Context, svc *corev1.Service) error {
+	old, err := d.oldService(ctx)
+	if err != nil {
+		return err
+	}
+	fillName(svc)
+	fillPorts(svc)
+	if old != nil {
+		serviceports.CarryOver(old, svc)
+	}
+	q, err := d.question(ctx, svc, old)
+	if err != nil {
+		return err
+	}
+	answer := rules.Judge(d.ledger.Chart(), d.ledger, q)
+	if len(answer.Errors) > 0 {
+		return refusal(q, answer.Errors)
+	}
+	chosen, err := d.choose(ctx, q, answer)
+	switch {
+	case errors.Is(err, allocator.ErrExhausted):
+		if err, enforced := rules.Exhausted(d.ledger, q, answer.Pools); enforced {
+			return refusal(q, field.ErrorList{err})
+		}
+		return nil // only warned about: Kubernetes picks a number
+	case err != nil:
+		return err
+	}
+	serviceports.Set(svc, chosen)
+	return nil
+}
+
+// oldService is the live Service on update, else nil.
+func (d *serviceDefaulter) oldService(ctx context.Context) (*corev1.Service, error) {
+	raw := requestFrom(ctx).OldObject
+	if len(raw.Raw) == 0 {
+		return nil, nil
+	}
+	old := &corev1.Service{}
+	return old, d.decoder.DecodeRaw(raw, old)
+}
+
+// choose gives numbers to the requests that have none. They are claimed, but on dry-run, and where the Service
+// exists: there a number is only needed for the API server to get as far as its AlreadyExists, and it must not be
+// one that the live Service has.
+func (d *serviceDefaulter) choose(ctx context.Context, q rules.Question, answer rules.Answer) ([]serviceports.Request, error) {
+	open := withOrigin(v1alpha1.OriginAutomatic, slices.DeleteFunc(slices.Clone(answer.New), func(r serviceports.Request) bool {
+		return r.NodePort != 0
+	}))
+	if len(open) == 0 || len(open) > maxClaims || len(answer.Pools) == 0 {
+		return nil, nil
+	}
+	exists, err := d.exists(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if exists || isDryRun(ctx) {
+		return d.ledger.Preview(claimant(q), open, answer.Pools, !exists)
+	}
+	claim, err := d.ledger.Claim(ctx, claimant(q), open, answer.Pools)
+	countClaim(err)
+	if err != nil {
+		return nil, err
+	}
+	claim.Commit()
+	return claim.Requests, nil
+}
+
+// fillName completes generateName as the API server would after us: a claim needs to know whose it is.
+func fillName(svc *corev1.Service) {
+	const random = 5
+	if svc.Name != "" || svc.GenerateName == "" {
+		return
+	}
+	base := svc.GenerateName
+	svc.Name = base[:min(len(base), validation.DNS1123LabelMaxLength-random)] + utilrand.String(random)
+}
+
+// fillPorts fills in a port that is left out but has a numeric targetPort, and the names of entries where there
+// are several, which then need one: "tcp-80".
+func fillPorts(svc *corev1.Service) {
+	ports := svc.Spec.Ports
+	for i := range ports {
+		if target := ports[i].TargetPort; ports[i].Port == 0 && target.Type == intstr.Int {
+			ports[i].Port = target.IntVal
+		}
+	}
+	if len(ports) < 2 {
+		return
+	}
+	for i := range ports {
+		name := fmt.Sprintf("%s-%d", strings.ToLower(string(cmp.Or(ports[i].Protocol, corev1.ProtocolTCP))), ports[i].Port)
+		taken := slices.ContainsFunc(ports, func(p corev1.ServicePort) bool { return p.Name == name })
+		if ports[i].Name == "" && ports[i].Port != 0 && !taken {
+			ports[i].Name = name
+		}
+	}
+}
