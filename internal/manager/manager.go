@@ -77,6 +77,7 @@ type Manager struct {
 	Ledger *allocator.Ledger
 
 	options     Options
+	webhooks    *webhookServer
 	certificate chan struct{} // closed when the certificate is there and the webhooks trust it
 	stopping    chan struct{} // closed when the shutdown begins
 }
@@ -120,9 +121,13 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (*Manager, error) {
 	if err := controllers.SetUp(ctx, mgr, m.Ledger, store, o.Clock); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
-	webhooks.Register(mgr.GetWebhookServer(), mgr.GetScheme(), m.Ledger, mgr.GetClient(), mgr.GetAPIReader(), o.Clock)
 	if err := m.keepCertificate(); err != nil {
 		return nil, fmt.Errorf("set up certificate: %w", err)
+	}
+	m.webhooks = newWebhookServer(o, m.certificate)
+	webhooks.Register(m.webhooks, mgr.GetScheme(), m.Ledger, mgr.GetClient(), mgr.GetAPIReader(), o.Clock)
+	if err := mgr.Add(m.webhooks); err != nil {
+		return nil, err
 	}
 	return m, m.addChecks()
 }
@@ -146,10 +151,29 @@ func managerOptions(o Options) ctrl.Options {
 		LeaderElectionNamespace:       o.Namespace,
 		LeaderElectionReleaseOnCancel: true,
 		Controller:                    config.Controller{EnableWarmup: new(true)},
-		WebhookServer: webhook.NewServer(webhook.Options{
-			Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.WebhookCertDir,
-			TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }},
-		}),
+	}
+}
+
+// webhookServer serves as soon as there is a certificate: controller-runtime's own would fail without.
+type webhookServer struct {
+	webhook.Server
+	certificate <-chan struct{}
+}
+
+func newWebhookServer(o Options, certificate <-chan struct{}) *webhookServer {
+	return &webhookServer{certificate: certificate, Server: webhook.NewServer(webhook.Options{
+		Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.WebhookCertDir,
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }},
+	})}
+}
+
+// Start implements manager.Runnable.
+func (s *webhookServer) Start(ctx context.Context) error {
+	select {
+	case <-s.certificate:
+		return s.Server.Start(ctx)
+	case <-ctx.Done():
+		return nil
 	}
 }
 
@@ -190,7 +214,7 @@ func (m *Manager) addChecks() error {
 			}
 			return nil
 		},
-		"webhooks": m.GetWebhookServer().StartedChecker(),
+		"webhooks": m.webhooks.StartedChecker(),
 		"serving": func(*http.Request) error {
 			if closed(m.stopping, "") == nil {
 				return errors.New("shutting down")
@@ -217,7 +241,7 @@ func closed(c chan struct{}, otherwise string) error {
 
 // Ready says whether the manager would answer an admission request.
 func (m *Manager) Ready() bool {
-	return closed(m.certificate, "-") == nil && m.Ledger.Ready() && m.GetWebhookServer().StartedChecker()(nil) == nil
+	return closed(m.certificate, "-") == nil && m.Ledger.Ready() && m.webhooks.StartedChecker()(nil) == nil
 }
 
 // Run runs the manager until shutdown is done. Then it is not ready any more, but goes on serving for

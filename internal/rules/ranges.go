@@ -89,6 +89,18 @@ func (r Ranges) Len() int {
 	return n
 }
 
+// at is the i-th number, from 0 to Len()-1.
+func (r Ranges) at(i int) int32 {
+	for _, run := range r {
+		if n := int(run.To - run.From + 1); i >= n {
+			i -= n
+			continue
+		}
+		return run.From + int32(i)
+	}
+	panic("rules: no such number in the ranges")
+}
+
 // Intersect is the numbers that are in both.
 func (r Ranges) Intersect(other Ranges) Ranges {
 	var both Ranges

@@ -27,8 +27,7 @@ func Pick(pool *Pool, free *bitmap.Set, wish Wish, random func() uint32) (int32,
 	if pool.Spec.Strategy == v1alpha1.StrategyStable {
 		return wish.mostWanted(free)
 	}
-	first, last := pool.Numbers[0].From, pool.Numbers[len(pool.Numbers)-1].To
-	return free.NextFree(first + int32(random()%uint32(last-first+1)))
+	return free.NextFree(pool.Numbers.at(int(random() % uint32(pool.Numbers.Len()))))
 }
 
 // mostWanted is the free number of the greatest weight (rendezvous hashing). The weight of number n is the

@@ -1,0 +1,130 @@
+// Package install puts Portolan on a demo cluster as config/default would: the same manifests, with the webhooks'
+// address patched, since the manager runs as a process beside the API server and not in a Pod. It has the
+// ServiceAccount's token, and no right but that account's.
+package install
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/portolan-dev/portolan/test/cluster"
+)
+
+const (
+	// Namespace is where config/default puts Portolan.
+	Namespace      = "portolan-system"
+	serviceAccount = "portolan-controller-manager"
+	secret         = "portolan-webhook-server-cert"
+)
+
+// Installation is Portolan's objects on a cluster, and where its manager is to run.
+type Installation struct {
+	Cluster *cluster.Cluster
+	// Kubeconfig is the manager's, CertDir has its certificate, WebhookPort is where the API server calls it.
+	Kubeconfig, CertDir string
+	WebhookPort         int
+}
+
+// Apply applies config/default to a cluster. No manager runs yet.
+func Apply(ctx context.Context, c *cluster.Cluster) (*Installation, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	kustomize := c.Kubectl(ctx, "kustomize", filepath.Join(repository(), "config", "default"))
+	var stderr bytes.Buffer
+	kustomize.Stderr = &stderr
+	manifests, err := kustomize.Output()
+	if err != nil {
+		return nil, fmt.Errorf("kubectl kustomize config/default: %w\n%s", err, &stderr)
+	}
+	patched, err := patch(manifests, port)
+	if err != nil {
+		return nil, err
+	}
+	apply := c.Kubectl(ctx, "apply", "-f", "-")
+	apply.Stdin = bytes.NewReader(patched)
+	if out, err := apply.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("kubectl apply -k config/default: %w\n%s", err, out)
+	}
+	i := &Installation{Cluster: c, WebhookPort: port, CertDir: filepath.Join(filepath.Dir(c.LogDir()), "webhook-certs")}
+	if err := os.MkdirAll(i.CertDir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := c.MountSecret(ctx, Namespace, secret, i.CertDir); err != nil {
+		return nil, fmt.Errorf("mount secret %s: %w", secret, err)
+	}
+	i.Kubeconfig, err = c.KubeconfigFor(ctx, Namespace, serviceAccount)
+	return i, err
+}
+
+// patch leads the webhooks to the process on this machine, and has no Pods made for the Deployment.
+func patch(manifests []byte, port int) ([]byte, error) {
+	var patched bytes.Buffer
+	for document := range strings.SplitSeq(string(manifests), "\n---\n") {
+		object := &unstructured.Unstructured{}
+		if err := utilyaml.Unmarshal([]byte(document), &object.Object); err != nil {
+			return nil, err
+		}
+		switch object.GetKind() {
+		case "Deployment":
+			if err := unstructured.SetNestedField(object.Object, int64(0), "spec", "replicas"); err != nil {
+				return nil, err
+			}
+		case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
+			if err := patchAddress(object, port); err != nil {
+				return nil, err
+			}
+		}
+		document, err := yaml.Marshal(object.Object)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&patched, "---\n%s", document)
+	}
+	return patched.Bytes(), nil
+}
+
+func patchAddress(configuration *unstructured.Unstructured, port int) error {
+	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
+	if err != nil {
+		return err
+	}
+	for _, w := range webhooks {
+		webhook, ok := w.(map[string]any)
+		if !ok {
+			return fmt.Errorf("%s: a webhook is no object", configuration.GetName())
+		}
+		path, _, err := unstructured.NestedString(webhook, "clientConfig", "service", "path")
+		if err != nil {
+			return err
+		}
+		webhook["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://localhost:%d%s", port, path)}
+	}
+	return unstructured.SetNestedSlice(configuration.Object, webhooks, "webhooks")
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// repository is the root of the checkout that this file is in.
+func repository() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
