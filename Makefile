@@ -1,0 +1,180 @@
+# Image that docker-build and ko-build make, and that deploy and build-installer refer to.
+IMG ?= controller:latest
+# Any tool with docker's command line: docker, podman, nerdctl.
+CONTAINER_TOOL ?= docker
+# The kubectl that talks to your cluster.
+KUBECTL ?= kubectl
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+.PHONY: all
+all: build
+
+##@ General
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "; printf "Usage: make TARGET [VARIABLE=value]\n"} \
+		/^[a-zA-Z0-9_-]+:.*## / {printf "  %-16s %s\n", $$1, $$2} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: controlplane bin/manager ## Run a real control plane with three nodes on this machine and show the tour (ARGS=--once: run it and exit).
+	@hack/system-packages || echo "Going on without: the demo says what it leaves out."
+	go run ./test/demo $(ARGS)
+
+##@ Test
+
+# What go test gets besides the packages, for example TESTFLAGS='-run TestQuota -v' or TESTFLAGS=-race.
+TESTFLAGS ?=
+# Never from the test cache: what these tests run (the binaries in bin/) is not in its key.
+GOTEST_ALL = -count=1 -timeout=20m $(TESTFLAGS)
+
+.PHONY: test
+test: controlplane bin/manager bin/tools/gotestsum ## Run every test: unit, integration, end to end; ends with what was skipped and why.
+	@hack/system-packages || echo "Going on without: the tests that need it are skipped, see the end."
+	bin/tools/gotestsum --format=pkgname-and-test-fails --format-hide-empty-pkg -- $(GOTEST_ALL) ./...
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need neither a control plane nor root.
+	go test $(TESTFLAGS) $$(go list ./... | grep -v '/test/')
+
+.PHONY: bench
+bench: controlplane bin/manager ## Run the benchmarks, peers and product in turn (BENCH=name: one of them).
+	@hack/system-packages || echo "Going on without: the benchmarks that need it are left out."
+	go run ./test/bench $(BENCH)
+
+##@ Develop
+
+GENERATED_FROM := ./api/...;./controllers/...;./internal/...;./webhooks/...
+
+.PHONY: manifests
+manifests: bin/tools/controller-gen ## Generate CustomResourceDefinitions, webhook configurations and the manager's ClusterRole.
+	bin/tools/controller-gen rbac:roleName=manager-role crd webhook paths="$(GENERATED_FROM)" output:crd:artifacts:config=config/crd/bases
+
+.PHONY: generate
+generate: bin/tools/controller-gen ## Generate the deep copies of api/.
+	bin/tools/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: docs
+docs: bin/tools/crd-ref-docs ## Generate docs/reference/api.md from api/.
+	bin/tools/crd-ref-docs --source-path=api --config=hack/api-reference.yaml \
+		--renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
+
+.PHONY: fmt
+fmt: ## Format the Go code.
+	go fmt ./...
+
+.PHONY: vet
+vet: ## Run go vet.
+	go vet ./...
+
+.PHONY: lint
+lint: bin/tools/golangci-lint ## Run the linters of .golangci.yml.
+	bin/tools/golangci-lint run
+
+.PHONY: lint-fix
+lint-fix: bin/tools/golangci-lint ## Run the linters and mend what they can mend.
+	bin/tools/golangci-lint run --fix
+
+.PHONY: tidy
+tidy: ## Tidy every Go module of this repository.
+	git ls-files '*go.mod' | while read -r mod; do (cd "$$(dirname "$$mod")" && go mod tidy); done
+
+.PHONY: verify
+verify: controlplane bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint ## Check that all is generated, formatted, linted, tidy, and that config/ builds.
+	hack/verify
+
+##@ Build
+
+.PHONY: build
+build: manifests generate fmt vet bin/manager ## Generate, check, and build bin/manager.
+
+# Always handed to go build, which knows best what is out of date.
+.PHONY: bin/manager
+bin/manager:
+	CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/manager
+
+.PHONY: run
+run: manifests generate fmt vet ## Run the manager from your host against the cluster of your kubeconfig.
+	go run ./cmd/manager $(ARGS)
+
+.PHONY: docker-build
+docker-build: ## Build the image IMG from the Dockerfile.
+	$(CONTAINER_TOOL) build -t $(IMG) .
+
+.PHONY: docker-push
+docker-push: ## Push the image IMG.
+	$(CONTAINER_TOOL) push $(IMG)
+
+PLATFORMS ?= linux/arm64,linux/amd64,linux/s390x,linux/ppc64le
+.PHONY: docker-buildx
+docker-buildx: ## Build the image IMG for PLATFORMS and push it.
+	-$(CONTAINER_TOOL) buildx create --name portolan-builder
+	$(CONTAINER_TOOL) buildx build --builder portolan-builder --push --platform=$(PLATFORMS) --tag $(IMG) .
+	-$(CONTAINER_TOOL) buildx rm portolan-builder
+
+.PHONY: ko-build
+ko-build: bin/tools/ko ## Build the image without an engine, into the OCI layout dist/image.
+	mkdir -p dist
+	rm -rf dist/image
+	KO_DOCKER_REPO=ko.local bin/tools/ko build --push=false --oci-layout-path=dist/image --sbom=none --bare ./cmd/manager
+
+.PHONY: build-installer
+build-installer: manifests generate controlplane ## Write dist/install.yaml: everything in one file, with image IMG.
+	mkdir -p dist
+	$(call render,config/default) >dist/install.yaml
+
+##@ Deploy (to the cluster of your kubeconfig)
+
+ignore-not-found ?= false
+
+.PHONY: install
+install: manifests controlplane ## Install the CustomResourceDefinitions.
+	$(call render,config/crd) | $(KUBECTL) apply -f -
+
+.PHONY: uninstall
+uninstall: manifests controlplane ## Remove the CustomResourceDefinitions and every object of theirs (ignore-not-found=true: tolerate absence).
+	$(call render,config/crd) | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
+
+.PHONY: deploy
+deploy: manifests controlplane ## Install Portolan with image IMG.
+	$(call render,config/default) | $(KUBECTL) apply -f -
+
+.PHONY: undeploy
+undeploy: controlplane ## Remove Portolan; Services keep their numbers (ignore-not-found=true: tolerate absence).
+	$(call render,config/default) | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
+
+##@ What the above needs (made on demand)
+
+.PHONY: controlplane
+controlplane: ## Build kube-apiserver, etcd and friends into bin/controlplane (minutes the first time, nothing after).
+	@hack/controlplane/build
+
+.PHONY: system-packages
+system-packages: ## Install the nft and iptables commands where they are missing (root and apt-get).
+	@hack/system-packages
+
+.PHONY: tools
+tools: bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint bin/tools/gotestsum bin/tools/ko ## Build the pinned tools into bin/tools.
+
+# The rendered overlay $1. The image is set on the way out: deploying never edits a file of yours.
+render = bin/controlplane/kubectl kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|'
+
+# tool NAME, DIRECTORY OF ITS MODULE, PACKAGE
+define tool
+bin/tools/$1: $2/go.mod $2/go.sum
+	@echo "building $1"
+	@cd $2 && CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags='-s -w' -o $$(CURDIR)/$$@ $3
+	@touch $$@
+endef
+$(eval $(call tool,controller-gen,hack/tools,sigs.k8s.io/controller-tools/cmd/controller-gen))
+$(eval $(call tool,crd-ref-docs,hack/tools,github.com/elastic/crd-ref-docs))
+$(eval $(call tool,golangci-lint,hack/tools,github.com/golangci/golangci-lint/v2/cmd/golangci-lint))
+$(eval $(call tool,gotestsum,hack/tools,gotest.tools/gotestsum))
+$(eval $(call tool,ko,hack/tools/ko,github.com/google/ko))
