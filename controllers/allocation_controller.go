@@ -14,10 +14,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -48,9 +51,32 @@ func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) 
 		Named("nodeportallocation").
 		For(&v1alpha1.NodePortAllocation{}).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(allocationsOf)).
+		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.heldIn), builder.WithPredicates(deletions)).
 		WatchesRawSource(repair).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
+}
+
+var deletions = predicate.Funcs{
+	CreateFunc:  func(event.CreateEvent) bool { return false },
+	UpdateFunc:  func(event.UpdateEvent) bool { return false },
+	GenericFunc: func(event.GenericEvent) bool { return false },
+}
+
+// heldIn are the numbers held in a pool: when it is deleted its holds go at once.
+func (r *allocationReconciler) heldIn(ctx context.Context, pool client.Object) []reconcile.Request {
+	all := &v1alpha1.NodePortAllocationList{}
+	if err := r.List(ctx, all); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "List allocations")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range all.Items {
+		if a := &all.Items[i]; a.Spec.PoolName == pool.GetName() && a.Spec.HoldUntil != nil {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(a)})
+		}
+	}
+	return requests
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -99,6 +125,7 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 		if pool := chart.PoolOf(number); pool != nil {
 			o.pool, o.hold = pool.Name, pool.Hold()
 		}
+		o.poolGone = o.allocation != nil && chart.Pool(o.allocation.Spec.PoolName) == nil
 	}
 	return o, nil
 }
@@ -133,7 +160,7 @@ func (r *allocationReconciler) act(ctx context.Context, o observed, p plan) (rec
 		if o.allocation == nil {
 			return reconcile.Result{}, nil
 		}
-	case drop:
+	case drop, lapse:
 		err = r.store.Delete(ctx, a)
 	case adopt:
 		a.Name, a.Spec = allocator.NameOf(o.number), p.spec
@@ -147,9 +174,11 @@ func (r *allocationReconciler) act(ctx context.Context, o observed, p plan) (rec
 	}
 	if p.change != keep {
 		ctrl.LoggerFrom(ctx).V(1).Info("Allocation "+string(p.change), "service", allocator.OwnerOf(a))
+	}
+	if repairs[p.change] {
 		metrics.Repairs.WithLabelValues(string(p.change)).Inc()
 	}
-	if p.change == drop {
+	if p.change == drop || p.change == lapse {
 		return reconcile.Result{}, nil
 	}
 	return r.report(ctx, a, o, p)

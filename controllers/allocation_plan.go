@@ -25,6 +25,7 @@ type observed struct {
 	allocation *v1alpha1.NodePortAllocation // nil: none
 	carriers   []*corev1.Service            // the Services that carry it
 	pool       string                       // that has it now
+	poolGone   bool                         // the pool that it was taken from has been deleted
 	hold       time.Duration                // for which it is kept when it is released
 	now        time.Time
 }
@@ -38,9 +39,12 @@ const (
 	bind      change = "bound"     // its Service has been seen, or seen changed
 	succeed   change = "succeeded" // its Service has gone, another one carries the number
 	release   change = "released"  // its Service has gone: hold the number
-	drop      change = "dropped"   // its hold has ended, or nobody came for it
-	takeAgain change = "lost"      // it was deleted under a live Service
+	drop      change = "dropped"   // its hold has ended
+	lapse     change = "lapsed"    // nobody came for it: a leak
 )
+
+// repairs are the changes that put something right; the others are the ordinary life of a number.
+var repairs = map[change]bool{adopt: true, succeed: true, lapse: true}
 
 // plan is what is to be done about a number.
 type plan struct {
@@ -81,8 +85,10 @@ func planFor(o observed) plan {
 		p := plan{change: release, spec: *o.allocation.Spec.DeepCopy(), confirm: true}
 		allocator.Release(&p.spec, o.now, o.hold)
 		return p
-	case state == allocator.Held:
+	case state == allocator.Held && !o.poolGone:
 		return plan{again: o.allocation.Spec.HoldUntil.Sub(o.now)}
+	case o.allocation.Spec.HoldUntil == nil:
+		return plan{change: lapse, confirm: true}
 	}
 	return plan{change: drop, confirm: true}
 }

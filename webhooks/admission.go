@@ -40,7 +40,7 @@ const (
 // desk is what both webhooks for Services work with.
 type desk struct {
 	ledger *allocator.Ledger
-	// cached reads namespaces; live asks the API server itself.
+	// cached reads Namespaces and Services from the watches; live asks the API server itself.
 	cached, live client.Reader
 	clock        clock.PassiveClock
 	decoder      admission.Decoder
@@ -68,12 +68,16 @@ func (d *desk) question(ctx context.Context, svc, old *corev1.Service) (rules.Qu
 // exists asks the API server whether there is a Service of this name, if there are signs of one. Its creation
 // must be answered with AlreadyExists, and must claim nothing.
 func (d *desk) exists(ctx context.Context, q rules.Question) (bool, error) {
-	if q.Old != nil || !d.ledger.Knows(serviceOf(q)) {
+	if q.Old != nil {
+		return false, nil
+	}
+	key := client.ObjectKey(serviceOf(q))
+	if !d.ledger.Knows(serviceOf(q)) && apierrors.IsNotFound(d.cached.Get(ctx, key, &corev1.Service{})) {
 		return false, nil
 	}
 	found := &metav1.PartialObjectMetadata{}
 	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
-	err := d.live.Get(ctx, client.ObjectKey{Namespace: q.Namespace, Name: q.Service.Name}, found)
+	err := d.live.Get(ctx, key, found)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}

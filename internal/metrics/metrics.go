@@ -7,8 +7,7 @@ import (
 )
 
 var (
-	// AdmissionDecisions counts decisions about Services. operation: create, update; result: allowed, refused,
-	// failed; reason: the type of the first error, or what failed.
+	// AdmissionDecisions counts decisions about Services.
 	AdmissionDecisions = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portolan_admission_decisions_total",
 		Help: "Decisions about Services by webhook (default, validate), operation (CREATE, UPDATE) and result (allowed, refused, failed).",
@@ -36,7 +35,7 @@ var (
 	// Repairs counts what the controllers put right.
 	Repairs = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portolan_repairs_total",
-		Help: "Ledger entries put right by kind: adopted, lapsed, leaked, expired, succeeded, lost.",
+		Help: "Ledger entries put right by kind: adopted (a Service had the number without a claim), succeeded (its Service has gone, another one carries it), lapsed (claimed, and nobody came).",
 	}, []string{"kind"})
 
 	// PoolPorts are the numbers of each pool by state.
