@@ -125,7 +125,12 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 		if pool := chart.PoolOf(number); pool != nil {
 			o.pool, o.hold = pool.Name, pool.Hold()
 		}
-		o.poolGone = o.allocation != nil && chart.Pool(o.allocation.Spec.PoolName) == nil
+	}
+	if o.allocation != nil && o.allocation.Spec.HoldUntil != nil && o.allocation.Spec.PoolName != "" {
+		err := r.Get(ctx, client.ObjectKey{Name: o.allocation.Spec.PoolName}, &v1alpha1.NodePortPool{})
+		if o.poolGone = apierrors.IsNotFound(err); err != nil && !o.poolGone {
+			return o, fmt.Errorf("read pool %s: %w", o.allocation.Spec.PoolName, err)
+		}
 	}
 	return o, nil
 }

@@ -34,13 +34,13 @@ type observed struct {
 type change string
 
 const (
-	keep      change = ""
-	adopt     change = "adopted"   // create it for a Service that carries the number without
-	bind      change = "bound"     // its Service has been seen, or seen changed
-	succeed   change = "succeeded" // its Service has gone, another one carries the number
-	release   change = "released"  // its Service has gone: hold the number
-	drop      change = "dropped"   // its hold has ended
-	lapse     change = "lapsed"    // nobody came for it: a leak
+	keep    change = ""
+	adopt   change = "adopted"   // create it for a Service that carries the number without
+	bind    change = "bound"     // its Service has been seen, or seen changed
+	succeed change = "succeeded" // its Service has gone, another one carries the number
+	release change = "released"  // its Service has gone: hold the number
+	drop    change = "dropped"   // its hold has ended
+	lapse   change = "lapsed"    // nobody came for it: a leak
 )
 
 // repairs are the changes that put something right; the others are the ordinary life of a number.
