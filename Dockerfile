@@ -1,4 +1,4 @@
-# Keep in step with the go line of go.mod.
+# The release that this is tested with.
 ARG GO_VERSION=1.26.8
 
 # Builds on the machine's own platform for whatever platform is asked for.
