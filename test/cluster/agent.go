@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -122,14 +123,22 @@ func (a *agent) next() bool {
 	}
 	defer a.queue.Done(key)
 	if err := a.reconcile(a.cluster.running, key); err != nil {
-		if a.cluster.running.Err() == nil {
-			a.cluster.logf("%s: pod %s: %v", a.node.Name, key, err)
-		}
+		a.complain("Pod "+key.String(), err)
 		a.queue.AddRateLimited(key)
 		return true
 	}
 	a.queue.Forget(key)
 	return true
+}
+
+// complain tells of an error that is about to be tried again; not of one that only says that the API server is away.
+func (a *agent) complain(what string, err error) {
+	if away := utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err); away {
+		return
+	}
+	if a.cluster.running.Err() == nil {
+		a.cluster.logf("%s: %s: %v", a.node.Name, what, err)
+	}
 }
 
 // runtimeOf is what runs of a Pod, nil if nothing does.

@@ -41,6 +41,7 @@ type Cluster struct {
 
 	mu       sync.Mutex // guards the fields below, and writing to the log
 	children []stopper
+	hosted   []hostedService
 }
 
 // Start starts a cluster and returns when it can be used: the API server is ready, controller manager and scheduler are

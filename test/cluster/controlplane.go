@@ -51,6 +51,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	if err := c.startEtcd(ctx); err != nil {
 		return err
 	}
+	if err := c.serveEgress(); err != nil {
+		return err
+	}
 	if err := c.startAPIServer(ctx); err != nil {
 		return err
 	}
@@ -182,6 +185,7 @@ func (c *Cluster) newAPIServer(port int) *process {
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true",
+		"--egress-selector-config-file=" + c.state.path("egress.yaml"),
 		"--service-cluster-ip-range=" + serviceCIDR,
 		"--service-account-issuer=" + serviceIssuer,
 		"--service-account-key-file=" + c.pki.file("service-account.pub"),

@@ -41,28 +41,35 @@ func (c *Cluster) acceptAll(listener net.Listener) {
 	}
 }
 
-// relay joins a connection to one to the API server until both sides are done. While the API server is down the
-// connection is closed, which its client sees like a refusal.
+// relay joins a connection to one to the API server. While that is down the connection is closed, which its client sees
+// like a refusal.
 func (c *Cluster) relay(conn net.Conn) {
-	defer conn.Close()
 	server, err := net.Dial("tcp4", net.JoinHostPort(loopback, strconv.Itoa(c.port)))
 	if err != nil {
+		conn.Close()
 		return
 	}
-	defer server.Close()
+	c.join(conn, server)
+}
+
+// join passes bytes both ways until both sides are done, or until Stop, and closes the two.
+func (c *Cluster) join(one, other net.Conn) {
+	defer one.Close()
+	defer other.Close()
 	defer context.AfterFunc(c.running, func() {
-		conn.Close()
-		server.Close()
+		one.Close()
+		other.Close()
 	})()
 	var wg sync.WaitGroup
-	wg.Go(func() { copyAndClose(server, conn) })
-	copyAndClose(conn, server)
+	wg.Go(func() { copyAndClose(other, one) })
+	copyAndClose(one, other)
 	wg.Wait()
 }
 
+// copyAndClose passes bytes one way to their end, and the end too.
 func copyAndClose(to, from net.Conn) {
 	_, _ = io.Copy(to, from)
-	if half, ok := to.(*net.TCPConn); ok {
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
 }

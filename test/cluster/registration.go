@@ -3,7 +3,9 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -57,10 +59,19 @@ func (a *agent) nodeObject() *corev1.Node {
 				OperatingSystem:         "linux",
 				Architecture:            runtime.GOARCH,
 				OSImage:                 "a network namespace",
+				KernelVersion:           kernelVersion(),
 				ContainerRuntimeVersion: "echo://1",
 			},
 		},
 	}
+}
+
+func kernelVersion() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(release))
 }
 
 // nodeConditions are those of a healthy node.
@@ -107,8 +118,8 @@ func (a *agent) heartbeats() {
 		case <-tick.C:
 		}
 		ctx, cancel := context.WithTimeout(a.cluster.running, heartbeatPeriod)
-		if err := a.heartbeat(ctx); err != nil && a.cluster.running.Err() == nil {
-			a.cluster.logf("%s: heartbeat: %v", a.node.Name, err)
+		if err := a.heartbeat(ctx); err != nil {
+			a.complain("heartbeat", err)
 		}
 		cancel()
 	}
