@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/portolan-dev/portolan/internal/manager"
 )
+
+// instances counts the managers of this process.
+var instances atomic.Int64
 
 // Replica is a manager that runs in this process.
 type Replica struct {
@@ -47,6 +51,7 @@ func (i *Installation) Start(ctx context.Context, change func(*manager.Options))
 		return nil, err
 	}
 	options := i.Options()
+	options.Instance = fmt.Sprintf("-%d", instances.Add(1))
 	if change != nil {
 		change(&options)
 	}
