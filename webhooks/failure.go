@@ -3,7 +3,9 @@ package webhooks
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 )
@@ -12,6 +14,16 @@ import (
 type failure struct{ err error }
 
 type failureKey struct{}
+
+// watch runs serve; a panic is a failure as well.
+func (f *failure) watch(serve func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	serve()
+}
 
 // fail ends a webhook without a verdict. Outside of failOpen's handler it does nothing.
 func fail(ctx context.Context, err error) {
@@ -26,10 +38,10 @@ func failOpen(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f := &failure{}
 		answer := &answer{header: http.Header{}, code: http.StatusOK}
-		next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), failureKey{}, f)))
+		f.watch(func() { next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), failureKey{}, f))) })
 		if f.err != nil {
 			logf.FromContext(r.Context()).WithName("admission").Error(f.err, "No verdict", "path", r.URL.Path)
-			http.Error(w, "portolan: "+f.err.Error(), http.StatusInternalServerError)
+			http.Error(w, "portolan has no verdict, see its log", http.StatusInternalServerError)
 			return
 		}
 		for name, values := range answer.header {

@@ -33,7 +33,7 @@ func Register(server Registry, scheme *runtime.Scheme, ledger *allocator.Ledger,
 		"/validate--v1-service":                        admission.WithValidator(scheme, &serviceValidator{d}),
 		"/validate-portolan-dev-v1alpha1-nodeportpool": admission.WithValidator(scheme, &poolValidator{ledger, cached}),
 	} {
-		hook.RecoverPanic = new(true)
+		hook.RecoverPanic = new(false) // it would turn a panic into a refusal; failOpen does not
 		server.Register(path, failOpen(hook))
 	}
 }
