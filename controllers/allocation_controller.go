@@ -7,6 +7,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -146,12 +147,7 @@ func (r *allocationReconciler) confirmGone(ctx context.Context, o observed) (boo
 	if err != nil {
 		return false, fmt.Errorf("read Service %s: %w", allocator.OwnerOf(o.allocation), err)
 	}
-	for _, n := range numbersOf(svc) {
-		if n == o.number {
-			return false, nil
-		}
-	}
-	return true, nil
+	return !slices.Contains(numbersOf(svc), o.number), nil
 }
 
 func (r *allocationReconciler) act(ctx context.Context, o observed, p plan) (reconcile.Result, error) {

@@ -52,33 +52,30 @@ func (r *poolReconciler) setUp(mgr manager.Manager) error {
 // every has all pools looked at once things have settled: a change of one pool may concern its neighbours, and
 // there are few.
 func (r *poolReconciler) every() handler.EventHandler {
-	later := func(ctx context.Context, q workqueue.TypedRateLimitingInterface[request]) {
-		if chart := r.ledger.Chart(); chart != nil {
-			for _, p := range chart.Pools() {
-				if !p.Commons() {
-					q.AddAfter(request{NamespacedName: client.ObjectKey{Name: p.Name}}, settle)
-				}
+	type queue = workqueue.TypedRateLimitingInterface[request]
+	later := func(o client.Object, q queue) {
+		chart := r.ledger.Chart()
+		if chart == nil || !concernsPools(o) {
+			return
+		}
+		for _, p := range chart.Pools() {
+			if !p.Commons() {
+				q.AddAfter(request{NamespacedName: client.ObjectKey{Name: p.Name}}, settle)
 			}
 		}
 	}
 	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[request]) {
-			if concernsPools(e.Object) {
-				later(ctx, q)
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { later(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration() {
+				later(e.ObjectNew, q)
 			}
 		},
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q workqueue.TypedRateLimitingInterface[request]) {
-			if concernsPools(e.ObjectNew) && e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration() {
-				later(ctx, q)
-			}
-		},
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[request]) {
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			if _, isPool := e.Object.(*v1alpha1.NodePortPool); isPool {
 				metrics.PoolPorts.DeletePartialMatch(map[string]string{"pool": e.Object.GetName()})
 			}
-			if concernsPools(e.Object) {
-				later(ctx, q)
-			}
+			later(e.Object, q)
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 
@@ -44,9 +45,7 @@ func failOpen(next http.Handler) http.Handler {
 			http.Error(w, "portolan has no verdict, see its log", http.StatusInternalServerError)
 			return
 		}
-		for name, values := range answer.header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.header)
 		w.WriteHeader(answer.code)
 		_, _ = w.Write(answer.body.Bytes()) // the API server has gone: nobody is left to tell
 	})

@@ -45,7 +45,7 @@ func ownedBy(entries []metav1.ManagedFieldsEntry) (ownedNumbers, bool) {
 		if e.FieldsV1 == nil || e.Subresource == "status" {
 			continue
 		}
-		if err := owned.add(e.FieldsV1.Raw); err != nil {
+		if err := owned.add(e.FieldsV1.GetRawBytes()); err != nil {
 			return ownedNumbers{}, false
 		}
 	}

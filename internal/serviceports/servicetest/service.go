@@ -120,7 +120,7 @@ func (s *Service) ManagedFields(manager, subresource, fieldsV1 string) *Service 
 		Subresource: subresource,
 		APIVersion:  "v1",
 		FieldsType:  "FieldsV1",
-		FieldsV1:    &metav1.FieldsV1{Raw: []byte(fieldsV1)},
+		FieldsV1:    metav1.NewFieldsV1(fieldsV1),
 	})
 	return s
 }
