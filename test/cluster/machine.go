@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
-
-	"github.com/vishvananda/netns"
 )
 
 // Machine is a network namespace on the cluster's bridge: a node, or the client that is none.
@@ -34,7 +32,7 @@ func (c *Cluster) newMachine(name string, host int) (*Machine, error) {
 		return nil, err
 	}
 	m := &Machine{Name: name, IP: c.network.ip(host), namespace: ns, cluster: c}
-	if m.forks, err = newThread(func() error { return netns.Set(ns.handle) }); err != nil {
+	if m.forks, err = newThread(ns.enter); err != nil {
 		return nil, errors.Join(err, ns.remove())
 	}
 	return m, nil
@@ -54,7 +52,7 @@ func (m *Machine) Namespace() string { return m.namespace.name }
 func (m *Machine) Do(f func() error) error { return m.namespace.do(f) }
 
 // DialContext is net.Dialer's from inside the machine, for an http.Transport or by itself. The address must be numeric:
-// the machine has no resolver.
+// the machine has no resolver. A dial that is under way ends with Stop.
 func (m *Machine) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -63,6 +61,9 @@ func (m *Machine) DialContext(ctx context.Context, network, address string) (net
 	if net.ParseIP(host) == nil {
 		return nil, fmt.Errorf("dialing %s from %s: not a numeric address", address, m.Name)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(m.cluster.running, cancel)()
 	var conn net.Conn
 	err = m.Do(func() (err error) {
 		conn, err = (&net.Dialer{}).DialContext(ctx, network, address)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -16,11 +17,13 @@ import (
 // namespaces is where ip(8) looks for named network namespaces, so that people can look into ours with it.
 const namespaces = "/run/netns"
 
-// namespace is a named network namespace. Its methods may be called concurrently until remove.
+// namespace is a named network namespace. Its methods may be called concurrently; do may even be called after remove.
 type namespace struct {
-	name   string
-	handle netns.NsHandle
-	links  *netlink.Handle // configures this namespace from any thread
+	name  string
+	links *netlink.Handle // configures this namespace from any thread
+
+	mu     sync.RWMutex   // guards handle
+	handle netns.NsHandle // closed after remove
 }
 
 // newNamespace makes a namespace with loopback up and nothing else in it.
@@ -57,6 +60,8 @@ func (n *namespace) remove() error {
 	if n.links != nil {
 		n.links.Close()
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	return errors.Join(n.handle.Close(), netns.DeleteNamed(n.name))
 }
 
@@ -64,11 +69,24 @@ func (n *namespace) remove() error {
 // in it. Any number may run at a time.
 func (n *namespace) do(f func() error) error {
 	return onOwnThread(func() error {
-		if err := netns.Set(n.handle); err != nil {
-			return fmt.Errorf("entering %s: %w", n.name, err)
+		if err := n.enter(); err != nil {
+			return err
 		}
 		return f()
 	})
+}
+
+// enter moves the calling thread into the namespace.
+func (n *namespace) enter() error {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if !n.handle.IsOpen() {
+		return fmt.Errorf("entering %s: %w", n.name, errStopped)
+	}
+	if err := netns.Set(n.handle); err != nil {
+		return fmt.Errorf("entering %s: %w", n.name, err)
+	}
+	return nil
 }
 
 // sysctl sets a value below /proc/sys/net, which shows the namespace of the thread that opens it.

@@ -205,8 +205,9 @@ func (n *network) plugIn(name string, host int) (*namespace, error) {
 // remove deletes what is left of the network; nothing may run or be open in it any more.
 func (n *network) remove() error {
 	if n.bridge != nil {
-		n.bridge.links.Close()
-		_ = n.bridge.handle.Close()
+		if err := n.bridge.remove(); err != nil {
+			return err
+		}
 	}
 	return removeNetwork(n.id, n.mark)
 }

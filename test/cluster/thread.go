@@ -18,7 +18,7 @@ type thread struct {
 	closed chan struct{}
 }
 
-var errThreadClosed = errors.New("the cluster is stopped")
+var errStopped = errors.New("the cluster is stopped")
 
 // newThread starts a thread and runs prepare on it first; on an error there is no thread.
 func newThread(prepare func() error) (*thread, error) {
@@ -49,7 +49,7 @@ func (t *thread) do(f func() error) error {
 	case t.calls <- func() { result <- f() }:
 		return <-result
 	case <-t.closed:
-		return errThreadClosed
+		return errStopped
 	}
 }
 
