@@ -1,0 +1,30 @@
+package cluster
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// StartOnHost starts cmd in the host's network namespace, beside the control plane: for a part of the cluster that runs
+// as a process instead of a Pod. Its output goes to <name>.log in LogDir. Stop ends it at the latest, and it does not
+// outlive this process, however that ends. The returned Process waits for it; cmd.Wait must not be called.
+func (c *Cluster) StartOnHost(name string, cmd *exec.Cmd) (*Process, error) {
+	out, err := os.OpenFile(filepath.Join(c.LogDir(), name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	exited, err := startChild(c.host, c.state, name, cmd)
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{cmd: cmd, exited: exited}
+	c.own(p)
+	return p, nil
+}
+
+// FreePort returns a port of loopback that nobody listens on now, from below the ranges of node ports and of ephemeral
+// ports, so that it is most likely still free a while later.
+func FreePort() (int, error) { return freePort() }
