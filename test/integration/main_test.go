@@ -1,27 +1,33 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package integration tests Portolan against a real API server: admission, controllers, and what kubectl shows.
+//
+// Tests on the shared control plane (see share) run side by side, beside one manager that runs all the time; each
+// has namespaces and numbers of its own. Tests that need a manager of their own, or none for a while, have a second
+// control plane to themselves (see alone), one after the other.
 package integration
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
 
 	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/portolan-dev/portolan/test/cluster"
-	"github.com/portolan-dev/portolan/test/install"
 )
 
-// shared is the control plane that the tests of this package use, with Portolan installed and one manager running.
-// Each test has namespaces and pools of its own.
-var shared struct {
-	*install.Installation
-	manager *install.Replica
-}
+var update = flag.Bool("update", false, "write the golden files in testdata anew")
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of the time a test waits.
+	setUnlessGiven("test.parallel", "6")
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -30,20 +36,30 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+func setUnlessGiven(name, value string) {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	if !given {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+}
+
 func run(m *testing.M) (int, error) {
 	ctx := context.Background()
 	ctrl.SetLogger(logr.Discard())
-	c, err := cluster.Start(ctx, cluster.Options{})
+	klog.SetLogger(logr.Discard())
+	defer second.stop()
+	p, err := startPlane(ctx, cluster.Options{}, defaultRange)
 	if err != nil {
 		return 1, err
 	}
-	defer c.Stop()
-	if shared.Installation, err = install.Apply(ctx, c); err != nil {
-		return 1, err
-	}
-	if shared.manager, err = shared.Start(ctx, nil); err != nil {
+	defer p.Cluster.Stop()
+	shared.plane = p
+	if shared.replica, err = p.Start(ctx, nil); err != nil {
 		return 1, err
 	}
 	code := m.Run()
-	return code, shared.manager.Stop()
+	return code, shared.replica.Stop()
 }

@@ -1,0 +1,133 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/test/cluster"
+	"github.com/portolan-dev/portolan/test/install"
+)
+
+// defaultRange is the API server's where nothing else is asked for.
+var defaultRange = v1alpha1.PortRange{From: 30000, To: 32767}
+
+// secondRange is the second control plane's: both ends are elsewhere.
+var secondRange = v1alpha1.PortRange{From: 31000, To: 34999}
+
+// plane is a control plane with Portolan installed.
+type plane struct {
+	*install.Installation
+	client.Client // as admin
+	numbers       allotment
+	printed       string // by kubectl, at the installation
+	auditLog      string // what the manager's ServiceAccount did; empty: not recorded
+}
+
+// shared is the control plane on which most tests run, with the manager that runs there.
+var shared struct {
+	*plane
+	replica *install.Replica
+}
+
+// second is the control plane that tests have to themselves, one at a time. It starts when first asked for.
+var second secondPlane
+
+type secondPlane struct {
+	mu    sync.Mutex // held by the test that has the plane
+	plane *plane
+	dir   string
+}
+
+func startPlane(ctx context.Context, options cluster.Options, numbers v1alpha1.PortRange) (*plane, error) {
+	c, err := cluster.Start(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	p := &plane{numbers: newAllotment(numbers)}
+	if p.printed, err = applyAsUsersDo(ctx, c); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	if p.Installation, err = install.Apply(ctx, c); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	config := c.Config()
+	config.WarningHandler = rest.NoWarnings{}
+	if p.Client, err = client.New(config, client.Options{Scheme: manager.Scheme()}); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// applyAsUsersDo installs Portolan as docs/ says. install.Apply only leads the webhooks elsewhere afterwards.
+func applyAsUsersDo(ctx context.Context, c *cluster.Cluster) (printed string, err error) {
+	manifests, err := c.Kubectl(ctx, "kustomize", filepath.Join("..", "..", "config", "default")).Output()
+	if err != nil {
+		return "", fmt.Errorf("kubectl kustomize config/default: %w", err)
+	}
+	apply := c.Kubectl(ctx, "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(string(manifests))
+	out, err := apply.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("kubectl apply: %w\n%s", err, out)
+	}
+	return string(out), nil
+}
+
+// auditPolicy records what the manager's ServiceAccount does.
+const auditPolicy = `
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, Panic]
+rules:
+- level: Metadata
+  users: ["system:serviceaccount:portolan-system:portolan-controller-manager"]
+- level: None
+`
+
+// lock returns the plane for the sole use of the caller, until unlock.
+func (s *secondPlane) lock(ctx context.Context) (*plane, error) {
+	s.mu.Lock()
+	if s.plane != nil {
+		return s.plane, nil
+	}
+	var err error
+	if s.dir, err = os.MkdirTemp("", "portolan-integration-"); err != nil {
+		return nil, err
+	}
+	policy, log := filepath.Join(s.dir, "policy.yaml"), filepath.Join(s.dir, "audit.log")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		return nil, err
+	}
+	s.plane, err = startPlane(ctx, cluster.Options{
+		ServiceNodePortRange: fmt.Sprintf("%d-%d", secondRange.From, secondRange.To),
+		APIServerFlags:       []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log},
+	}, secondRange)
+	if err == nil {
+		s.plane.auditLog = log
+	}
+	return s.plane, err
+}
+
+func (s *secondPlane) unlock() { s.mu.Unlock() }
+
+func (s *secondPlane) stop() {
+	if s.plane != nil {
+		s.plane.Cluster.Stop()
+	}
+	_ = os.RemoveAll(s.dir) // a directory in the temporary one: nothing depends on it
+}

@@ -1,0 +1,315 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/utils/clock"
+	testingclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/test/install"
+)
+
+const (
+	// patience is how long anything may take that is to happen by itself.
+	patience = 30 * time.Second
+	poll     = 20 * time.Millisecond
+	// testLabel is on all namespaces and pools of tests.
+	testLabel = "portolan.dev/integration-test"
+)
+
+// world is what a test works with: a control plane, and on it namespaces, pools and numbers of its own.
+type world struct {
+	*testing.T
+	*plane
+	clock    clock.PassiveClock
+	replicas []*install.Replica // those that run
+	names    map[string]string  // how the test calls its namespaces and pools
+	ranges   []v1alpha1.PortRange
+}
+
+// share gives the test a part of the shared control plane.
+func share(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	w := &world{T: t, plane: shared.plane, clock: clock.RealClock{}, names: map[string]string{},
+		replicas: []*install.Replica{shared.replica}}
+	t.Cleanup(w.tidy)
+	return w
+}
+
+// alone gives the test the second control plane, on which no manager runs yet.
+func alone(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	p, err := second.lock(t.Context())
+	t.Cleanup(second.unlock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{T: t, plane: p, clock: clock.RealClock{}, names: map[string]string{}}
+	t.Cleanup(w.sweep)
+	return w
+}
+
+// withFakeClock has the managers that are started from now on go by a clock that the test steps.
+func (w *world) withFakeClock() *testingclock.FakePassiveClock {
+	fake := testingclock.NewFakePassiveClock(time.Now())
+	w.clock = fake
+	return fake
+}
+
+// start runs a manager until stop or the end of the test.
+func (w *world) start(change func(*manager.Options)) *install.Replica {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
+	defer cancel()
+	r, err := w.Start(ctx, func(o *manager.Options) {
+		o.Clock = w.clock
+		if change != nil {
+			change(o)
+		}
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.replicas = append(w.replicas, r)
+	return r
+}
+
+// stop stops all managers of a test that is alone.
+func (w *world) stop() {
+	w.Helper()
+	for _, r := range w.replicas {
+		if err := r.Stop(); err != nil {
+			w.Errorf("stop the manager: %v", err)
+		}
+	}
+	w.replicas = nil
+}
+
+// namespace makes a namespace that is called base and something random.
+func (w *world) namespace(base string, labels ...string) string {
+	w.Helper()
+	name := w.nameLike(base)
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{testLabel: ""}}}
+	for i := 0; i < len(labels); i += 2 {
+		object.Labels[labels[i]] = labels[i+1]
+	}
+	w.must(w.Create(w.Context(), object))
+	return name
+}
+
+func (w *world) nameLike(base string) string {
+	name := base + "-" + utilrand.String(5)
+	w.names[name] = base
+	return name
+}
+
+// allot takes so many numbers for the test.
+func (w *world) allot(size int32) v1alpha1.PortRange {
+	r := w.numbers.run(size)
+	w.ranges = append(w.ranges, r)
+	return r
+}
+
+// exactly takes just these numbers for the test, for texts in golden files.
+func (w *world) exactly(from, to int32) v1alpha1.PortRange {
+	r := v1alpha1.PortRange{From: from, To: to}
+	w.numbers.exactly(r)
+	w.ranges = append(w.ranges, r)
+	return r
+}
+
+// poolOption changes a pool in the making.
+type poolOption func(*v1alpha1.NodePortPoolSpec)
+
+// serving has the pool select namespaces by their names.
+func serving(namespaces ...string) poolOption {
+	return func(s *v1alpha1.NodePortPoolSpec) {
+		s.NamespaceSelector = metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
+			Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: namespaces}}}
+	}
+}
+
+func holding(seconds int32) poolOption {
+	return func(s *v1alpha1.NodePortPoolSpec) { s.HoldSeconds = &seconds }
+}
+
+func makePool(name string, numbers v1alpha1.PortRange, options ...poolOption) *v1alpha1.NodePortPool {
+	pool := &v1alpha1.NodePortPool{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{testLabel: ""}}}
+	pool.Spec.Ranges = []v1alpha1.PortRange{numbers}
+	for _, option := range options {
+		option(&pool.Spec)
+	}
+	return pool
+}
+
+// pool makes a pool that is called base and something random. It returns when the managers go by it.
+func (w *world) pool(base string, numbers v1alpha1.PortRange, options ...poolOption) *v1alpha1.NodePortPool {
+	w.Helper()
+	pool := makePool(w.nameLike(base), numbers, options...)
+	w.must(w.Create(w.Context(), pool))
+	w.awaitPool(pool)
+	return pool
+}
+
+// changePool changes a pool. It returns when the managers go by it.
+func (w *world) changePool(pool *v1alpha1.NodePortPool, change poolOption) {
+	w.Helper()
+	w.eventually("change pool", func() error {
+		if err := w.Get(w.Context(), client.ObjectKeyFromObject(pool), pool); err != nil {
+			return err
+		}
+		change(&pool.Spec)
+		return w.Update(w.Context(), pool)
+	})
+	w.awaitPool(pool)
+}
+
+func (w *world) awaitPool(pool *v1alpha1.NodePortPool) {
+	w.Helper()
+	w.eventually("managers go by pool "+pool.Name, func() error {
+		for _, r := range w.replicas {
+			known := r.Ledger.Chart().Pool(pool.Name)
+			if known == nil || !equality.Semantic.DeepEqual(known.Spec, pool.Spec) {
+				return fmt.Errorf("the manager's: %+v", known)
+			}
+		}
+		return nil
+	})
+}
+
+// eventually waits for check to succeed.
+func (w *world) eventually(what string, check func() error) {
+	w.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(poll) {
+		if err = check(); err == nil {
+			return
+		}
+	}
+	w.Fatalf("%s: %v", what, err)
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// inTestsWords puts the test's own names in the place of the random ones.
+func (w *world) inTestsWords(text string) string {
+	for _, name := range slices.Sorted(maps.Keys(w.names)) {
+		text = strings.ReplaceAll(text, name, w.names[name])
+	}
+	return text
+}
+
+// tidy takes away what the test has left on the shared control plane.
+func (w *world) tidy() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	clean := tidying{w.plane, w.T}
+	for name := range w.names {
+		clean.services(ctx, client.InNamespace(name))
+		clean.ignoring(w.Delete(ctx, &v1alpha1.NodePortPool{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+		clean.ignoring(w.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+	}
+	for name := range w.names {
+		clean.claims(ctx, func(a *v1alpha1.NodePortAllocation) bool { return a.Spec.ServiceRef.Namespace == name })
+	}
+	for _, r := range w.ranges {
+		w.numbers.giveBack(r)
+	}
+}
+
+// sweep stops the managers and takes away what is left on a control plane that the test had to itself.
+func (w *world) sweep() {
+	w.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	clean := tidying{w.plane, w.T}
+	clean.services(ctx)
+	clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortPool{}))
+	clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortAllocation{}))
+	for name := range w.names {
+		clean.ignoring(w.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+	}
+	for _, r := range w.ranges {
+		w.numbers.giveBack(r)
+	}
+}
+
+// tidying is the removal of what a test has left; it goes on after an error.
+type tidying struct {
+	*plane
+	t *testing.T
+}
+
+func (c tidying) ignoring(err error) {
+	if err != nil && !apierrors.IsNotFound(err) {
+		c.t.Errorf("tidy up: %v", err)
+	}
+}
+
+// services deletes Services, but for those that belong to the cluster, and their finalizers.
+func (c tidying) services(ctx context.Context, in ...client.ListOption) {
+	services := &corev1.ServiceList{}
+	c.ignoring(c.List(ctx, services, in...))
+	for i := range services.Items {
+		svc := &services.Items[i]
+		if svc.Namespace == install.Namespace || svc.Namespace == corev1.NamespaceDefault {
+			continue
+		}
+		if len(svc.Finalizers) > 0 {
+			c.ignoring(c.Patch(ctx, svc, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
+		}
+		c.ignoring(c.Delete(ctx, svc))
+	}
+}
+
+// claims deletes claims as soon as they are not bound any more.
+func (c tidying) claims(ctx context.Context, which func(*v1alpha1.NodePortAllocation) bool) {
+	for left := 1; left > 0 && ctx.Err() == nil; {
+		claims := &v1alpha1.NodePortAllocationList{}
+		c.ignoring(c.List(ctx, claims))
+		left = 0
+		for i := range claims.Items {
+			if a := &claims.Items[i]; which(a) {
+				left++
+				if a.Spec.ServiceUID == "" {
+					err := c.Delete(ctx, a)
+					c.ignoring(err)
+				}
+			}
+		}
+		if left > 0 {
+			<-time.After(poll)
+		}
+	}
+	if ctx.Err() != nil {
+		c.t.Error("tidy up: claims are left")
+	}
+}
+
+func containsAny(s string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(s, part) })
+}
