@@ -86,7 +86,11 @@ func (d *serviceDefaulter) choose(ctx context.Context, q rules.Question, answer 
 		return nil, err
 	}
 	if exists || isDryRun(ctx) {
-		return d.ledger.Preview(claimant(q), open, answer.Pools, !exists)
+		preview, err := d.ledger.Preview(claimant(q), open, answer.Pools, !exists)
+		if exists && errors.Is(err, allocator.ErrExhausted) {
+			return nil, nil // one of Kubernetes' own will do
+		}
+		return preview, err
 	}
 	claim, err := d.ledger.Claim(ctx, claimant(q), open, answer.Pools)
 	countClaim(err)
