@@ -1,13 +1,12 @@
 // Package install puts Portolan on a demo cluster as config/default would: the same manifests, with the webhooks'
-// address patched, since the manager runs as a process beside the API server and not in a Pod. It has the
-// ServiceAccount's token, and no right but that account's.
+// address patched, since the manager runs beside the API server and not in a Pod: in this process (Start), or as one of
+// its own (StartProcess). It has the ServiceAccount's token, and no right but that account's.
 package install
 
 import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,22 +32,25 @@ type Installation struct {
 	// Kubeconfig is the manager's, CertDir has its certificate, WebhookPort is where the API server calls it.
 	Kubeconfig, CertDir string
 	WebhookPort         int
+	// Args are the manager's, as the Deployment has them.
+	Args []string
 }
 
 // Apply applies config/default to a cluster. No manager runs yet.
 func Apply(ctx context.Context, c *cluster.Cluster) (*Installation, error) {
-	port, err := freePort()
+	port, err := cluster.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	kustomize := c.Kubectl(ctx, "kustomize", filepath.Join(repository(), "config", "default"))
+	kustomize := c.Kubectl(ctx, "kustomize", filepath.Join(Repository(), "config", "default"))
 	var stderr bytes.Buffer
 	kustomize.Stderr = &stderr
 	manifests, err := kustomize.Output()
 	if err != nil {
 		return nil, fmt.Errorf("kubectl kustomize config/default: %w\n%s", err, &stderr)
 	}
-	patched, err := patch(manifests, port)
+	i := &Installation{Cluster: c, WebhookPort: port, CertDir: filepath.Join(filepath.Dir(c.LogDir()), "webhook-certs")}
+	patched, err := i.patch(manifests)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +59,6 @@ func Apply(ctx context.Context, c *cluster.Cluster) (*Installation, error) {
 	if out, err := apply.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("kubectl apply -k config/default: %w\n%s", err, out)
 	}
-	i := &Installation{Cluster: c, WebhookPort: port, CertDir: filepath.Join(filepath.Dir(c.LogDir()), "webhook-certs")}
 	if err := os.MkdirAll(i.CertDir, 0o700); err != nil {
 		return nil, err
 	}
@@ -68,8 +69,9 @@ func Apply(ctx context.Context, c *cluster.Cluster) (*Installation, error) {
 	return i, err
 }
 
-// patch leads the webhooks to the process on this machine, and has no Pods made for the Deployment.
-func patch(manifests []byte, port int) ([]byte, error) {
+// patch leads the webhooks to the process on this machine, and has no Pods made for the Deployment, whose arguments it
+// notes.
+func (i *Installation) patch(manifests []byte) (_ []byte, err error) {
 	var patched bytes.Buffer
 	for document := range strings.SplitSeq(string(manifests), "\n---\n") {
 		object := &unstructured.Unstructured{}
@@ -78,11 +80,14 @@ func patch(manifests []byte, port int) ([]byte, error) {
 		}
 		switch object.GetKind() {
 		case "Deployment":
+			if i.Args, err = managerArgs(object); err != nil {
+				return nil, err
+			}
 			if err := unstructured.SetNestedField(object.Object, int64(0), "spec", "replicas"); err != nil {
 				return nil, err
 			}
 		case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
-			if err := patchAddress(object, port); err != nil {
+			if err := patchAddress(object, i.WebhookPort); err != nil {
 				return nil, err
 			}
 		}
@@ -114,17 +119,22 @@ func patchAddress(configuration *unstructured.Unstructured, port int) error {
 	return unstructured.SetNestedSlice(configuration.Object, webhooks, "webhooks")
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// managerArgs are the arguments of the Deployment's one container. Of variables they use the namespace only.
+func managerArgs(deployment *unstructured.Unstructured) ([]string, error) {
+	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+	if err != nil || len(containers) != 1 {
+		return nil, fmt.Errorf("deployment %s: %d containers, want 1: %w", deployment.GetName(), len(containers), err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	container, _ := containers[0].(map[string]any)
+	args, _, err := unstructured.NestedStringSlice(container, "args")
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "$(POD_NAMESPACE)", deployment.GetNamespace())
+	}
+	return args, err
 }
 
-// repository is the root of the checkout that this file is in.
-func repository() string {
+// Repository is the root of the checkout that this file is in.
+func Repository() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }
