@@ -1,3 +1,6 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package allocator
 
 import (
@@ -12,30 +15,39 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
 
-// FakeStore is a Store in memory for tests, with the API server's semantics. The zero value is empty. Watchers
-// may be ledgers: they are told of each change, in order.
+// FakeStore is a Store in memory for tests, with the API server's semantics. The zero value is empty.
 type FakeStore struct {
 	// Before, if set, is called before each call takes effect, with its verb ("create", "get", "update",
-	// "delete") and the number; an error is returned in place of doing it.
+	// "delete") and the number; an error is returned in place of doing it. So is that of a context that has
+	// ended meanwhile.
 	Before func(verb, name string) error
 	// After, if set, is called after each call took effect; an error is returned although it was done: an
 	// answer that was lost.
 	After func(verb, name string) error
-	// Watchers are told of each change.
-	Watchers []*Ledger
+	// Watchers are told of each change, in order: ledgers, for instance.
+	Watchers []FakeWatcher
 
 	mu      sync.Mutex // guards all below
 	claims  map[string]*v1alpha1.NodePortAllocation
 	version int
 }
 
+// FakeWatcher is what a FakeStore tells of changes. A Ledger is one.
+type FakeWatcher interface {
+	AllocationSeen(*v1alpha1.NodePortAllocation)
+	AllocationGone(*v1alpha1.NodePortAllocation)
+}
+
 var allocations = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "nodeportallocations"}
 
-func (s *FakeStore) call(verb, name string, do func() error) error {
+func (s *FakeStore) call(ctx context.Context, verb, name string, do func() error) error {
 	if s.Before != nil {
 		if err := s.Before(verb, name); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	s.mu.Lock()
 	err := do()
@@ -47,8 +59,8 @@ func (s *FakeStore) call(verb, name string, do func() error) error {
 }
 
 // Create implements Store.
-func (s *FakeStore) Create(_ context.Context, a *v1alpha1.NodePortAllocation) error {
-	return s.call("create", a.Name, func() error {
+func (s *FakeStore) Create(ctx context.Context, a *v1alpha1.NodePortAllocation) error {
+	return s.call(ctx, "create", a.Name, func() error {
 		if s.claims[a.Name] != nil {
 			return apierrors.NewAlreadyExists(allocations, a.Name)
 		}
@@ -58,9 +70,9 @@ func (s *FakeStore) Create(_ context.Context, a *v1alpha1.NodePortAllocation) er
 }
 
 // Get implements Store.
-func (s *FakeStore) Get(_ context.Context, number int32) (*v1alpha1.NodePortAllocation, error) {
+func (s *FakeStore) Get(ctx context.Context, number int32) (*v1alpha1.NodePortAllocation, error) {
 	var found *v1alpha1.NodePortAllocation
-	return found, s.call("get", NameOf(number), func() error {
+	return found, s.call(ctx, "get", NameOf(number), func() error {
 		if found = s.claims[NameOf(number)].DeepCopy(); found == nil {
 			return apierrors.NewNotFound(allocations, NameOf(number))
 		}
@@ -69,8 +81,8 @@ func (s *FakeStore) Get(_ context.Context, number int32) (*v1alpha1.NodePortAllo
 }
 
 // Update implements Store.
-func (s *FakeStore) Update(_ context.Context, a *v1alpha1.NodePortAllocation) error {
-	return s.call("update", a.Name, func() error {
+func (s *FakeStore) Update(ctx context.Context, a *v1alpha1.NodePortAllocation) error {
+	return s.call(ctx, "update", a.Name, func() error {
 		if err := s.check(a); err != nil {
 			return err
 		}
@@ -80,8 +92,8 @@ func (s *FakeStore) Update(_ context.Context, a *v1alpha1.NodePortAllocation) er
 }
 
 // Delete implements Store.
-func (s *FakeStore) Delete(_ context.Context, a *v1alpha1.NodePortAllocation) error {
-	return s.call("delete", a.Name, func() error {
+func (s *FakeStore) Delete(ctx context.Context, a *v1alpha1.NodePortAllocation) error {
+	return s.call(ctx, "delete", a.Name, func() error {
 		if err := s.check(a); err != nil {
 			return err
 		}

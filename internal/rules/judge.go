@@ -206,17 +206,15 @@ func Misplaced(c *Chart, q Question) field.ErrorList {
 
 // held refuses a number that another Service has, and warns where a hold of the namespace is taken over.
 func (j *judge) held(r serviceports.Request) {
-	self := types.NamespacedName{Namespace: j.Namespace, Name: j.Service.Name}
-	for _, h := range j.ledger.Holders(r.NodePort) {
-		switch {
-		case h.Service == self:
-			return
-		case h.Held() && h.Service.Namespace == j.Namespace:
-			j.answer.warn("%s: %d was held for Service %q of this namespace and is taken over", r.Path(), r.NodePort, h.Service.Name)
-		default:
-			j.answer.refuse(Taken(j.ledger, j.Question, j.answer.Pools, r, h))
-			return
-		}
+	others := slices.DeleteFunc(j.ledger.Holders(r.NodePort), func(h Holder) bool {
+		return h.Service == types.NamespacedName{Namespace: j.Namespace, Name: j.Service.Name}
+	})
+	refused := slices.IndexFunc(others, func(h Holder) bool { return !h.Held() || h.Service.Namespace != j.Namespace })
+	switch {
+	case refused >= 0:
+		j.answer.refuse(Taken(j.ledger, j.Question, j.answer.Pools, r, others[refused]))
+	case len(others) > 0:
+		j.answer.warn("%s: %d was held for Service %q of this namespace and is taken over", r.Path(), r.NodePort, others[0].Service.Name)
 	}
 }
 
@@ -242,11 +240,10 @@ func (j *judge) numbersToChoose() {
 	if len(j.answer.Pools) > 0 {
 		return
 	}
-	first := asked[0]
-	text := drainedText(first)
-	if !first.drained() {
-		text = fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s%s, or the annotation %s: %s",
-			first.Name, first.Numbers, freeNow(j.ledger, j.answer.Pools), v1alpha1.PoolAnnotation, first.Name)
+	text := drainedText(asked[0])
+	if open := slices.IndexFunc(asked, func(p *Pool) bool { return !p.drained() }); open >= 0 {
+		text = fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s, or the annotation %s: %s%s",
+			asked[open].Name, asked[open].Numbers, v1alpha1.PoolAnnotation, asked[open].Name, freeNow(j.ledger, asked))
 	}
 	j.answer.breach(j.confined(), field.Forbidden(field.NewPath("spec", "ports"), text))
 }

@@ -5,6 +5,7 @@ package rules
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,36 +33,35 @@ func NewRanges(ranges []v1alpha1.PortRange) Ranges {
 	return joined
 }
 
-// ParseRange reads "30000-32767" as the API server's --service-node-port-range takes it: both ends
-// included, 1 to 65535. It also takes "30000+100".
+// ParseRange reads what the API server's --service-node-port-range takes: "30000-32767", both ends included,
+// "30000+2767", which is the same, or "30080"; of 1 to 65535.
+// Source: k8s.io/apimachinery/pkg/util/net/port_range.go.
 func ParseRange(s string) (v1alpha1.PortRange, error) {
+	separator := strings.IndexAny(s, "-+")
 	var r v1alpha1.PortRange
 	var err error
-	if from, size, ok := strings.Cut(s, "+"); ok {
-		if r.From, err = parsePort(from); err == nil {
-			r.To, err = parsePort(size)
+	if separator < 0 {
+		r.From, err = parsePort(s)
+		r.To = r.From
+	} else if r.From, err = parsePort(s[:separator]); err == nil {
+		r.To, err = parsePort(s[separator+1:])
+		if s[separator] == '+' {
 			r.To += r.From
 		}
-	} else if from, to, ok := strings.Cut(s, "-"); ok {
-		if r.From, err = parsePort(from); err == nil {
-			r.To, err = parsePort(to)
-		}
-	} else {
-		err = fmt.Errorf("want FROM-TO, for example 30000-32767")
 	}
-	if err == nil && (r.From > r.To || r.To > 65535) {
-		err = fmt.Errorf("want 1 <= FROM <= TO <= 65535")
+	if err == nil && (r.From < 1 || r.From > r.To || r.To > 65535) {
+		err = errors.New("it must be in 1-65535, and its end not before its start")
 	}
 	if err != nil {
-		return v1alpha1.PortRange{}, fmt.Errorf("node port range %q: %w", s, err)
+		return v1alpha1.PortRange{}, fmt.Errorf("node port range %q: %w; want FROM-TO, for example 30000-32767", s, err)
 	}
 	return r, nil
 }
 
 func parsePort(s string) (int32, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
-	if err != nil || n == 0 {
-		return 0, fmt.Errorf("%q is no port number, 1 to 65535", s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no port number", s)
 	}
 	return int32(n), nil
 }

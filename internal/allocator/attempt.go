@@ -1,0 +1,182 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package allocator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/metrics"
+	"github.com/portolan-dev/portolan/internal/rules"
+)
+
+// attempt is one request on its way to its number.
+type attempt struct {
+	*Ledger
+	claim    *Claim
+	claimant Claimant
+	request  Request
+	pools    []*rules.Pool
+}
+
+// errBehind says that the store has another claim of the number than the view.
+var errBehind = errors.New("the view is behind")
+
+// run claims number; where somebody else was faster, and the number was picked, it goes on to the next.
+func (a attempt) run(ctx context.Context, number int32) (int32, error) {
+	for {
+		err := a.take(ctx, number)
+		a.land(number)
+		var taken *TakenError
+		if !errors.As(err, &taken) || a.request.NodePort != 0 {
+			return number, err
+		}
+		metrics.ClaimConflicts.Inc()
+		next, err := a.choose(a.claimant, []Request{a.request}, a.pools, false)
+		if err != nil {
+			return 0, err
+		}
+		number = next[0]
+	}
+}
+
+// take claims one number, first by what the view knows, then by what is there.
+func (a attempt) take(ctx context.Context, number int32) error {
+	known := a.known(number)
+	for ctx.Err() == nil {
+		err := a.takeOver(ctx, number, known)
+		if !errors.Is(err, errBehind) {
+			return err
+		}
+		present, err := a.store.Get(ctx, number)
+		switch {
+		case err == nil:
+			a.learn(present)
+			known = present
+		case apierrors.IsNotFound(err):
+			if known != nil {
+				a.forget(known)
+			}
+			known = nil
+		default:
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (a attempt) known(number int32) *v1alpha1.NodePortAllocation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.claims[number]
+}
+
+// takeOver claims a number that has no claim (known is nil), this Service's own, or one held in its namespace.
+// Another's is a *TakenError.
+func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.NodePortAllocation) error {
+	wanted := &v1alpha1.NodePortAllocation{}
+	wanted.Name = NameOf(number)
+	if known != nil {
+		now := a.clock.Now()
+		if settled(known, a.claimant, now) {
+			return nil
+		}
+		if holder := holderOf(known, now); !a.mayTakeFrom(holder) {
+			r := a.request.Request
+			r.NodePort = number
+			return &TakenError{Request: r, Holder: holder}
+		}
+		wanted = known.DeepCopy()
+		if StateOf(known, now) == Bound { // its Service has gone, and the controllers have not seen it yet
+			Release(&wanted.Spec, now, a.holdFor(number))
+		}
+	}
+	a.fill(&wanted.Spec, number)
+	return a.write(ctx, known, wanted)
+}
+
+func (a attempt) mayTakeFrom(holder rules.Holder) bool {
+	return holder.Service == a.claimant.Service ||
+		holder.Held() && holder.Service.Namespace == a.claimant.Service.Namespace
+}
+
+// fill writes the facts of this request into a claim. What it was held until stays: it is held again if nothing
+// comes of the request.
+func (a attempt) fill(spec *v1alpha1.NodePortAllocationSpec, number int32) {
+	now := metav1.NewMicroTime(a.clock.Now().Truncate(time.Microsecond))
+	spec.ServiceRef = v1alpha1.ServiceReference{Namespace: a.claimant.Service.Namespace, Name: a.claimant.Service.Name}
+	spec.ServiceUID = ""
+	spec.Role = v1alpha1.Role(a.request.Role)
+	spec.Origin = a.request.Origin
+	spec.Ports = AllocatedPorts(a.request.Ports)
+	spec.ClaimTime = &now
+	if pool := a.poolOf(number); pool != nil {
+		spec.PoolName = pool.Name
+	}
+}
+
+// write makes the claim (before is nil) or changes it. Where the answer is lost it reads back what was done: a
+// second number would leak the first.
+func (a attempt) write(ctx context.Context, before, wanted *v1alpha1.NodePortAllocation) error {
+	after := wanted.DeepCopy()
+	var err error
+	if before == nil {
+		err = a.store.Create(ctx, after)
+	} else {
+		err = a.store.Update(ctx, after)
+	}
+	switch {
+	case err == nil:
+	case before == nil && apierrors.IsAlreadyExists(err), before != nil && (apierrors.IsConflict(err) || apierrors.IsNotFound(err)):
+		return errBehind
+	case isRefusal(err):
+		return err
+	default:
+		if after = a.readBack(ctx, wanted); after == nil {
+			return err
+		}
+	}
+	a.learn(after)
+	a.claim.mu.Lock()
+	defer a.claim.mu.Unlock()
+	a.claim.writes = append(a.claim.writes, write{before, after})
+	return nil
+}
+
+// isRefusal says whether the API server has answered that it wrote nothing.
+func isRefusal(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) ||
+		apierrors.IsBadRequest(err) || apierrors.IsTooManyRequests(err) || apierrors.IsNotFound(err)
+}
+
+// readBack is the claim as wanted, if the store has it; also when ctx is done.
+func (a attempt) readBack(ctx context.Context, wanted *v1alpha1.NodePortAllocation) *v1alpha1.NodePortAllocation {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revertTimeout)
+	defer cancel()
+	number, _ := NumberOf(wanted)
+	found, err := a.store.Get(ctx, number)
+	if err != nil || OwnerOf(found) != OwnerOf(wanted) || !found.Spec.ClaimTime.Equal(wanted.Spec.ClaimTime) {
+		return nil
+	}
+	return found
+}
+
+func (l *Ledger) poolOf(number int32) *rules.Pool {
+	if chart := l.Chart(); chart != nil {
+		return chart.PoolOf(number)
+	}
+	return nil
+}
+
+func (l *Ledger) holdFor(number int32) time.Duration {
+	if pool := l.poolOf(number); pool != nil {
+		return pool.Hold()
+	}
+	return rules.DefaultHold
+}

@@ -1,0 +1,155 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package allocator
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+// choose settles a number for each request and marks it as under way; the caller lands each. Requests without
+// one get, with reuse, the number that an earlier life or attempt of the Service left, else a free one.
+func (l *Ledger) choose(c Claimant, requests []Request, pools []*rules.Pool, reuse bool) ([]int32, error) {
+	if !l.Ready() {
+		return nil, ErrNotReady
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range c.Uses {
+		l.takeOff(n)
+		defer l.landLocked(n)
+	}
+	numbers := make([]int32, len(requests))
+	for i, r := range requests {
+		numbers[i] = r.NodePort
+	}
+	if reuse {
+		l.reuse(c, requests, pools, numbers)
+	}
+	for _, n := range numbers {
+		l.takeOff(n)
+	}
+	for i, r := range requests {
+		if numbers[i] != 0 {
+			continue
+		}
+		if numbers[i] = l.pick(c, r, pools); numbers[i] == 0 {
+			for _, n := range numbers {
+				l.landLocked(n)
+			}
+			return nil, ErrExhausted
+		}
+		l.takeOff(numbers[i])
+	}
+	return numbers, nil
+}
+
+// takeOff marks a claim of the number as being written, land takes the mark away. For 0 they do nothing.
+func (l *Ledger) takeOff(n int32) {
+	if n != 0 {
+		l.underway[n]++
+		l.refresh(n)
+	}
+}
+
+func (l *Ledger) land(n int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.landLocked(n)
+}
+
+func (l *Ledger) landLocked(n int32) {
+	if n == 0 {
+		return
+	}
+	if l.underway[n]--; l.underway[n] == 0 {
+		delete(l.underway, n)
+	}
+	l.refresh(n)
+}
+
+// pick picks a free number of the first pool that has one; 0 where none has.
+func (l *Ledger) pick(c Claimant, r Request, pools []*rules.Pool) int32 {
+	wish := rules.Wish{Service: c.Service, Request: r.Request}
+	for _, asked := range pools {
+		// The chart may have been redrawn since the pools were chosen.
+		pool := l.chart.Pool(asked.Name)
+		if pool == nil {
+			continue
+		}
+		if n, ok := rules.Pick(pool, l.free[pool.Name], wish, l.random); ok {
+			return n
+		}
+	}
+	return 0
+}
+
+// reuse fills in numbers that are claimed for this Service but not used by it: its last life's, or an earlier
+// attempt's. As on an update (serviceports.CarryOver) an entry's name decides first, then protocol and port.
+func (l *Ledger) reuse(c Claimant, requests []Request, pools []*rules.Pool, numbers []int32) {
+	left := l.left(c, pools)
+	for _, same := range []func(*v1alpha1.NodePortAllocation, Request) bool{sameName, samePort} {
+		for i, r := range requests {
+			if numbers[i] != 0 {
+				continue
+			}
+			for _, n := range left {
+				if !slices.Contains(numbers, n) && same(l.claims[n], r) {
+					numbers[i] = n
+					break
+				}
+			}
+		}
+	}
+}
+
+// left are the numbers of these pools, ascending, that are claimed for this Service and used by nobody.
+func (l *Ledger) left(c Claimant, pools []*rules.Pool) []int32 {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.claimedBy[c.Service])), func(n int32) bool {
+		bound := c.UID != "" && l.claims[n].Spec.ServiceUID == c.UID
+		return bound || slices.Contains(c.Uses, n) || !l.offers(pools, n) || l.carriedByOther(n, c)
+	})
+}
+
+// offers says whether a number is in one of the pools.
+func (l *Ledger) offers(pools []*rules.Pool, n int32) bool {
+	owner := l.chart.PoolOf(n)
+	return owner != nil && slices.ContainsFunc(pools, func(p *rules.Pool) bool { return p.Name == owner.Name })
+}
+
+// carriedByOther says whether another Service carries a number: Kubernetes gave it away while it was only held.
+func (l *Ledger) carriedByOther(n int32, c Claimant) bool {
+	others := len(l.carriers[n])
+	if l.carriers[n][c.Service] {
+		others--
+	}
+	return others > 0
+}
+
+func sameName(claim *v1alpha1.NodePortAllocation, r Request) bool {
+	return sameRole(claim, r) && (r.Role == serviceports.HealthCheck || shares(claim, r,
+		func(a v1alpha1.AllocatedPort, b serviceports.Port) bool { return a.Name == b.Name }))
+}
+
+func samePort(claim *v1alpha1.NodePortAllocation, r Request) bool {
+	return sameRole(claim, r) && shares(claim, r,
+		func(a v1alpha1.AllocatedPort, b serviceports.Port) bool {
+			return a.Port == b.Port && a.Protocol == b.Protocol
+		})
+}
+
+func sameRole(claim *v1alpha1.NodePortAllocation, r Request) bool {
+	return string(claim.Spec.Role) == string(r.Role)
+}
+
+// shares says whether an entry that a number was claimed for is the same as one asked for.
+func shares(claim *v1alpha1.NodePortAllocation, r Request, same func(v1alpha1.AllocatedPort, serviceports.Port) bool) bool {
+	return slices.ContainsFunc(claim.Spec.Ports, func(a v1alpha1.AllocatedPort) bool {
+		return slices.ContainsFunc(r.Ports, func(b serviceports.Port) bool { return same(a, b) })
+	})
+}

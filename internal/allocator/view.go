@@ -1,0 +1,171 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package allocator
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+// The view is made of what the watches deliver and of what we read and wrote ourselves, which comes earlier. The
+// watch of allocations delivers in the order of resourceVersions, so what it has passed by is old news; and a
+// claim of ours that it has passed without delivering it was deleted while the watch was broken.
+
+// AllocationSeen takes in a claim that the watch delivered.
+func (l *Ledger) AllocationSeen(a *v1alpha1.NodePortAllocation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n, ok := NumberOf(a); ok {
+		l.put(n, a)
+		if known := l.claims[n]; known != nil && !newer(known.ResourceVersion, a.ResourceVersion) {
+			delete(l.ahead, n)
+		}
+	}
+	l.advance(a.ResourceVersion)
+}
+
+// AllocationGone takes in that the watch saw a claim deleted.
+func (l *Ledger) AllocationGone(a *v1alpha1.NodePortAllocation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n, ok := NumberOf(a); ok {
+		if l.deleted[n] == a.UID {
+			delete(l.deleted, n)
+		}
+		if known := l.claims[n]; known != nil && known.UID == a.UID {
+			l.remove(n)
+		}
+	}
+	l.advance(a.ResourceVersion)
+}
+
+// advance notes how far the watch is.
+func (l *Ledger) advance(resourceVersion string) {
+	if !newer(resourceVersion, l.seen) {
+		return
+	}
+	l.seen = resourceVersion
+	for n := range l.ahead {
+		if !newer(l.claims[n].ResourceVersion, l.seen) {
+			l.remove(n)
+		}
+	}
+}
+
+// learn takes in a claim that we read or wrote.
+func (l *Ledger) learn(a *v1alpha1.NodePortAllocation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, ok := NumberOf(a)
+	if ok && newer(a.ResourceVersion, l.seen) && l.put(n, a) {
+		l.ahead[n] = true
+	}
+}
+
+// forget takes in that we deleted a claim, or found it deleted.
+func (l *Ledger) forget(a *v1alpha1.NodePortAllocation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, _ := NumberOf(a)
+	if known := l.claims[n]; known != nil && known.UID == a.UID {
+		l.deleted[n] = a.UID
+		l.remove(n)
+	}
+}
+
+// newer says whether resourceVersion a comes after b; one that cannot be read counts as newer.
+func newer(a, b string) bool {
+	if b == "" {
+		return true
+	}
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err != nil || order > 0
+}
+
+// put notes a claim, unless it is known to be outdated.
+func (l *Ledger) put(n int32, a *v1alpha1.NodePortAllocation) bool {
+	known := l.claims[n]
+	if l.deleted[n] == a.UID && a.UID != "" || known != nil && !newer(a.ResourceVersion, known.ResourceVersion) {
+		return false
+	}
+	if known != nil {
+		l.unlist(n, known)
+	}
+	l.claims[n] = a
+	owner := OwnerOf(a)
+	if l.claimedBy[owner] == nil {
+		l.claimedBy[owner] = map[int32]bool{}
+	}
+	l.claimedBy[owner][n] = true
+	l.refresh(n)
+	return true
+}
+
+// remove takes a claim out.
+func (l *Ledger) remove(n int32) {
+	l.unlist(n, l.claims[n])
+	delete(l.claims, n)
+	delete(l.ahead, n)
+	l.refresh(n)
+}
+
+func (l *Ledger) unlist(n int32, a *v1alpha1.NodePortAllocation) {
+	owner := OwnerOf(a)
+	delete(l.claimedBy[owner], n)
+	if len(l.claimedBy[owner]) == 0 {
+		delete(l.claimedBy, owner)
+	}
+}
+
+// ServiceSeen takes in the numbers that a Service carries.
+func (l *Ledger) ServiceSeen(svc *corev1.Service) {
+	l.carry(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name},
+		serviceports.Numbers(serviceports.Requests(svc)))
+}
+
+// ServiceGone takes in that a Service was deleted.
+func (l *Ledger) ServiceGone(service types.NamespacedName) { l.carry(service, nil) }
+
+func (l *Ledger) carry(service types.NamespacedName, numbers []int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.carriedBy[service]
+	if slices.Equal(before, numbers) {
+		return
+	}
+	for _, n := range before {
+		delete(l.carriers[n], service)
+		if len(l.carriers[n]) == 0 {
+			delete(l.carriers, n)
+		}
+	}
+	for _, n := range numbers {
+		if l.carriers[n] == nil {
+			l.carriers[n] = map[types.NamespacedName]bool{}
+		}
+		l.carriers[n][service] = true
+	}
+	if l.carriedBy[service] = numbers; len(numbers) == 0 {
+		delete(l.carriedBy, service)
+	}
+	for _, n := range before {
+		l.refresh(n)
+	}
+	for _, n := range numbers {
+		l.refresh(n)
+	}
+}
+
+// Knows says whether the view has a claim or a number of the Service: it may well exist.
+func (l *Ledger) Knows(service types.NamespacedName) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.claimedBy[service]) > 0 || len(l.carriedBy[service]) > 0
+}
