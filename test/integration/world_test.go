@@ -48,6 +48,11 @@ type world struct {
 func share(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
+	return onShared(t)
+}
+
+func onShared(t *testing.T) *world {
+	t.Helper()
 	w := &world{T: t, plane: shared.plane, clock: clock.RealClock{}, names: map[string]string{},
 		replicas: []*install.Replica{shared.replica}}
 	t.Cleanup(w.tidy)
@@ -58,6 +63,11 @@ func share(t *testing.T) *world {
 func alone(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
+	return onSecond(t)
+}
+
+func onSecond(t *testing.T) *world {
+	t.Helper()
 	p, err := second.lock(t.Context())
 	t.Cleanup(second.unlock)
 	if err != nil {
@@ -105,15 +115,21 @@ func (w *world) stop() {
 }
 
 // namespace makes a namespace that is called base and something random.
-func (w *world) namespace(base string, labels ...string) string {
+func (w *world) namespace(base string) string {
 	w.Helper()
 	name := w.nameLike(base)
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{testLabel: ""}}}
-	for i := 0; i < len(labels); i += 2 {
-		object.Labels[labels[i]] = labels[i+1]
-	}
-	w.must(w.Create(w.Context(), object))
+	w.namespaceOfName(name)
 	return name
+}
+
+// namespaceOfName makes a namespace of just this name.
+func (w *world) namespaceOfName(name string) {
+	w.Helper()
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{testLabel: ""}}}
+	w.must(w.Create(w.Context(), object))
+	if _, random := w.names[name]; !random {
+		w.names[name] = name
+	}
 }
 
 func (w *world) nameLike(base string) string {
