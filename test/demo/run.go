@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/portolan-dev/portolan/test/cluster"
+	"github.com/portolan-dev/portolan/test/install"
+	"github.com/portolan-dev/portolan/test/tour"
+)
+
+// run is the demo from its start to its end. What it made is gone when it returns.
+func run(ctx context.Context, o *options) error {
+	log := newProgress(os.Stdout)
+	fmt.Println("Starting a Kubernetes cluster on this machine, and Portolan on it.")
+	if o.without != "" {
+		fmt.Printf("\n%s.\n%s\n", o.without, leftOut(o))
+	}
+	fmt.Println()
+	c, err := cluster.Start(ctx, cluster.Options{Nodes: o.nodes, Proxy: cluster.Proxy(o.proxy), Dir: o.dir, Log: log})
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	defer func() {
+		log.resume()
+		c.Stop()
+	}()
+	manager, err := installOn(ctx, c, log)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	log.suspend()
+	err = show(ctx, c, o)
+	if o.once || ctx.Err() != nil {
+		return concluded(err, manager, time.Since(log.started))
+	}
+	if err != nil {
+		exitCode(err) // and stay up, for a look at what is wrong
+	}
+	farewell(c, o)
+	return stay(ctx, manager)
+}
+
+// leftOut says what the tour does without, and how to have it.
+func leftOut(o *options) string {
+	text := "So nothing will answer on the node ports, and the tour leaves out the requests.\n"
+	if os.Geteuid() != 0 {
+		return text + "As root (sudo make demo) there are three nodes with kube-proxy, and Pods to answer."
+	}
+	if o.nodes > 0 {
+		return text + "Bring your own proxy, or leave out --proxy=none."
+	}
+	return text + "With it there are nodes with kube-proxy, and Pods to answer."
+}
+
+func installOn(ctx context.Context, c *cluster.Cluster, log *progress) (*install.Process, error) {
+	installation, err := install.Apply(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	log.line("Portolan's manifests applied (config/default)")
+	manager, err := installation.StartProcess(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	log.line("Portolan's manager ready")
+	return manager, nil
+}
+
+func show(ctx context.Context, c *cluster.Cluster, o *options) error {
+	t := &tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Packets: o.without == ""}
+	return t.Run(ctx)
+}
+
+// concluded ends a demo that does not stay up.
+func concluded(err error, manager *install.Process, took time.Duration) error {
+	if err == nil {
+		fmt.Printf("\n\nThe tour went as it should, %.0f s after the start.\n", took.Seconds())
+	}
+	if surprise := (*tour.Surprise)(nil); errors.As(err, &surprise) {
+		showEnd(manager)
+	}
+	return err
+}
+
+// showEnd shows the end of the manager's log, which goes with the cluster.
+func showEnd(manager *install.Process) {
+	log, _ := os.ReadFile(manager.Log)
+	fmt.Fprintf(os.Stderr, "\nThe end of the manager's log:\n%s", log[max(0, len(log)-2000):])
+}
+
+// interrupted prefers the reason why the context ended to what came of it.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// stay returns after a signal, or when the manager ends by itself.
+func stay(ctx context.Context, manager *install.Process) error {
+	select {
+	case <-ctx.Done():
+		fmt.Println("\nStopping; Ctrl-C again ends it at once.")
+		return nil
+	case <-manager.Done():
+		showEnd(manager)
+		return fmt.Errorf("the manager has ended: %s", manager.State())
+	}
+}
+
+// farewell says how to go on. Every indented line can be pasted into a shell.
+func farewell(c *cluster.Cluster, o *options) {
+	screen := tour.NewScreen(os.Stdout)
+	screen.Title("It is yours now")
+	screen.Say("In another terminal:")
+	root := install.Repository()
+	paste(
+		"cd "+root,
+		"export KUBECONFIG="+c.Kubeconfig(),
+		"export PATH="+filepath.Join(root, "bin", "controlplane")+":$PATH",
+	)
+	screen.Say("Then, for example:")
+	paste(
+		"kubectl get services -A",
+		"kubectl get npp,npa",
+		"kubectl create service nodeport hello --tcp=80",
+		"kubectl get npa -o wide",
+		"kubectl create ns shop",
+		"kubectl create service nodeport cart --tcp=80 -n shop",
+		"kubectl describe npp team-a",
+	)
+	if o.without == "" {
+		answering(screen, c)
+	}
+	screen.Say("Logs are in " + c.LogDir() + "\nCtrl-C ends it and removes everything.")
+}
+
+// answering says where to send requests.
+func answering(screen *tour.Screen, c *cluster.Cluster) {
+	screen.Say("The nodes, which answer on every node port:")
+	first := c.Nodes()[0]
+	var lines []string
+	for _, n := range c.Nodes() {
+		lines = append(lines, fmt.Sprintf("%s %s:31000", tour.HTTPClient(), n.IP))
+	}
+	paste(lines...)
+	screen.Say("From " + first.Name + ", and from a client beside the nodes:")
+	paste(
+		fmt.Sprintf("ip netns exec %s %s %s:31000", first.Namespace(), tour.HTTPClient(), first.IP),
+		fmt.Sprintf("ip netns exec %s %s %s:30008", c.Client().Namespace(), tour.HTTPClient(), first.IP),
+	)
+}
+
+func paste(lines ...string) {
+	fmt.Println()
+	for _, line := range lines {
+		fmt.Println("  " + line)
+	}
+}
