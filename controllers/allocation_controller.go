@@ -82,6 +82,9 @@ func (r *allocationReconciler) heldIn(ctx context.Context, pool client.Object) [
 
 // Reconcile implements reconcile.Reconciler.
 func (r *allocationReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	if !r.ledger.Ready() { // whose pool a number is, and how long it is held, is not known yet
+		return reconcile.Result{RequeueAfter: cacheLag}, nil
+	}
 	o, err := r.observe(ctx, req.Name)
 	if err != nil || o.number == 0 {
 		return reconcile.Result{}, err

@@ -49,7 +49,7 @@ func boundCondition(a *v1alpha1.NodePortAllocation, o observed, conflicts int) m
 	switch state := allocator.StateOf(a, o.now); {
 	case state == allocator.Bound && conflicts > 0:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonConflict
-		c.Message = fmt.Sprintf("Service %s has the number; %d other Services carry it too", service, conflicts)
+		c.Message = fmt.Sprintf("Service %s has the number; Services that carry it too: %d", service, conflicts)
 	case state == allocator.Bound:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonInUse
 		c.Message = fmt.Sprintf("Service %s has the number", service)

@@ -99,6 +99,9 @@ func (r *serviceReconciler) withNumbers(ctx context.Context, in ...client.ListOp
 
 // Reconcile implements reconcile.ObjectReconciler.
 func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) (reconcile.Result, error) {
+	if !r.ledger.Ready() { // nothing is known yet of what is wrong, or right again
+		return reconcile.Result{RequeueAfter: cacheLag}, nil
+	}
 	trouble, err := r.troubleOf(ctx, svc)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -129,8 +132,7 @@ func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) 
 	if err := r.Get(ctx, client.ObjectKey{Name: svc.Namespace}, namespace); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	chart := r.ledger.Chart()
-	if chart == nil || svc.DeletionTimestamp != nil {
+	if svc.DeletionTimestamp != nil {
 		return nil, nil
 	}
 	condition := &metav1.Condition{Type: allocatedCondition, Status: metav1.ConditionFalse,
@@ -143,12 +145,25 @@ func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) 
 		condition.Reason, condition.Message = reasonConflict, strings.Join(conflicts, "; ")
 		return condition, nil
 	}
+	chart, err := r.chart(ctx)
+	if err != nil {
+		return nil, err
+	}
 	question := rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: namespace.Labels, Now: r.clock.Now()}
 	if misplaced := rules.Misplaced(chart, question); len(misplaced) > 0 {
 		condition.Reason, condition.Message = reasonMisplaced, "the Service keeps its number: "+misplaced.ToAggregate().Error()
 		return condition, nil
 	}
 	return nil, nil
+}
+
+// chart is made of the cached pools: the ledger's own may be behind the event that brought us here.
+func (r *serviceReconciler) chart(ctx context.Context) (*rules.Chart, error) {
+	pools := &v1alpha1.NodePortPoolList{}
+	if err := r.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list pools: %w", err)
+	}
+	return rules.NewChart(r.ledger.Chart().ClusterRange(), pools.Items), nil
 }
 
 // conflictsOf tells of each number that other Services have too, and how to mend it. Of another namespace it
