@@ -6,7 +6,6 @@ package integration
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,12 +51,7 @@ func TestAChangeOfAPoolIsJudgedByWhatIsNew(t *testing.T) {
 	shop := w.namespace("shop")
 	// Made while no manager runs: overlapping, and partly outside of the cluster's range.
 	first := w.pool("first", v1alpha1.PortRange{From: 31000, To: 31009}, serving("nobody"))
-	w.eventually("the other pool is younger", func() error {
-		if metav1.Now().Rfc3339Copy().After(first.CreationTimestamp.Time) {
-			return nil
-		}
-		return fmt.Errorf("it is not yet")
-	})
+	w.ageOf(first)
 	second := w.pool("second", v1alpha1.PortRange{From: 31005, To: 31014}, serving(shop), holding(60))
 	outside := w.pool("outside", v1alpha1.PortRange{From: 30990, To: 30999}, serving("nobody"))
 	w.start(nil)
@@ -65,8 +59,9 @@ func TestAChangeOfAPoolIsJudgedByWhatIsNew(t *testing.T) {
 	for _, pool := range []*v1alpha1.NodePortPool{second, outside} {
 		w.changePool(pool, holding(120))
 	}
-	second.Spec.Ranges = append(second.Spec.Ranges, v1alpha1.PortRange{From: 31002, To: 31003})
-	w.wantRefusal(w.Update(t.Context(), second), `spec.ranges[1]: Invalid value: "31002-31003": overlaps pool "first" in 31002-31003`)
+	w.wantRefusal(w.tryChangePool(second, func(s *v1alpha1.NodePortPoolSpec) {
+		s.Ranges = append(s.Ranges, v1alpha1.PortRange{From: 31002, To: 31003})
+	}), `spec.ranges[1]: Invalid value: "31002-31003": overlaps pool "first" in 31002-31003`)
 
 	// The older pool owns the numbers; the younger hands out nothing until it has none of them.
 	w.wantPoolReady(first, metav1.ConditionTrue, v1alpha1.PoolReasonAvailable)
@@ -88,12 +83,7 @@ func TestTheYoungerPoolTakesOverWhenTheOlderGoes(t *testing.T) {
 	w := alone(t)
 	shop := w.namespace("shop")
 	first := w.pool("first", v1alpha1.PortRange{From: 31000, To: 31009}, serving("nobody"))
-	w.eventually("the other pool is younger", func() error {
-		if time.Since(first.CreationTimestamp.Time) > time.Second {
-			return nil
-		}
-		return fmt.Errorf("it is not yet")
-	})
+	w.ageOf(first)
 	second := w.pool("second", v1alpha1.PortRange{From: 31000, To: 31004}, serving(shop))
 	w.start(nil)
 	w.wantPoolReady(second, metav1.ConditionFalse, v1alpha1.PoolReasonOverlap)

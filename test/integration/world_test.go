@@ -189,14 +189,20 @@ func (w *world) pool(base string, numbers v1alpha1.PortRange, options ...poolOpt
 // changePool changes a pool. It returns when the managers go by it.
 func (w *world) changePool(pool *v1alpha1.NodePortPool, change poolOption) {
 	w.Helper()
-	w.eventually("change pool", func() error {
-		if err := w.Get(w.Context(), client.ObjectKeyFromObject(pool), pool); err != nil {
+	w.must(w.tryChangePool(pool, change))
+	w.awaitPool(pool)
+}
+
+// tryChangePool is changePool that may be refused.
+func (w *world) tryChangePool(pool *v1alpha1.NodePortPool, change poolOption) error {
+	w.Helper()
+	for {
+		w.must(w.Get(w.Context(), client.ObjectKeyFromObject(pool), pool))
+		change(&pool.Spec)
+		if err := w.Update(w.Context(), pool); !apierrors.IsConflict(err) {
 			return err
 		}
-		change(&pool.Spec)
-		return w.Update(w.Context(), pool)
-	})
-	w.awaitPool(pool)
+	}
 }
 
 func (w *world) awaitPool(pool *v1alpha1.NodePortPool) {
@@ -222,6 +228,17 @@ func (w *world) eventually(what string, check func() error) {
 		}
 	}
 	w.Fatalf("%s: %v", what, err)
+}
+
+// ageOf returns when an object is so old that what is made next is younger: times of creation are whole seconds.
+func (w *world) ageOf(object client.Object) {
+	w.Helper()
+	w.eventually("a second has passed", func() error {
+		if age := time.Since(object.GetCreationTimestamp().Time); age < time.Second {
+			return fmt.Errorf("%s is %s old", object.GetName(), age)
+		}
+		return nil
+	})
 }
 
 func (w *world) must(err error) {

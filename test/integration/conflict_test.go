@@ -1,0 +1,158 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"os/exec"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+)
+
+const reasonConflict = "NodePortConflict"
+
+// throughTheHole gives a new Service a number that another Service has, which works as long as no webhook answers:
+// an ExternalName Service stores a number without its being allocated, and keeps it when its type changes.
+func (w *world) throughTheHole(name string, n int32) *corev1.Service {
+	w.Helper()
+	svc := makeService(name).Type(corev1.ServiceTypeExternalName).NodePort(80, n).Obj()
+	svc.Spec.ExternalName = "example.com"
+	w.must(w.Create(w.Context(), svc))
+	if number(svc) != n {
+		w.Fatalf("the API server does not store %d on an ExternalName Service any more: has it %d?", n, number(svc))
+	}
+	return w.change(svc, func(svc *corev1.Service) {
+		svc.Spec.Type = corev1.ServiceTypeNodePort
+		svc.Spec.ExternalName = ""
+	})
+}
+
+func TestTwoServicesOnOneNumberAreReportedAndTheSurvivorTakesOver(t *testing.T) {
+	w := alone(t)
+	shop, other := w.namespace("shop"), w.namespace("other")
+	const n = 31100
+	first := w.create(makeService(shop+"/first").NodePort(80, n))
+	w.ageOf(first)
+	second := w.throughTheHole(shop+"/second", n)
+	w.ageOf(second)
+	third := w.throughTheHole(other+"/third", n)
+	if number(second) != n || number(third) != n {
+		t.Skipf("the hole is closed: the numbers are %d and %d", number(second), number(third))
+	}
+	w.pool("team-a", v1alpha1.PortRange{From: n, To: n + 9}, serving(shop, other))
+	w.start(nil)
+
+	claim := w.wantReason(n, v1alpha1.AllocationReasonConflict)
+	if got := claim.Spec.ServiceRef.Name; got != "first" {
+		t.Errorf("%s has the number, want the oldest", got)
+	}
+	want := []v1alpha1.ServiceReference{{Namespace: shop, Name: "second"}, {Namespace: other, Name: "third"}}
+	if diff := cmp.Diff(want, claim.Status.ConflictsWith, sortedReferences); diff != "" {
+		t.Errorf("conflictsWith (-want +got)\n%s", diff)
+	}
+	for svc, want := range map[*corev1.Service]string{
+		first:  `node port 31100 is also carried by Service "second" and a Service in another namespace; to give this one another number: `,
+		second: `node port 31100 is also carried by Service "first" and a Service in another namespace; to give this one another number: `,
+		third:  `node port 31100 is also carried by a Service in another namespace; to give this one another number: `,
+	} {
+		message := w.wantTrouble(svc, reasonConflict)
+		command := regexp.MustCompile(`kubectl .*$`).FindString(message)
+		if got := message[:len(message)-len(command)]; got != want {
+			t.Errorf("the condition of %s says %q, want %q", svc.Name, got, want)
+		}
+	}
+	// All of them can still be changed.
+	w.change(second, func(svc *corev1.Service) { svc.Labels = map[string]string{"tier": "front"} })
+
+	// The owner goes: the older of the others takes over at once.
+	w.remove(first)
+	w.eventually("the survivor has the number", func() error {
+		if got := w.claim(n); got == nil || got.Spec.ServiceRef.Name != "second" || got.Spec.ServiceUID != second.UID {
+			return fmt.Errorf("the claim is %+v", got)
+		}
+		return nil
+	})
+	// The command of the event mends it.
+	w.runMendingCommand(w.wantTroubleAbout(second, reasonConflict, "a Service in another namespace"))
+	w.wantReason(n, v1alpha1.AllocationReasonInUse)
+	w.eventually("the last one has the number", func() error {
+		if got := w.claim(n); got == nil || got.Spec.ServiceRef.Name != "third" {
+			return fmt.Errorf("the claim is %+v", got)
+		}
+		return nil
+	})
+	if got := number(w.fetch(second)); got == n {
+		t.Errorf("the command left the number %d", got)
+	}
+	w.wantTrouble(second, "")
+	w.wantTrouble(third, "")
+	w.wantAllBound(w.fetch(second))
+}
+
+// wantTroubleAbout is wantTrouble for a message that has a text in it and lacks the names of others.
+func (w *world) wantTroubleAbout(svc *corev1.Service, reason, text string) string {
+	w.Helper()
+	var message string
+	w.eventually("the condition is about "+text, func() error {
+		message = w.wantTrouble(svc, reason)
+		if !containsAny(message, "carried by "+text) {
+			return fmt.Errorf("it says %q", message)
+		}
+		return nil
+	})
+	return message
+}
+
+func (w *world) runMendingCommand(message string) {
+	w.Helper()
+	command := regexp.MustCompile(`kubectl (.*)$`).FindStringSubmatch(message)
+	if command == nil {
+		w.Fatalf("there is no command in %q", message)
+	}
+	kubectl := w.Cluster.Kubectl(w.Context())
+	shell := exec.CommandContext(w.Context(), "sh", "-c", kubectl.Path+" "+command[1])
+	shell.Env = kubectl.Env
+	if out, err := shell.CombinedOutput(); err != nil {
+		w.Fatalf("%s: %v\n%s", command[0], err, out)
+	}
+}
+
+func TestANumberKeptOnLeavingExternalNameIsRefused(t *testing.T) {
+	w := alone(t)
+	shop := w.namespace("shop")
+	const n = 31100
+	svc := makeService(shop+"/old").Type(corev1.ServiceTypeExternalName).NodePort(80, n).Obj()
+	svc.Spec.ExternalName = "example.com"
+	w.must(w.Create(t.Context(), svc))
+	w.start(nil)
+	w.pool("team-a", v1alpha1.PortRange{From: n, To: n + 9}, serving(shop))
+
+	// What is stored already is not judged.
+	w.change(svc, func(svc *corev1.Service) { svc.Labels = map[string]string{"tier": "front"} })
+	_, err := w.tryChange(svc, func(svc *corev1.Service) {
+		svc.Spec.Type = corev1.ServiceTypeNodePort
+		svc.Spec.ExternalName = ""
+	})
+	w.wantRefusal(err, "may not be kept when `type` was 'ExternalName'")
+	changed := w.change(svc, func(svc *corev1.Service) {
+		svc.Spec.Type = corev1.ServiceTypeNodePort
+		svc.Spec.ExternalName = ""
+		svc.Spec.Ports[0].NodePort = 0
+	})
+	w.wantWithin(changed, v1alpha1.PortRange{From: n, To: n + 9}, 1)
+	w.wantAllBound(changed)
+}
+
+var sortedReferences = cmp.Transformer("sorted", func(in []v1alpha1.ServiceReference) map[v1alpha1.ServiceReference]bool {
+	set := map[v1alpha1.ServiceReference]bool{}
+	for _, r := range in {
+		set[r] = true
+	}
+	return set
+})
