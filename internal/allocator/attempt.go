@@ -49,26 +49,33 @@ func (a attempt) run(ctx context.Context, number int32) (int32, error) {
 // take claims one number, first by what the view knows, then by what is there.
 func (a attempt) take(ctx context.Context, number int32) error {
 	known := a.known(number)
-	for ctx.Err() == nil {
-		err := a.takeOver(ctx, number, known)
-		if !errors.Is(err, errBehind) {
-			return err
-		}
-		present, err := a.store.Get(ctx, number)
-		switch {
-		case err == nil:
-			a.learn(present)
-			known = present
-		case apierrors.IsNotFound(err):
-			if known != nil {
-				a.forget(known)
-			}
-			known = nil
-		default:
-			return err
-		}
+	var err error
+	if known != nil && settled(known, a.claimant, a.clock.Now()) {
+		known, err = a.present(ctx, number, known) // it may have been withdrawn, and nothing would be written
 	}
-	return ctx.Err()
+	for err == nil {
+		if err = a.takeOver(ctx, number, known); !errors.Is(err, errBehind) {
+			return err
+		}
+		known, err = a.present(ctx, number, known)
+	}
+	return err
+}
+
+// present is the claim that the store has, nil for none; the view learns of it.
+func (a attempt) present(ctx context.Context, number int32, known *v1alpha1.NodePortAllocation) (*v1alpha1.NodePortAllocation, error) {
+	found, err := a.store.Get(ctx, number)
+	switch {
+	case apierrors.IsNotFound(err):
+		if known != nil {
+			a.forget(known)
+		}
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	a.learn(found)
+	return found, nil
 }
 
 func (a attempt) known(number int32) *v1alpha1.NodePortAllocation {

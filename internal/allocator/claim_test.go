@@ -1,0 +1,578 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package allocator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/metrics"
+)
+
+func TestTheSameRequestAgainGetsTheSameNumbersAndMakesNoSecondClaim(t *testing.T) {
+	w := newWorld(t)
+	first := w.claim("shop/web", "http:80", "healthCheck:0")
+	first.Commit()
+	again := w.claim("shop/web", "http:80", "healthCheck:0")
+	if diff := cmp.Diff(first.Requests, again.Requests); diff != "" {
+		t.Errorf("(-first +again):\n%s", diff)
+	}
+	if n := len(w.claims()); n != 2 {
+		t.Errorf("%d claims: %v", n, w.claims())
+	}
+	again.Revert(t.Context())
+	if n := len(w.claims()); n != 2 {
+		t.Errorf("what the first request claimed went with the second: %v", w.claims())
+	}
+}
+
+func TestARepeatKeepsItsClaimFromLapsing(t *testing.T) {
+	w := newWorld(t)
+	w.claim("shop/web", "http:80=30001").Commit()
+	w.clock.SetTime(start.Add(ClaimGrace - time.Second))
+	w.claim("shop/web", "http:80").Commit()
+	w.clock.SetTime(start.Add(ClaimGrace + time.Second))
+	if diff := cmp.Diff(map[string]string{"30001": "shop/web pending"}, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAServiceGetsAllOfItsNumbersOrNone(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		taken    []int32 // by bank/core
+		requests []string
+		want     error
+	}{
+		{"fewer are free than asked for", []int32{30000, 30001, 30002, 30003, 30004, 30005, 30006, 30007, 30008}, []string{"a:80", "b:81"}, ErrExhausted},
+		{"one is taken", []int32{30005}, []string{"a:80", "b:81=30005", "c:82=30006"}, &TakenError{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			for _, n := range c.taken {
+				w.seed("bank/core", fmt.Sprintf("a:80=%d", n), boundTo("1"))
+			}
+			before := w.claims()
+			_, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask(c.requests...), w.pools())
+			var taken *TakenError
+			if !errors.Is(err, c.want) && !errors.As(err, &taken) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+			if taken != nil && (taken.Request.NodePort != 30005 || taken.Holder.Service != named("bank/core")) {
+				t.Errorf("got %v", taken)
+			}
+			if diff := cmp.Diff(before, w.claims()); diff != "" {
+				t.Errorf("the store has changed (-before +after):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.taken, takenBy(w, "bank/core")); diff != "" {
+				t.Errorf("the view has changed (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func takenBy(w *world, service string) []int32 {
+	var numbers []int32
+	for _, n := range taken(w.ledger) {
+		if h := w.ledger.Holders(n); len(h) == 1 && h[0].Service == named(service) {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}
+
+func TestReplicasThatRaceForTheLastNumbersServeAllThatFit(t *testing.T) {
+	for range 30 {
+		w := newWorld(t)
+		ledgers := []*Ledger{w.ledger, w.replica(), w.replica()} // only the first hears of the others
+		var mu sync.Mutex
+		holders := map[int32][]string{}
+		refused := 0
+		var wg sync.WaitGroup
+		for i := range 12 {
+			wg.Go(func() {
+				service := fmt.Sprint("shop/web", i)
+				c, err := ledgers[i%len(ledgers)].Claim(t.Context(), claimant(service), ask("http:80"), w.pools())
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case errors.Is(err, ErrExhausted):
+					refused++
+				case err != nil:
+					t.Error(err)
+				default:
+					c.Commit()
+					holders[c.Requests[0].NodePort] = append(holders[c.Requests[0].NodePort], service)
+				}
+			})
+		}
+		wg.Wait()
+		if len(holders) != 10 || refused != 2 || len(w.claims()) != 10 {
+			t.Fatalf("10 numbers for 12 Services: %v, %d refused", holders, refused)
+		}
+		for n, services := range holders {
+			if len(services) != 1 {
+				t.Fatalf("%d went to %v", n, services)
+			}
+		}
+	}
+}
+
+func conflicts(t *testing.T) float64 {
+	m := &dto.Metric{}
+	if err := metrics.ClaimConflicts.Write(m); err != nil {
+		t.Fatal(err)
+	}
+	return m.Counter.GetValue()
+}
+
+func TestAPickedNumberThatSomebodyClaimedFirstIsPassedOver(t *testing.T) {
+	w := newWorld(t)
+	w.store.Watchers = nil // the view hears of nothing
+	for n := 30000; n < 30009; n++ {
+		w.seed("bank/core", fmt.Sprintf("a:80=%d", n), nil)
+	}
+	w.ledger.random = func() uint32 { return 0 }
+	before := conflicts(t)
+	if got := w.claim("shop/web", "http:80").Requests[0].NodePort; got != 30009 {
+		t.Errorf("got %d, want the only one free", got)
+	}
+	if got := conflicts(t) - before; got != 9 {
+		t.Errorf("%v conflicts were counted, want 9", got)
+	}
+	if _, err := w.ledger.Claim(t.Context(), claimant("shop/api"), ask("http:80"), w.pools()); !errors.Is(err, ErrExhausted) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnExplicitNumberThatTheViewDoesNotKnowToBeTaken(t *testing.T) {
+	w := newWorld(t)
+	w.store.Watchers = nil
+	w.seed("bank/core", "a:80=30005", nil)
+	_, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask("http:80=30005"), w.pools())
+	var taken *TakenError
+	if !errors.As(err, &taken) || taken.Holder.Service != named("bank/core") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestATakeoverGoesByWhatIsThereNotByTheView(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		meet func(w *world, held *v1alpha1.NodePortAllocation) error // behind the view's back
+		want map[string]string
+	}{
+		{"the hold has changed", func(w *world, held *v1alpha1.NodePortAllocation) error {
+			return w.store.Update(w.Context(), held.DeepCopy())
+		}, map[string]string{"30005": "shop/web pending"}},
+		{"the hold has gone", func(w *world, held *v1alpha1.NodePortAllocation) error {
+			return w.store.Delete(w.Context(), held)
+		}, map[string]string{"30005": "shop/web pending"}},
+		{"the hold is of another incarnation", func(w *world, held *v1alpha1.NodePortAllocation) error {
+			if err := w.store.Delete(w.Context(), held); err != nil {
+				return err
+			}
+			w.seed("shop/web", "http:80=30005", heldFor(time.Minute))
+			return nil
+		}, map[string]string{"30005": "shop/web pending"}},
+		{"another namespace was faster", func(w *world, held *v1alpha1.NodePortAllocation) error {
+			if err := w.store.Delete(w.Context(), held); err != nil {
+				return err
+			}
+			w.seed("bank/core", "http:80=30005", nil)
+			return nil
+		}, map[string]string{"30005": "bank/core pending", "30000": "shop/web pending"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ledger.random = func() uint32 { return 0 }
+			held := w.seed("shop/web", "http:80=30005", heldFor(time.Minute))
+			w.store.Watchers = nil
+			if err := c.meet(w, held); err != nil {
+				t.Fatal(err)
+			}
+			w.claim("shop/web", "http:80").Commit()
+			if diff := cmp.Diff(c.want, w.claims()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestALostAnswerDoesNotLeakASecondNumber(t *testing.T) {
+	for _, c := range []struct {
+		name, verb string
+		held       bool
+	}{{"to a create", "create", false}, {"to an update", "update", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			if c.held {
+				w.seed("shop/web", "http:80=30005", heldFor(time.Minute))
+			}
+			before := w.claims()
+			w.store.After = func(verb, _ string) error {
+				if verb == c.verb {
+					return apierrors.NewInternalError(errors.New("connection reset"))
+				}
+				return nil
+			}
+			claim := w.claim("shop/web", "http:80")
+			if len(w.claims()) != 1 || w.claims()[NameOf(claim.Requests[0].NodePort)] != "shop/web pending" {
+				t.Errorf("got %d, the store has %v", claim.Requests[0].NodePort, w.claims())
+			}
+			w.store.After = nil
+			claim.Revert(t.Context())
+			if diff := cmp.Diff(before, w.claims()); diff != "" {
+				t.Errorf("it is not undone (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestARefusalOfTheStoreEndsTheClaim(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+	}{
+		{"the kind is not there", apierrors.NewNotFound(allocations, "")},
+		{"not allowed", apierrors.NewForbidden(allocations, "", nil)},
+		{"not reached", apierrors.NewServiceUnavailable("down")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			calls := 0
+			w.store.Before = func(string, string) error { calls++; return c.err }
+			_, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask("http:80"), w.pools())
+			if !errors.Is(err, c.err) || calls > 2 {
+				t.Errorf("got %v after %d calls", err, calls)
+			}
+			if got := taken(w.ledger); got != nil {
+				t.Errorf("the view has lost %v", got)
+			}
+		})
+	}
+}
+
+// The API server takes its time: the webhook answers at its deadline, and what is written later is undone.
+func TestAClaimThatMissesItsDeadlineIsUndone(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		before, after time.Duration
+	}{{"before it is written", 3 * time.Second, 0}, {"after it is written", 0, 3 * time.Second}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				slow := func(d time.Duration) func(string, string) error {
+					return func(verb, name string) error {
+						if verb == "create" && name == "30005" {
+							time.Sleep(d)
+						}
+						return nil
+					}
+				}
+				w.store.Before, w.store.After = slow(c.before), slow(c.after)
+				held := w.seed("shop/web", "held:82=30007", heldFor(time.Minute))
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				begun := time.Now()
+				_, err := w.ledger.Claim(ctx, claimant("shop/web"), ask("a:80", "b:81=30005", "held:82"), w.pools())
+				if waited := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || waited != 2*time.Second {
+					t.Errorf("got %v after %s", err, waited)
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				if diff := cmp.Diff(map[string]string{held.Name: "shop/web held"}, w.claims()); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff([]int32{30007}, taken(w.ledger)); diff != "" {
+					t.Errorf("the view (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestARecreatedServiceGetsItsNumbersBack(t *testing.T) {
+	held := func(requests ...string) func(*world) {
+		return func(w *world) {
+			for _, r := range requests {
+				w.seed("shop/web", r, heldFor(time.Minute))
+			}
+		}
+	}
+	for _, c := range []struct {
+		name     string
+		left     func(*world)
+		requests []string
+		want     []int32 // 30000 is the first that is picked
+	}{
+		{"by name", held("http:80=30005", "https:443=30006"), []string{"https:8443", "http:8080"}, []int32{30006, 30005}},
+		{"by protocol and port where the name is another", held("http:80=30005"), []string{"web:80"}, []int32{30005}},
+		{"names decide before ports, in whatever order they stand", held("http:80=30005"), []string{"web:80", "http:8080"}, []int32{30000, 30005}},
+		{"an entry unlike any of its last life's", held("http:80=30005"), []string{"grpc:9000"}, []int32{30000}},
+		{"the health check's", held("healthCheck:0=30005", "http:80=30006"), []string{"http:80", "healthCheck:0"}, []int32{30006, 30005}},
+		{"none of another Service", func(w *world) { w.seed("shop/api", "http:80=30005", heldFor(time.Minute)) }, []string{"http:80"}, []int32{30000}},
+		{"a hold that has just ended", held("http:80=30005"), []string{"http:80"}, []int32{30005}},
+		{"a bound claim of a Service that has just been deleted", func(w *world) { w.seed("shop/web", "http:80=30005", boundTo("old")) }, []string{"http:80"}, []int32{30005}},
+		{"not one that somebody else carries by now", func(w *world) {
+			held("http:80=30005")(w)
+			w.ledger.ServiceSeen(serviceOn("bank/core", 30005))
+		}, []string{"http:80"}, []int32{30000}},
+		{"one that the view still sees on the old Service", func(w *world) {
+			w.seed("shop/web", "http:80=30005", boundTo("old"))
+			w.ledger.ServiceSeen(serviceOn("shop/web", 30005))
+		}, []string{"http:80"}, []int32{30005}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ledger.random = func() uint32 { return 0 }
+			c.left(w)
+			if c.name == "a hold that has just ended" {
+				w.clock.SetTime(start.Add(time.Hour))
+			}
+			if diff := cmp.Diff(c.want, numbersOf(w.claim("shop/web", c.requests...).Requests)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestALiveServiceKeepsItsNumbersApart(t *testing.T) {
+	w := newWorld(t)
+	w.ledger.random = func() uint32 { return 0 }
+	w.seed("shop/web", "http:80=30005", boundTo("live"))
+	w.seed("shop/web", "https:443=30006", boundTo("former")) // its last life's
+	c := Claimant{Service: named("shop/web"), UID: "live", Uses: []int32{30000, 30005}}
+	claim, err := w.ledger.Claim(t.Context(), c, ask("http:8080", "https:443"), w.pools())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 30005 is the live Service's, 30000 stands in the manifest and is claimed later.
+	if diff := cmp.Diff([]int32{30001, 30006}, numbersOf(claim.Requests)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := w.ledger.Unclaimed(c, ask("http:80=30005")); len(got) != 0 {
+		t.Errorf("its own number counts as unclaimed: %v", got)
+	}
+}
+
+func TestWhatTheSameClaimAsksForIsNotPicked(t *testing.T) {
+	w := newWorld(t)
+	w.ledger.random = func() uint32 { return 0 }
+	w.seed("shop/web", "c:82=30001", heldFor(time.Minute))
+	claim := w.claim("shop/web", "a:80", "b:81=30000", "c:82")
+	if diff := cmp.Diff([]int32{30002, 30000, 30001}, numbersOf(claim.Requests)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWhoseClaimMayBeTakenOver(t *testing.T) {
+	for _, c := range []struct {
+		name, owner string
+		claim       func(*v1alpha1.NodePortAllocationSpec)
+		want        bool
+	}{
+		{"its own hold", "shop/web", heldFor(time.Minute), true},
+		{"its own pending claim", "shop/web", nil, true},
+		{"its own lapsed claim", "shop/web", claimedFor(time.Hour), true},
+		{"a hold of its namespace", "shop/api", heldFor(time.Minute), true},
+		{"a hold of its namespace that has ended", "shop/api", heldFor(0), true},
+		{"a Service of its namespace", "shop/api", boundTo("1"), false},
+		{"a Service of its namespace that is being created", "shop/api", nil, false},
+		{"a claim of its namespace that nobody has confirmed to be left", "shop/api", claimedFor(time.Hour), false},
+		{"a hold of another namespace", "bank/api", heldFor(time.Minute), false},
+		{"a hold of another namespace that has ended", "bank/api", heldFor(0), false},
+		{"a Service of another namespace", "bank/api", boundTo("1"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.seed(c.owner, "http:80=30005", c.claim)
+			before := w.store.List()["30005"]
+			claim, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask("http:80=30005"), w.pools())
+			var taken *TakenError
+			if got := !errors.As(err, &taken); got != c.want {
+				t.Fatalf("got %v", err)
+			}
+			if !c.want {
+				if diff := cmp.Diff(before, w.store.List()["30005"]); diff != "" {
+					t.Errorf("(-before +after):\n%s", diff)
+				}
+				return
+			}
+			if got := w.claims()["30005"]; got != "shop/web pending" {
+				t.Errorf("got %s", got)
+			}
+			claim.Revert(t.Context())
+			if diff := cmp.Diff(before.Spec, w.store.List()["30005"].Spec); diff != "" {
+				t.Errorf("not as before after Revert (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhatATakeoverLeavesIsHeldAgainWhenItLapses(t *testing.T) {
+	w := newWorld(t)
+	w.seed("shop/web", "http:80=30005", boundTo("old"))
+	w.claim("shop/web", "http:80").Commit()
+	w.clock.SetTime(start.Add(ClaimGrace))
+	if diff := cmp.Diff(map[string]string{"30005": "shop/web held"}, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRevertLeavesAloneWhatIsNotItsOwnAnyMore(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(w *world, a *v1alpha1.NodePortAllocation) error
+		want   map[string]string
+	}{
+		{"the controllers have bound it", func(w *world, a *v1alpha1.NodePortAllocation) error {
+			boundTo("new")(&a.Spec)
+			return w.store.Update(w.Context(), a)
+		}, map[string]string{"30005": "shop/web bound"}},
+		{"it is of another incarnation", func(w *world, a *v1alpha1.NodePortAllocation) error {
+			err := w.store.Delete(w.Context(), a)
+			w.seed("bank/core", "a:80=30005", nil)
+			return err
+		}, map[string]string{"30005": "bank/core pending"}},
+		{"it has gone", func(w *world, a *v1alpha1.NodePortAllocation) error {
+			return w.store.Delete(w.Context(), a)
+		}, map[string]string{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			claim := w.claim("shop/web", "http:80=30005")
+			w.store.Watchers = nil // the view does not hear of it
+			if err := c.change(w, w.store.List()["30005"]); err != nil {
+				t.Fatal(err)
+			}
+			claim.Revert(t.Context())
+			if diff := cmp.Diff(c.want, w.claims()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhatIsCommittedIsNotReverted(t *testing.T) {
+	w := newWorld(t)
+	claim := w.claim("shop/web", "http:80=30005")
+	claim.Commit()
+	claim.Revert(t.Context())
+	if diff := cmp.Diff(map[string]string{"30005": "shop/web pending"}, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPreviewWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.ledger.random = func() uint32 { return 0 }
+	w.seed("shop/web", "http:80=30005", heldFor(time.Minute))
+	w.store.Before = func(verb, name string) error { return fmt.Errorf("%s %s", verb, name) }
+	for _, c := range []struct {
+		name  string
+		reuse bool
+		want  []int32
+	}{{"a dry-run answers as it would be", true, []int32{30005, 30000}}, {"a Service that exists does not get its own", false, []int32{30000, 30001}}} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := w.ledger.Preview(claimant("shop/web"), ask("http:80", "https:443"), w.pools(), c.reuse)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, numbersOf(got)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([]int32{30005}, taken(w.ledger)); diff != "" {
+				t.Errorf("the view has changed (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNothingIsHandedOutBeforeReplay(t *testing.T) {
+	w := newWorld(t)
+	synced := false
+	unready := New(w.store, w.clock)
+	unready.feeds = []func() bool{func() bool { return synced }}
+	try := func() error {
+		_, errClaim := unready.Claim(t.Context(), claimant("shop/web"), ask("http:80"), w.pools())
+		_, errPreview := unready.Preview(claimant("shop/web"), ask("http:80"), w.pools(), true)
+		if (errClaim == nil) != unready.Ready() || (errPreview == nil) != unready.Ready() {
+			t.Errorf("Ready is %v, Claim says %v, Preview says %v", unready.Ready(), errClaim, errPreview)
+		}
+		return errClaim
+	}
+	if err := try(); !errors.Is(err, ErrNotReady) {
+		t.Errorf("without a range: %v", err)
+	}
+	unready.SetClusterRange(v1alpha1.PortRange{From: 30000, To: 30009})
+	if err := try(); !errors.Is(err, ErrNotReady) {
+		t.Errorf("before the first lists: %v", err)
+	}
+	synced = true
+	if err := try(); err != nil {
+		t.Errorf("when all is there: %v", err)
+	}
+}
+
+func TestWithdrawGivesUpWhatAnEarlierRequestClaimed(t *testing.T) {
+	w := newWorld(t)
+	w.seed("shop/web", "a:80=30000", nil)
+	w.seed("shop/web", "b:81=30001", nil)
+	w.seed("shop/web", "c:82=30002", boundTo("1"))
+	w.seed("shop/web", "d:83=30003", heldFor(time.Minute))
+	w.seed("shop/web", "e:84=30004", func(s *v1alpha1.NodePortAllocationSpec) {
+		claimed := s.ClaimTime
+		heldFor(time.Minute)(s)
+		s.ClaimTime = claimed
+	})
+	w.seed("shop/web", "f:85=30005", nil)
+	w.ledger.ServiceSeen(serviceOn("shop/web", 30005))
+	w.seed("shop/api", "a:80=30006", nil)
+	w.ledger.Withdraw(t.Context(), named("shop/web"), []int32{30001})
+	want := map[string]string{
+		"30001": "shop/web pending", // kept
+		"30002": "shop/web bound",
+		"30003": "shop/web held",
+		"30004": "shop/web held",    // again
+		"30005": "shop/web pending", // the Service has it, and the controllers have yet to bind it
+		"30006": "shop/api pending",
+	}
+	if diff := cmp.Diff(want, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if slices.Contains(taken(w.ledger), 30000) {
+		t.Error("30000 is still taken")
+	}
+}
+
+func TestUnclaimedAreThoseThatThisServiceHasYetToClaim(t *testing.T) {
+	w := newWorld(t)
+	w.seed("shop/web", "a:80=30000", nil)
+	w.seed("shop/web", "b:81=30001", boundTo("live"))
+	w.seed("shop/web", "c:82=30002", boundTo("former"))
+	w.seed("shop/web", "d:83=30003", heldFor(time.Minute))
+	w.seed("shop/web", "e:84=30004", claimedFor(ClaimGrace/2))
+	w.seed("shop/api", "f:85=30005", nil)
+	requests := ask("a:80=30000", "b:81=30001", "c:82=30002", "d:83=30003", "e:84=30004", "f:85=30005", "g:86=30006")
+	var got []int32
+	for _, r := range w.ledger.Unclaimed(Claimant{Service: named("shop/web"), UID: types.UID("live")}, requests) {
+		got = append(got, r.NodePort)
+	}
+	if diff := cmp.Diff([]int32{30002, 30003, 30004, 30005, 30006}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
