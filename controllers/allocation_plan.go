@@ -56,15 +56,15 @@ type plan struct {
 	again time.Duration
 }
 
-// planFor decides about a number. Nothing is released or dropped while a Service carries it.
+// planFor decides about a number. Nothing is released or dropped while a Service carries it. It leaves the carriers
+// sorted, the oldest first.
 func planFor(o observed) plan {
 	oldestFirst(o.carriers)
 	if o.allocation == nil {
 		if len(o.carriers) == 0 {
 			return plan{}
 		}
-		return plan{change: adopt, spec: boundTo(v1alpha1.NodePortAllocationSpec{
-			PoolName: o.pool, Origin: v1alpha1.OriginAdopted}, o.carriers[0], o.number)}
+		return plan{change: adopt, spec: o.adopted()}
 	}
 	state := allocator.StateOf(o.allocation, o.now)
 	if owner := o.owner(); owner != nil {
@@ -78,9 +78,7 @@ func planFor(o observed) plan {
 	case state == allocator.Pending:
 		return plan{again: o.allocation.Spec.ClaimTime.Add(allocator.ClaimGrace).Sub(o.now)}
 	case len(o.carriers) > 0:
-		spec := o.allocation.Spec
-		spec.Origin = v1alpha1.OriginAdopted
-		return plan{change: succeed, spec: boundTo(spec, o.carriers[0], o.number), confirm: true}
+		return plan{change: succeed, spec: o.adopted(), confirm: true}
 	case state == allocator.Bound:
 		p := plan{change: release, spec: *o.allocation.Spec.DeepCopy(), confirm: true}
 		allocator.Release(&p.spec, o.now, o.hold)
@@ -99,6 +97,11 @@ func oldestFirst(services []*corev1.Service) {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 			strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 	})
+}
+
+// adopted is the claim of the oldest Service that carries the number; its pool is the one that has it today.
+func (o observed) adopted() v1alpha1.NodePortAllocationSpec {
+	return boundTo(v1alpha1.NodePortAllocationSpec{PoolName: o.pool, Origin: v1alpha1.OriginAdopted}, o.carriers[0], o.number)
 }
 
 // owner is the Service of the allocation, if it carries the number.

@@ -19,23 +19,34 @@ const maxConflicts = 16
 func statusFor(a *v1alpha1.NodePortAllocation, o observed) v1alpha1.NodePortAllocationStatus {
 	status := *a.Status.DeepCopy()
 	status.Protocols = protocols(a.Spec.Ports)
-	status.ConflictsWith = nil
-	for _, svc := range o.carriers {
-		if nameOf(svc) != allocator.OwnerOf(a) && len(status.ConflictsWith) < maxConflicts {
-			status.ConflictsWith = append(status.ConflictsWith,
-				v1alpha1.ServiceReference{Namespace: svc.Namespace, Name: svc.Name})
-		}
-	}
-	bound := boundCondition(a, o, len(status.ConflictsWith))
+	conflicts := conflictsWith(a, o)
+	status.ConflictsWith = conflicts[:min(len(conflicts), maxConflicts)]
+	bound := boundCondition(a, o, len(conflicts))
 	before := meta.FindStatusCondition(status.Conditions, v1alpha1.AllocationBound)
 	switch {
 	case bound.Status == metav1.ConditionFalse:
 		status.BoundTime = nil
-	case before == nil || before.Status != metav1.ConditionTrue || status.BoundTime == nil:
+	case before == nil || before.Status != metav1.ConditionTrue || status.BoundTime == nil || changedHands(a, o):
 		status.BoundTime = &bound.LastTransitionTime
 	}
 	meta.SetStatusCondition(&status.Conditions, bound)
 	return status
+}
+
+// conflictsWith are the other Services that carry the number, the oldest first.
+func conflictsWith(a *v1alpha1.NodePortAllocation, o observed) []v1alpha1.ServiceReference {
+	var others []v1alpha1.ServiceReference
+	for _, svc := range o.carriers {
+		if nameOf(svc) != allocator.OwnerOf(a) {
+			others = append(others, v1alpha1.ServiceReference{Namespace: svc.Namespace, Name: svc.Name})
+		}
+	}
+	return others
+}
+
+// changedHands says whether the number has just gone from one Service to another, or to its next life.
+func changedHands(a *v1alpha1.NodePortAllocation, o observed) bool {
+	return o.allocation != nil && o.allocation.Spec.ServiceUID != a.Spec.ServiceUID
 }
 
 func boundCondition(a *v1alpha1.NodePortAllocation, o observed, conflicts int) metav1.Condition {
