@@ -26,13 +26,18 @@ func main() {
 }
 
 // untilSignal is done at the first SIGINT or SIGTERM. The second ends the process: the kernel ends the children with
-// it, and the next start removes what else is left.
+// it, and the next start removes what else is left. It is done, too, when nobody reads any more what is printed.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
 	go func() {
-		<-signals
+		select {
+		case <-signals:
+		case <-unread:
+		}
 		cancel()
 		<-signals
 		os.Exit(exitInterrupted)

@@ -16,7 +16,7 @@ and need root; without, the control plane and Portolan run alone.
 
 Usage: make demo [ARGS="FLAGS"], or: go run ./test/demo [FLAGS]
 
-  --once            run the tour, check all of it and exit: 0, or 1 after a surprise
+  --once            run the tour, check it and exit: 0, or 1 after a surprise
   --nodes=3         how many nodes; 0: the control plane and Portolan alone
   --proxy=nftables  kube-proxy's mode on the nodes: nftables, iptables or none
   --dir=DIR         where the cluster keeps its files; by default ` + "%s" + `
@@ -28,7 +28,7 @@ type options struct {
 	proxy string
 	dir   string
 
-	// without says why there are no packets on the tour; empty: there are.
+	// without says why nothing answers on node ports, and how to have that; empty: nodes do answer.
 	without string
 }
 
@@ -66,19 +66,25 @@ func (o *options) leaveOut() {
 	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	switch {
 	case o.nodes == 0:
-		o.without = "--nodes=0 leaves out the nodes"
+		o.without = "There are no nodes, as --nodes=0 says."
 	case os.Geteuid() != 0:
-		o.without = "Nodes are network namespaces, which needs root"
+		o.without = "There are no nodes: they are network namespaces, and you are not root.\n" +
+			"As root (sudo make demo) there are three, with Pods that answer."
 		o.nodes = 0
 	case o.proxy == string(cluster.NoProxy):
-		o.without = "--proxy=none leaves the nodes without kube-proxy"
+		o.without = "There is nothing on the nodes that knows Services, as --proxy=none says."
 	case o.proxy == string(cluster.KubeProxyNFTables) && missing("nft"):
-		o.without = "Nodes need the nft command, which is not installed: install nftables"
+		o.without = notInstalled("nft", "nftables")
 		o.nodes = 0
 	case o.proxy == string(cluster.KubeProxyIPTables) && missing("iptables"):
-		o.without = "Nodes need the iptables command, which is not installed: install iptables"
+		o.without = notInstalled("iptables", "iptables")
 		o.nodes = 0
 	}
+}
+
+func notInstalled(program, pkg string) string {
+	return "There are no nodes: their kube-proxy needs " + program + ", which is not installed.\n" +
+		"Install the package " + pkg + " to have three, with Pods that answer."
 }
 
 func missing(program string) bool {

@@ -18,7 +18,7 @@ func run(ctx context.Context, o *options) error {
 	log := newProgress(os.Stdout)
 	fmt.Println("Starting a Kubernetes cluster on this machine, and Portolan on it.")
 	if o.without != "" {
-		fmt.Printf("\n%s.\n%s\n", o.without, leftOut(o))
+		fmt.Printf("\n%s\nNothing answers on node ports, and the tour leaves out the requests.\n", o.without)
 	}
 	fmt.Println()
 	c, err := cluster.Start(ctx, cluster.Options{Nodes: o.nodes, Proxy: cluster.Proxy(o.proxy), Dir: o.dir, Log: log})
@@ -43,18 +43,6 @@ func run(ctx context.Context, o *options) error {
 	}
 	farewell(c, o)
 	return stay(ctx, manager)
-}
-
-// leftOut says what the tour does without, and how to have it.
-func leftOut(o *options) string {
-	text := "So nothing will answer on the node ports, and the tour leaves out the requests.\n"
-	if os.Geteuid() != 0 {
-		return text + "As root (sudo make demo) there are three nodes with kube-proxy, and Pods to answer."
-	}
-	if o.nodes > 0 {
-		return text + "Bring your own proxy, or leave out --proxy=none."
-	}
-	return text + "With it there are nodes with kube-proxy, and Pods to answer."
 }
 
 func installOn(ctx context.Context, c *cluster.Cluster, log *progress) (*install.Process, error) {

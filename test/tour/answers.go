@@ -67,12 +67,12 @@ func answerTable(places []place, nodes int, backends []backend) string {
 	cell := strings.Join(ports, " ")
 	width := max(len(cell), len("to node-1")) + 3
 	var table strings.Builder
-	row := func(first string, cells func(node int) string) {
-		line := fmt.Sprintf("%-14s", first)
+	row := func(first string, cell func(node int) string) {
+		cells := []string{fmt.Sprintf("%-14s", first)}
 		for node := range nodes {
-			line += fmt.Sprintf("%-*s", width, cells(node+1))
+			cells = append(cells, fmt.Sprintf("%-*s", width, cell(node+1)))
 		}
-		fmt.Fprintln(&table, strings.TrimRight(line, " "))
+		fmt.Fprintln(&table, strings.TrimRight(strings.Join(cells, ""), " "))
 	}
 	row("FROM", func(node int) string { return fmt.Sprintf("TO NODE-%d", node) })
 	for _, from := range places {

@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// demo is a run of the demo program, in a directory of its own.
+type demo struct {
+	*exec.Cmd
+	dir   string
+	ended chan struct{}
+
+	mu  sync.Mutex // guards out
+	out bytes.Buffer
+}
+
+// Write takes what the program prints.
+func (d *demo) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.out.Write(p)
+}
+
+func (d *demo) printed() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.out.String()
+}
+
+func startDemo(t *testing.T, dir string, args ...string) *demo {
+	t.Helper()
+	d := &demo{dir: dir, ended: make(chan struct{})}
+	d.Cmd = exec.Command(program("demo"), append(args, "--dir="+dir)...)
+	d.Stdout, d.Stderr = d, d
+	d.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(d.ended)
+		_ = d.Wait()
+	}()
+	t.Cleanup(func() { d.end(t, syscall.SIGINT) })
+	return d
+}
+
+// end sends a signal and returns when the program has ended.
+func (d *demo) end(t *testing.T, signal os.Signal) {
+	t.Helper()
+	_ = d.Process.Signal(signal)
+	select {
+	case <-d.ended:
+	case <-time.After(20 * time.Second):
+		_ = d.Process.Kill()
+		t.Errorf("the demo does not end after %s:\n%s", signal, d.printed())
+	}
+}
+
+// awaitEnd wants the program to end by itself, with the code.
+func (d *demo) awaitEnd(t *testing.T, code int) {
+	t.Helper()
+	select {
+	case <-d.ended:
+	case <-time.After(3 * time.Minute):
+		t.Fatalf("the demo does not end:\n%s", d.printed())
+	}
+	if got := d.ProcessState.ExitCode(); got != code {
+		t.Errorf("exit code %d, want %d:\n%s", got, code, d.printed())
+	}
+}
+
+// awaitUp returns when the demo has shown the tour and how to go on.
+func (d *demo) awaitUp(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(3 * time.Minute)
+	for !strings.Contains(d.printed(), "Ctrl-C ends it") {
+		select {
+		case <-d.ended:
+			t.Fatalf("the demo has ended:\n%s", d.printed())
+		case <-time.After(100 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the demo is not up:\n%s", d.printed())
+		}
+	}
+}
+
+// wantNothingLeft wants no file, process, namespace and interface of the demo.
+func (d *demo) wantNothingLeft(t *testing.T) {
+	t.Helper()
+	if left, err := os.ReadDir(d.dir); err != nil || len(left) > 0 {
+		t.Errorf("%s holds %v, error %v", d.dir, left, err)
+	}
+	if left := processesOf(d.dir); len(left) > 0 {
+		t.Errorf("processes are left: %s", left)
+	}
+	network := regexp.MustCompile(`portolan\d+-`).FindString(d.printed())
+	if network == "" {
+		return // it had no nodes
+	}
+	if left, _ := filepath.Glob("/run/netns/" + network + "*"); len(left) > 0 {
+		t.Errorf("namespaces are left: %s", left)
+	}
+	if link, err := net.InterfaceByName(strings.TrimSuffix(network, "-")); err == nil {
+		t.Errorf("the interface %s is left", link.Name)
+	}
+}
+
+// processesOf are the command lines of processes that name the directory.
+func processesOf(dir string) []string {
+	var found []string
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		line, _ := os.ReadFile(file) // gone meanwhile: empty
+		if bytes.Contains(line, []byte(dir)) {
+			found = append(found, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+		}
+	}
+	return found
+}
+
+func TestDemosRunSideBySideAndLeaveNothing(t *testing.T) {
+	needRoot(t)
+	demos := []*demo{startDemo(t, t.TempDir(), "--once"), startDemo(t, t.TempDir(), "--once", "--nodes=2")}
+	for _, d := range demos {
+		d.awaitEnd(t, 0)
+		d.wantNothingLeft(t)
+	}
+}
+
+func TestEveryLineThatTheDemoOffersWorks(t *testing.T) {
+	needRoot(t)
+	d := startDemo(t, t.TempDir())
+	d.awaitUp(t)
+	_, offer, _ := strings.Cut(d.printed(), "It is yours now")
+	var script strings.Builder
+	for line := range strings.Lines(offer) {
+		if strings.HasPrefix(line, "  ") {
+			script.WriteString(line)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "bash", "-euxc", script.String()).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), `{"pod":"podinfo-`) {
+		t.Errorf("no Pod has answered:\n%s", out)
+	}
+	d.end(t, syscall.SIGINT)
+	d.awaitEnd(t, 0)
+	d.wantNothingLeft(t)
+}
+
+func TestNextDemoRemovesWhatAKilledOneLeft(t *testing.T) {
+	needRoot(t)
+	killed := startDemo(t, t.TempDir())
+	killed.awaitUp(t)
+	killed.end(t, syscall.SIGKILL)
+	if left, _ := os.ReadDir(killed.dir); len(left) != 1 {
+		t.Fatalf("the killed demo left %v, want its state directory", left)
+	}
+	next := startDemo(t, killed.dir, "--once", "--nodes=0")
+	next.awaitEnd(t, 0)
+	killed.wantNothingLeft(t)
+}
+
+func TestDemoWithoutNodesSaysWhatItLeavesOut(t *testing.T) {
+	d := startDemo(t, t.TempDir(), "--once", "--nodes=0")
+	d.awaitEnd(t, 0)
+	d.wantNothingLeft(t)
+	if want := "the tour leaves out the requests"; !strings.Contains(d.printed(), want) {
+		t.Errorf("it does not say %q:\n%s", want, d.printed())
+	}
+}
+
+func TestInterruptedStartLeavesNothing(t *testing.T) {
+	d := startDemo(t, t.TempDir(), "--nodes=0")
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(d.printed(), "API server ready"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the demo does not start:\n%s", d.printed())
+		}
+	}
+	d.end(t, syscall.SIGTERM)
+	d.awaitEnd(t, 130)
+	d.wantNothingLeft(t)
+}
+
+func TestDemoRefusesWhatItDoesNotUnderstand(t *testing.T) {
+	for _, args := range [][]string{{"--nodes=many"}, {"--twice"}, {"once"}} {
+		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			d := startDemo(t, t.TempDir(), args...)
+			d.awaitEnd(t, 2)
+			if !strings.Contains(d.printed(), "see --help") {
+				t.Errorf("it prints %q", d.printed())
+			}
+		})
+	}
+}

@@ -1,0 +1,56 @@
+// Package e2e runs what users run: the demo with its tour, on nodes that packets pass through.
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/portolan-dev/portolan/test/install"
+)
+
+// programs holds the demo and, beside it where the demo finds it, the manager, both as the source has them now.
+var programs string
+
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	if programs, err = os.MkdirTemp("", "portolan-e2e-"); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(programs)) }()
+	for name, source := range map[string]string{"demo": "./test/demo", "manager": "./cmd/manager"} {
+		build := exec.Command("go", "build", "-o", program(name), source)
+		build.Dir = install.Repository()
+		if out, err := build.CombinedOutput(); err != nil {
+			return 1, fmt.Errorf("go build %s: %w\n%s", source, err, out)
+		}
+	}
+	return m.Run(), nil
+}
+
+func program(name string) string { return filepath.Join(programs, name) }
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: nodes and Pods are network namespaces")
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs the nft command, for kube-proxy: install nftables")
+	}
+}

@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/portolan-dev/portolan/test/cluster"
+	"github.com/portolan-dev/portolan/test/install"
+	"github.com/portolan-dev/portolan/test/tour"
+)
+
+const golden = "testdata/tour.golden"
+
+var update = flag.Bool("update", false, "write what the tour shows to "+golden)
+
+func TestTourShowsWhatTheTranscriptSays(t *testing.T) {
+	needRoot(t)
+	c := start(t, cluster.Options{Nodes: 3})
+	i, err := install.Apply(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.StartProcess(t.Context(), program("manager")); err != nil {
+		t.Fatal(err)
+	}
+	var shown bytes.Buffer
+	walk := tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(&shown), Packets: true}
+	if err := walk.Run(t.Context()); err != nil {
+		t.Fatalf("%s\n%v", &shown, err)
+	}
+	got := normalised(shown.String())
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("the tour shows other things than %s, if on purpose run: go test ./test/e2e -run Tour -update\n(-want +got)\n%s", golden, diff)
+	}
+}
+
+func TestTourWithoutPortolanIsASurprise(t *testing.T) {
+	c := start(t, cluster.Options{})
+	walk := tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(t.Output())}
+	var surprise *tour.Surprise
+	if err := walk.Run(t.Context()); !errors.As(err, &surprise) {
+		t.Errorf("got error %v, want a surprise", err)
+	}
+}
+
+func start(t *testing.T, o cluster.Options) *cluster.Cluster {
+	t.Helper()
+	o.Dir = t.TempDir()
+	c, err := cluster.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Stop)
+	return c
+}
+
+// normalised replaces what differs from run to run by a word for it, and the widths of columns, which follow from that.
+func normalised(text string) string {
+	for _, r := range []struct{ pattern, by string }{
+		{`\b307\d\d\b`, "307NN"},
+		{`free now: 310\d\d, 310\d\d, 310\d\d`, "free now: 310NN, 310NN, 310NN"},
+		{`\b10\.96\.\d+\.\d+\b`, "10.96.N.N"},
+		{`"client":"[^"]+"`, `"client":"ADDRESS"`},
+		{`"node":"node-\d"`, `"node":"NODE"`},
+		{`\b198\.1[89]\.\d+\.`, "198.18.N."},
+		{`\bportolan\d+-`, "portolanN-"},
+		{`-[0-9a-f]{8,10}-[0-9a-z]{5}\b`, "-POD"},
+		{`wget -qO-`, "curl -s"},
+		{`(?m) (\d+m)?\d+s$`, " AGE"},
+		{`(?m) +$`, ""},
+		{`(\S) {2,}`, "$1  "},
+	} {
+		text = regexp.MustCompile(r.pattern).ReplaceAllString(text, r.by)
+	}
+	return text
+}
