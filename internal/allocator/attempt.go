@@ -84,8 +84,8 @@ func (a attempt) known(number int32) *v1alpha1.NodePortAllocation {
 	return a.claims[number]
 }
 
-// takeOver claims a number that has no claim (known is nil), this Service's own, or one held in its namespace.
-// Another's is a *TakenError.
+// takeOver claims a number that has no claim (known is nil), this Service's own, or, if it is explicit, one held in
+// the namespace. Another's is a *TakenError.
 func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.NodePortAllocation) error {
 	wanted := &v1alpha1.NodePortAllocation{}
 	wanted.Name = NameOf(number)
@@ -108,8 +108,9 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 	return a.write(ctx, known, wanted)
 }
 
+// mayTakeFrom: an explicit number is worth another Service's hold in the namespace, one that was picked is not.
 func (a attempt) mayTakeFrom(holder rules.Holder) bool {
-	return holder.Service == a.claimant.Service ||
+	return holder.Service == a.claimant.Service || a.request.NodePort != 0 &&
 		holder.Held() && holder.Service.Namespace == a.claimant.Service.Namespace
 }
 

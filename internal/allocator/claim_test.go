@@ -212,6 +212,31 @@ func TestATakeoverGoesByWhatIsThereNotByTheView(t *testing.T) {
 	}
 }
 
+func TestARepeatGoesByWhatIsThereNotByTheView(t *testing.T) {
+	w := newWorld(t)
+	a := w.seed("shop/web", "http:80=30005", nil)
+	w.store.Watchers = nil
+	if err := w.store.Delete(t.Context(), a); err != nil { // another replica has withdrawn it
+		t.Fatal(err)
+	}
+	w.claim("shop/web", "http:80").Commit()
+	if diff := cmp.Diff(map[string]string{"30005": "shop/web pending"}, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The view did not know of the hold. Only an explicit number is worth it.
+func TestAPickThatMeetsAHoldOfItsNamespacePassesOn(t *testing.T) {
+	w := newWorld(t)
+	w.store.Watchers = nil
+	w.ledger.random = func() uint32 { return 5 }
+	w.seed("shop/api", "http:80=30005", heldFor(time.Minute))
+	w.claim("shop/web", "http:80").Commit()
+	if diff := cmp.Diff(map[string]string{"30005": "shop/api held", "30006": "shop/web pending"}, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestALostAnswerDoesNotLeakASecondNumber(t *testing.T) {
 	for _, c := range []struct {
 		name, verb string
@@ -355,7 +380,8 @@ func TestALiveServiceKeepsItsNumbersApart(t *testing.T) {
 	w.ledger.random = func() uint32 { return 0 }
 	w.seed("shop/web", "http:80=30005", boundTo("live"))
 	w.seed("shop/web", "https:443=30006", boundTo("former")) // its last life's
-	c := Claimant{Service: named("shop/web"), UID: "live", Uses: []int32{30000, 30005}}
+	w.seed("shop/web", "http:80=30004", nil)                 // an earlier attempt's, which now stands in the manifest
+	c := Claimant{Service: named("shop/web"), UID: "live", Uses: []int32{30000, 30004, 30005}}
 	claim, err := w.ledger.Claim(t.Context(), c, ask("http:8080", "https:443"), w.pools())
 	if err != nil {
 		t.Fatal(err)

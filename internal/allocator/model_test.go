@@ -329,6 +329,12 @@ func (c *cluster) settle() {
 			c.control(n)
 		}
 	}
+	// Any later event tells a view that the watch has passed by what it believes in.
+	later := &v1alpha1.NodePortAllocation{}
+	later.Name = NameOf(lastNumber + 1)
+	if err := errors.Join(c.store.Create(context.Background(), later), c.store.Delete(context.Background(), later)); err != nil {
+		c.t.Fatal(err)
+	}
 	for _, r := range c.replicas {
 		r.deliver(len(r.claims), len(r.services))
 	}

@@ -16,7 +16,8 @@ import (
 // A request comes several times: it passes both webhooks, is reinvoked, retried by a client, answered by another
 // replica. What an earlier call claimed counts for the later one.
 
-// Unclaimed are the requests, with their numbers, that no claim of this Service is pending or bound for.
+// Unclaimed are the requests, with their numbers, that no claim of this Service is pending or bound for, by the view:
+// where it is behind, a claim may have been withdrawn a moment ago, and the Service's number will be adopted.
 func (l *Ledger) Unclaimed(c Claimant, requests []Request) []Request {
 	now := l.clock.Now()
 	l.mu.Lock()

@@ -16,7 +16,8 @@ import (
 
 // The view is made of what the watches deliver and of what we read and wrote ourselves, which comes earlier. The
 // watch of allocations delivers in the order of resourceVersions, so what it has passed by is old news; and a
-// claim of ours that it has passed without delivering it was deleted while the watch was broken.
+// claim of ours that it has passed without delivering it was deleted while the watch was broken: the next event,
+// of whatever number, clears it out of the view.
 
 // AllocationSeen takes in a claim that the watch delivered.
 func (l *Ledger) AllocationSeen(a *v1alpha1.NodePortAllocation) {
