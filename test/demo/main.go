@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -22,27 +20,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	os.Exit(exitCode(run(untilSignal(), options)))
-}
-
-// untilSignal is done at the first SIGINT or SIGTERM. The second ends the process: the kernel ends the children with
-// it, and the next start removes what else is left. It is done, too, when nobody reads any more what is printed.
-func untilSignal() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	unread := make(chan os.Signal, 1)
-	signal.Notify(unread, syscall.SIGPIPE)
-	go func() {
-		select {
-		case <-signals:
-		case <-unread:
-		}
-		cancel()
-		<-signals
-		os.Exit(exitInterrupted)
-	}()
-	return ctx
+	os.Exit(exitCode(run(untilAsked(), options)))
 }
 
 const (
