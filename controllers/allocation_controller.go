@@ -31,7 +31,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
-// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportallocations/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportallocations/status,verbs=update
 
 // cacheLag is when to look again where the API server knows more than the cache.
 const cacheLag = time.Second

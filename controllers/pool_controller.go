@@ -25,7 +25,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
-// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportpools/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportpools/status,verbs=update
 
 // settle is how long counts may lag: a burst of Services is one write of a pool's status.
 const settle = 500 * time.Millisecond

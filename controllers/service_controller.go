@@ -26,7 +26,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// +kubebuilder:rbac:groups="",resources=services/status,verbs=update;patch
+// +kubebuilder:rbac:groups="",resources=services/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // allocatedCondition is set on a Service only where there is trouble: each write of a Service wakes every node.

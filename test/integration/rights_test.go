@@ -1,0 +1,172 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/test/install"
+)
+
+// right is what a rule allows: "create portolan.dev/nodeportallocations".
+type right string
+
+func makeRight(verb, group, resource string) right { return right(verb + " " + group + "/" + resource) }
+
+// seldom are rights that are not used in every life of a manager.
+var seldom = map[right]string{
+	"patch /events":              "client-go counts an event that repeats by a change of the first",
+	"patch events.k8s.io/events": "likewise",
+}
+
+func TestTheManagerHasNoRightThatItDoesNotUse(t *testing.T) {
+	w := alone(t)
+	w.useEveryRight()
+	used, denied := w.audited()
+	for _, d := range denied {
+		t.Errorf("the manager was denied: %s", d)
+	}
+	for _, r := range slices.Sorted(maps.Keys(w.granted())) {
+		if !used[r] && !r.readsWhatIsWatched(used) && seldom[r] == "" {
+			t.Errorf("not used: %s", r)
+		}
+	}
+}
+
+// readsWhatIsWatched: to get, list and watch is one right; which of the three a watching client uses is its own choice.
+func (r right) readsWhatIsWatched(used map[right]bool) bool {
+	verb, resource, _ := strings.Cut(string(r), " ")
+	return (verb == "get" || verb == "list") && used["watch "+right(resource)]
+}
+
+// useEveryRight has a manager do all that it ever does.
+func (w *world) useEveryRight() {
+	w.Helper()
+	port := freePort(w)
+	w.start(func(o *manager.Options) {
+		o.MetricsBindAddress, o.MetricsSecure = fmt.Sprintf("127.0.0.1:%d", port), true
+	})
+	w.readMetrics(port)
+	shop := w.namespace("shop")
+	here, there := v1alpha1.PortRange{From: 31100, To: 31109}, v1alpha1.PortRange{From: 31200, To: 31209}
+	pool := w.pool("team-a", here, serving(shop), holding(0))
+	web, gone := w.create(makeService(shop+"/web").NodePort(80, 0)), w.create(makeService(shop+"/gone").NodePort(80, 0))
+	_, _ = w.tryCreate(makeService(shop+"/web").NodePort(80, 0)) // exists: asks the API server
+	w.wantAllBound(gone)
+	w.remove(gone)
+	w.wantLedger(shop, ledger{number(web): "web Bound Automatic team-a"})
+	for range 2 { // the second event of a kind is a change of the first
+		w.changePool(pool, func(s *v1alpha1.NodePortPoolSpec) { s.Ranges = []v1alpha1.PortRange{there} })
+		w.wantTrouble(web, reasonMisplaced)
+		w.changePool(pool, func(s *v1alpha1.NodePortPoolSpec) { s.Ranges = []v1alpha1.PortRange{here} })
+		w.wantTrouble(web, "")
+	}
+	w.stop()
+}
+
+// readMetrics reads the manager's metrics as somebody who may: the API server is asked.
+func (w *world) readMetrics(port int) {
+	w.Helper()
+	config, err := w.Config()
+	w.must(err)
+	request, err := http.NewRequestWithContext(w.Context(), http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/metrics", port), nil)
+	w.must(err)
+	insecure := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // its certificate is its own
+	roundTripper, err := rest.HTTPWrappersForConfig(rest.AnonymousClientConfig(config), insecure)
+	w.must(err)
+	request.Header.Set("Authorization", "Bearer "+config.BearerToken)
+	response, err := (&http.Client{Transport: roundTripper}).Do(request)
+	w.must(err)
+	w.must(response.Body.Close())
+	if response.StatusCode != http.StatusForbidden { // known, but not allowed
+		w.Errorf("reading metrics as the manager itself: %s", response.Status)
+	}
+}
+
+// granted are the rights of the manager's ServiceAccount.
+func (w *world) granted() map[right]bool {
+	w.Helper()
+	rights := map[right]bool{}
+	add := func(rules []rbacv1.PolicyRule) {
+		for _, rule := range rules {
+			for _, verb := range rule.Verbs {
+				for _, group := range rule.APIGroups {
+					for _, resource := range rule.Resources {
+						rights[makeRight(verb, group, resource)] = true
+					}
+				}
+			}
+		}
+	}
+	isOurs := func(s rbacv1.Subject) bool {
+		return s.Kind == rbacv1.ServiceAccountKind && s.Namespace == install.Namespace
+	}
+	clusterWide := &rbacv1.ClusterRoleBindingList{}
+	w.must(w.List(w.Context(), clusterWide))
+	for _, binding := range clusterWide.Items {
+		if slices.ContainsFunc(binding.Subjects, isOurs) {
+			role := &rbacv1.ClusterRole{}
+			w.must(w.Get(w.Context(), client.ObjectKey{Name: binding.RoleRef.Name}, role))
+			add(role.Rules)
+		}
+	}
+	own := &rbacv1.RoleBindingList{}
+	w.must(w.List(w.Context(), own))
+	for _, binding := range own.Items {
+		if slices.ContainsFunc(binding.Subjects, isOurs) {
+			role := &rbacv1.Role{}
+			w.must(w.Get(w.Context(), client.ObjectKey{Namespace: binding.Namespace, Name: binding.RoleRef.Name}, role))
+			add(role.Rules)
+		}
+	}
+	return rights
+}
+
+// audited are the rights that the API server has seen in use, and what it has denied.
+func (w *world) audited() (used map[right]bool, denied []string) {
+	w.Helper()
+	file, err := os.Open(w.auditLog)
+	w.must(err)
+	defer file.Close()
+	used = map[right]bool{}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var event struct {
+			Verb, RequestURI string
+			ObjectRef        *struct{ APIGroup, Resource, Subresource string }
+			Annotations      map[string]string
+			ResponseStatus   *metav1.Status
+		}
+		w.must(json.Unmarshal(lines.Bytes(), &event))
+		if event.Annotations["authorization.k8s.io/decision"] == "forbid" {
+			denied = append(denied, event.Verb+" "+event.RequestURI)
+		}
+		if ref := event.ObjectRef; ref != nil {
+			resource := ref.Resource
+			if ref.Subresource != "" {
+				resource += "/" + ref.Subresource
+			}
+			used[makeRight(event.Verb, ref.APIGroup, resource)] = true
+		}
+	}
+	w.must(lines.Err())
+	return used, denied
+}
