@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
@@ -79,7 +81,9 @@ func TestTwoServicesOnOneNumberAreReportedAndTheSurvivorTakesOver(t *testing.T) 
 		return nil
 	})
 	// The command of the event mends it.
-	w.runMendingCommand(w.wantTroubleAbout(second, reasonConflict, "a Service in another namespace"))
+	message := w.wantTroubleAbout(second, reasonConflict, "a Service in another namespace")
+	w.cached(second)
+	w.runMendingCommand(message)
 	w.wantReason(n, v1alpha1.AllocationReasonInUse)
 	w.eventually("the last one has the number", func() error {
 		if got := w.claim(n); got == nil || got.Spec.ServiceRef.Name != "third" {
@@ -107,6 +111,23 @@ func (w *world) wantTroubleAbout(svc *corev1.Service, reason, text string) strin
 		return nil
 	})
 	return message
+}
+
+// cached returns when the API server's own cache has a Service's latest version. A patch that begins with a stale one
+// allocates its number twice, so that Kubernetes refuses it (store.Update commits before the write, and comes again).
+func (w *world) cached(svc *corev1.Service) {
+	w.Helper()
+	w.eventually("the API server's cache is up to date", func() error {
+		latest, cached := w.fetch(svc).ResourceVersion, &corev1.Service{}
+		fromCache := &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: "0"}}
+		if err := w.Get(w.Context(), client.ObjectKeyFromObject(svc), cached, fromCache); err != nil {
+			return err
+		}
+		if cached.ResourceVersion != latest {
+			return fmt.Errorf("it has %s, the latest is %s", cached.ResourceVersion, latest)
+		}
+		return nil
+	})
 }
 
 func (w *world) runMendingCommand(message string) {

@@ -1,0 +1,181 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/manager"
+	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
+)
+
+// startReplicas runs several managers, each with a port of its own, and takes turns among them with each request
+// that the API server sends: the two webhooks of one Service are answered by different replicas.
+func (w *world) startReplicas(count int) {
+	w.Helper()
+	var backends []*url.URL
+	for range count {
+		port := freePort(w)
+		w.start(func(o *manager.Options) { o.WebhookPort = port })
+		backends = append(backends, &url.URL{Scheme: "https", Host: fmt.Sprintf("127.0.0.1:%d", port)})
+	}
+	var turn atomic.Int32
+	balancer := &http.Server{Handler: &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(backends[int(turn.Add(1))%count])
+		},
+		Transport: &http.Transport{ // of this process to itself
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		},
+	}}
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", w.WebhookPort))
+	w.must(err)
+	w.Cleanup(func() { _ = balancer.Close() })
+	go func() {
+		_ = balancer.ServeTLS(listener, filepath.Join(w.CertDir, "tls.crt"), filepath.Join(w.CertDir, "tls.key"))
+	}()
+}
+
+func freePort(w *world) int {
+	w.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	w.must(err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestReplicasHandOutEachNumberOnce(t *testing.T) {
+	w := alone(t)
+	w.startReplicas(2)
+	var namespaces []string
+	for range 3 {
+		namespaces = append(namespaces, w.namespace("shop"))
+	}
+	const size, asked = 24, 40
+	numbers := w.allot(size)
+	pool := w.pool("team-a", numbers, serving(namespaces...))
+
+	var mu sync.Mutex // guards owners and refused
+	owners, refused := map[int32]string{}, 0
+	var wg sync.WaitGroup
+	for i := range asked {
+		wg.Go(func() {
+			name := fmt.Sprintf("%s/web-%d", namespaces[i%len(namespaces)], i)
+			svc, err := w.tryCreate(makeService(name).NodePort(80, 0))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case apierrors.IsInvalid(err):
+				refused++
+			case err != nil:
+				t.Errorf("%s: %v", name, err)
+			case owners[number(svc)] != "" || !within(numbers, number(svc)):
+				t.Errorf("%s got %d, which %q has", name, number(svc), owners[number(svc)])
+			default:
+				owners[number(svc)] = name
+			}
+		})
+	}
+	wg.Wait()
+	if len(owners) != size || refused != asked-size {
+		t.Errorf("%d Services got a number and %d were refused, want %d and %d", len(owners), refused, size, asked-size)
+	}
+	w.wantCounts(pool, v1alpha1.PoolPorts{Total: size, Bound: size})
+	for _, namespace := range namespaces {
+		for n, entry := range w.ledgerOf(namespace) {
+			if want := owners[n]; entry != want[len(namespace)+1:]+" Bound Automatic team-a" {
+				t.Errorf("the ledger has %q for %d, want %q", entry, n, want)
+			}
+		}
+	}
+}
+
+func TestOfTwoServicesThatWantOneNumberOneGetsIt(t *testing.T) {
+	w := alone(t)
+	w.startReplicas(2)
+	shop, other := w.namespace("shop"), w.namespace("other")
+	numbers := w.allot(10)
+	w.pool("team-a", numbers, serving(shop, other))
+	for n := numbers.From; n <= numbers.To; n++ {
+		names := []string{fmt.Sprintf("%s/web-%d", shop, n), fmt.Sprintf("%s/web-%d", other, n)}
+		errs := make([]error, len(names))
+		var wg sync.WaitGroup
+		for i, name := range names {
+			wg.Go(func() { _, errs[i] = w.tryCreate(makeService(name).NodePort(80, n)) })
+		}
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+				continue
+			}
+			w.wantRefusal(err, "already allocated")
+		}
+		if won != 1 {
+			t.Errorf("%d of 2 got %d: %v", won, n, errs)
+		}
+	}
+	w.eventually("each number is bound once", func() error {
+		bound := 0
+		for _, namespace := range []string{shop, other} {
+			for n, entry := range w.ledgerOf(namespace) {
+				if entry != fmt.Sprintf("web-%d Bound Explicit team-a", n) {
+					return fmt.Errorf("%d is %q", n, entry)
+				}
+				bound++
+			}
+		}
+		if bound != 10 {
+			return fmt.Errorf("%d numbers are bound", bound)
+		}
+		return nil
+	})
+}
+
+func TestManyPortsOfOneService(t *testing.T) {
+	w := alone(t)
+	w.start(nil)
+	shop, commons := w.namespace("shop"), w.namespace("commons")
+	numbers := v1alpha1.PortRange{From: 31000, To: 31149}
+	pool := w.pool("team-a", numbers, serving(shop), func(s *v1alpha1.NodePortPoolSpec) { s.MaxPortsPerService = 100 })
+	ports := func(name string, count int32) *Service {
+		svc := makeService(name)
+		for i := range count {
+			svc.NodePort(1000+i, 0, Named(fmt.Sprintf("p%d", i)))
+		}
+		return svc
+	}
+	w.wantWithin(w.create(ports(shop+"/hundred", 100)), numbers, 100)
+	w.wantCounts(pool, v1alpha1.PoolPorts{Total: 150, Bound: 100, Free: 50})
+	_, err := w.tryCreate(ports(shop+"/more", 101))
+	w.wantRefusal(err, `pool "team-a" allows 100 node ports in a Service, 101 are asked for`)
+	_, err = w.tryCreate(ports(shop+"/rest", 51))
+	w.wantRefusal(err, `too few node ports are free in the ranges of namespace "shop" (pool "team-a": 100 of 150 in use or held)`)
+	w.wantCounts(pool, v1alpha1.PoolPorts{Total: 150, Bound: 100, Free: 50})
+
+	// No pool says how many: Kubernetes picks, and the controllers adopt.
+	huge := w.create(ports(commons+"/huge", 300))
+	if got := len(numbersOf(huge)); got != 300 {
+		t.Fatalf("got %d numbers, want 300", got)
+	}
+	w.eventually("all are adopted", func() error {
+		if got := len(w.ledgerOf(commons)); got != 300 {
+			return fmt.Errorf("%d are in the ledger", got)
+		}
+		return nil
+	})
+}
