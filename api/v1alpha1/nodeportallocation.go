@@ -90,8 +90,8 @@ type NodePortAllocationSpec struct {
 	// +kubebuilder:default=Traffic
 	Role Role `json:"role,omitempty"`
 
-	// origin says how the number came to the Service: Automatic (picked), Explicit (asked for) or Adopted
-	// (the Service had it when Portolan first saw it).
+	// origin says how the number came to the Service: Automatic (picked), Explicit (asked for) or Adopted (the Service
+	// had it when Portolan first saw it).
 	// +required
 	Origin Origin `json:"origin"`
 
@@ -106,8 +106,8 @@ type NodePortAllocationSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Ports []AllocatedPort `json:"ports,omitempty"`
 
-	// claimTime is when the number was last claimed for the Service. A claim whose Service has not
-	// appeared 90 seconds later is given up.
+	// claimTime is when the number was last claimed for the Service. A claim whose Service has not appeared 90 seconds
+	// later is given up.
 	// +optional
 	ClaimTime *metav1.MicroTime `json:"claimTime,omitempty"`
 

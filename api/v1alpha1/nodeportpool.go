@@ -27,8 +27,8 @@ type Strategy string
 const (
 	// StrategyRandom picks the first free number from a random start.
 	StrategyRandom Strategy = "Random"
-	// StrategyStable picks by a hash of namespace, name and port name: the same wish gets the
-	// same number in every cluster, as long as it is free.
+	// StrategyStable picks by a hash of namespace, name and port name: the same wish gets the same number in every
+	// cluster, as long as it is free.
 	StrategyStable Strategy = "Stable"
 )
 
@@ -61,25 +61,25 @@ type PortRange struct {
 
 // NodePortPoolSpec is what the operator wants of a pool.
 type NodePortPoolSpec struct {
-	// ranges are the numbers of the pool: up to 64 disjoint ranges, for example
-	// [{from: 30100, to: 30199}, {from: 30500, to: 30500}]. An empty list is a pool without numbers:
-	// if it selects a namespace that no other pool selects, that namespace gets no node port.
-	// Numbers outside the cluster's node port range (30000-32767 by default) are not handed out.
+	// ranges are the numbers of the pool: up to 64 disjoint ranges, for example [{from: 30100, to: 30199},
+	// {from: 30500, to: 30500}]. An empty list is a pool without numbers: if it selects a namespace that no
+	// other pool selects, that namespace gets no node port. Numbers outside the cluster's node port range
+	// (30000-32767 by default) are not handed out.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a.from <= b.to && b.from <= a.to))",message="ranges must not overlap"
 	Ranges []PortRange `json:"ranges"`
 
-	// namespaceSelector chooses the namespaces that use this pool by their labels; {} (the default) is
-	// every namespace. A namespace that any pool selects may use only its pools. Prefer the label
+	// namespaceSelector chooses the namespaces that use this pool by their labels; {} (the default) is every
+	// namespace. A namespace that any pool selects may use only its pools. Prefer the label
 	// kubernetes.io/metadata.name, which the API server sets: tenants may be able to set others.
 	// +optional
 	// +kubebuilder:default={}
 	NamespaceSelector metav1.LabelSelector `json:"namespaceSelector,omitzero"`
 
-	// priority orders the pools that select one namespace: the higher is asked first, then the lower
-	// name; a full pool passes on to the next. -1000000 to 1000000, 0 by default.
+	// priority orders the pools that select one namespace: the higher is asked first, then the lower name; a full pool
+	// passes on to the next. -1000000 to 1000000, 0 by default.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=-1000000
@@ -93,29 +93,28 @@ type NodePortPoolSpec struct {
 	// +kubebuilder:default=Automatic
 	Allocation AllocationMode `json:"allocation,omitempty"`
 
-	// strategy says which free number is picked. Random (the default), or Stable: chosen by a hash of
-	// namespace, name and port name, so that the same Service gets the same number in every cluster.
+	// strategy says which free number is picked. Random (the default), or Stable: chosen by a hash of namespace, name
+	// and port name, so that the same Service gets the same number in every cluster.
 	// +optional
 	// +kubebuilder:default=Random
 	Strategy Strategy `json:"strategy,omitempty"`
 
-	// holdSeconds is how long a released number stays with its last owner, in seconds: 0 (no hold) to
-	// 31536000 (a year), 600 by default. A Service that is deleted and created again within that time
-	// gets its number back.
+	// holdSeconds is how long a released number stays with its last owner, in seconds: 0 (no hold) to 31536000 (a
+	// year), 600 by default. A Service that is deleted and created again within that time gets its number back.
 	// +optional
 	// +kubebuilder:default=600
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31536000
 	HoldSeconds *int32 `json:"holdSeconds,omitempty"`
 
-	// enforcement is Enforce (the default: a Service outside the ranges is refused) or Warn (it is
-	// admitted with a warning, to roll a pool out on a live cluster).
+	// enforcement is Enforce (the default: a Service outside the ranges is refused) or Warn (it is admitted with a
+	// warning, to roll a pool out on a live cluster).
 	// +optional
 	// +kubebuilder:default=Enforce
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 
-	// maxPortsPerNamespace is how many numbers of the pool one namespace may have, 0 to 65535; absent:
-	// no limit. Numbers in use, pending and held count, healthCheckNodePort too.
+	// maxPortsPerNamespace is how many numbers of the pool one namespace may have, 0 to 65535; absent: no
+	// limit. Numbers in use, pending and held count, healthCheckNodePort too.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=65535
@@ -138,14 +137,14 @@ const (
 
 	// PoolReasonAvailable is the reason of Ready=True.
 	PoolReasonAvailable = "Available"
-	// PoolReasonOverlap is the reason of Ready=False where an older pool has some of the numbers:
-	// this one hands out nothing.
+	// PoolReasonOverlap is the reason of Ready=False where an older pool has some of the numbers: this one hands out
+	// nothing.
 	PoolReasonOverlap = "Overlap"
-	// PoolReasonOutsideClusterRange is the reason of Ready=False where numbers of the pool are outside
-	// the cluster's node port range: those inside are handed out.
+	// PoolReasonOutsideClusterRange is the reason of Ready=False where numbers of the pool are outside the cluster's
+	// node port range: those inside are handed out.
 	PoolReasonOutsideClusterRange = "OutsideClusterRange"
-	// PoolReasonInvalidSelector is the reason of Ready=False where namespaceSelector cannot be read:
-	// the pool selects nothing.
+	// PoolReasonInvalidSelector is the reason of Ready=False where namespaceSelector cannot be read: the pool selects
+	// nothing.
 	PoolReasonInvalidSelector = "InvalidSelector"
 	// PoolReasonPortsFree is the reason of Exhausted=False.
 	PoolReasonPortsFree = "PortsFree"
@@ -177,8 +176,7 @@ type PoolPorts struct {
 
 // NodePortPoolStatus is what is seen of a pool.
 type NodePortPoolStatus struct {
-	// conditions of the pool: Ready (reasons Available, Overlap, OutsideClusterRange, InvalidSelector)
-	// and Exhausted.
+	// conditions of the pool: Ready (reasons Available, Overlap, OutsideClusterRange, InvalidSelector) and Exhausted.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
