@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -46,7 +48,7 @@ func (v *serviceValidator) decide(ctx context.Context, svc, old *corev1.Service)
 		warnings = answer.Warnings
 		errs := answer.Errors
 		if isDryRun(ctx) {
-			errs = withoutDummies(q, errs)
+			errs, warnings = withoutDummies(q, errs, warnings)
 		} else if len(errs) == 0 {
 			errs, err = v.claim(ctx, q, answer)
 		}
@@ -60,19 +62,18 @@ func (v *serviceValidator) decide(ctx context.Context, svc, old *corev1.Service)
 
 // withoutDummies leaves out what is wrong with numbers that the API server has made up for a dry-run: it picks
 // none then, and answers with the ones above the highest explicit number, or from 32769.
-func withoutDummies(q rules.Question, errs field.ErrorList) field.ErrorList {
+func withoutDummies(q rules.Question, errs field.ErrorList, warnings admission.Warnings) (field.ErrorList, admission.Warnings) {
 	set := serviceports.UserSet(q.Service)
 	dummies := map[string]bool{}
 	for _, r := range serviceports.Requests(q.Service) {
 		dummies[r.Path().String()] = !set(r)
 	}
-	var kept field.ErrorList
-	for _, err := range errs {
-		if !dummies[err.Field] {
-			kept = append(kept, err)
-		}
-	}
-	return kept
+	errs = slices.DeleteFunc(errs, func(err *field.Error) bool { return dummies[err.Field] })
+	warnings = slices.DeleteFunc(warnings, func(warning string) bool {
+		path, _, _ := strings.Cut(warning, ": ")
+		return dummies[path]
+	})
+	return errs, warnings
 }
 
 // claim claims the numbers that are new. Those that the mutating webhook filled in are claimed already; claims of

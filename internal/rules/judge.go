@@ -259,7 +259,7 @@ func drainedText(p *Pool) string {
 func (j *judge) notInRanges() string {
 	mine := numbersOf(j.pools)
 	if len(mine) == 0 {
-		return fmt.Sprintf("namespace %q may not use node ports: no pool has numbers for it", j.Namespace)
+		return noNumbers(j.Namespace)
 	}
 	return fmt.Sprintf("not in the node port ranges of namespace %q: %s%s", j.Namespace, mine, freeNow(j.ledger, j.answer.Pools))
 }
@@ -301,8 +301,15 @@ func Exhausted(l Ledger, q Question, pools []*Pool) (err *field.Error, enforced 
 	if slices.ContainsFunc(pools, func(p *Pool) bool { return l.Usage(p).Free > 0 }) {
 		few = "too few node ports are"
 	}
-	return field.Forbidden(field.NewPath("spec", "ports"), fmt.Sprintf("%s free in the ranges of namespace %q (%s)",
-		few, q.Namespace, strings.Join(full, "; "))), enforced
+	text := fmt.Sprintf("%s free in the ranges of namespace %q (%s)", few, q.Namespace, strings.Join(full, "; "))
+	if len(numbersOf(pools)) == 0 {
+		text = noNumbers(q.Namespace)
+	}
+	return field.Forbidden(field.NewPath("spec", "ports"), text), enforced
+}
+
+func noNumbers(namespace string) string {
+	return fmt.Sprintf("namespace %q may not use node ports: no pool has numbers for it", namespace)
 }
 
 func numbersOf(pools []*Pool) Ranges {
