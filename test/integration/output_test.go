@@ -1,0 +1,70 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
+)
+
+// What differs each time in kubectl's tables. Widths of columns differ with it.
+var (
+	ages   = regexp.MustCompile(`(?m)\b\d+s( |$)`)
+	times  = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+	widths = regexp.MustCompile(` {2,}`)
+)
+
+func sameEachTime(table string) string {
+	table = ages.ReplaceAllString(table, "<age>$1")
+	table = times.ReplaceAllString(table, "<time>")
+	return widths.ReplaceAllString(table, "  ")
+}
+
+func TestKubectlShowsPoolsAndNumbers(t *testing.T) {
+	w := alone(t)
+	w.start(nil)
+	shop, other := w.namespace("shop"), w.namespace("other")
+	teamA := w.pool("team-a", v1alpha1.PortRange{From: 31100, To: 31199}, twoRanges(v1alpha1.PortRange{From: 31500, To: 31500}), serving(shop))
+	teamB := w.pool("team-b", v1alpha1.PortRange{From: 31200, To: 31200}, serving(other))
+	w.wantAllBound(w.create(makeService(shop+"/web").NodePort(80, 31100)))
+	w.wantAllBound(w.create(makeService(shop+"/dns").NodePort(53, 31101, Named("tcp")).NodePort(53, 31101, Named("udp"), UDP)))
+	w.wantAllBound(w.create(makeService(other+"/api").NodePort(80, 0)))
+	gone := w.create(makeService(shop+"/gone").NodePort(80, 31500))
+	w.wantAllBound(gone)
+	w.remove(gone)
+	w.wantCounts(teamA, v1alpha1.PoolPorts{Total: 101, Bound: 2, Held: 1, Free: 98})
+	w.wantCounts(teamB, v1alpha1.PoolPorts{Total: 1, Bound: 1})
+	for n, reason := range map[int32]string{31100: v1alpha1.AllocationReasonInUse, 31101: v1alpha1.AllocationReasonInUse,
+		31200: v1alpha1.AllocationReasonInUse, 31500: v1alpha1.AllocationReasonHeld} {
+		w.wantReason(n, reason)
+	}
+
+	s := &transcript{world: w}
+	for _, args := range [][]string{
+		{"get", "npp,npa"},
+		{"get", "npp,npa", "-o", "wide"},
+		{"get", "portolan"},
+		{"get", "npa", "--field-selector", "spec.serviceRef.namespace=" + shop},
+		{"get", "npa", "--field-selector", "spec.poolName=" + teamB.Name},
+	} {
+		title := "kubectl"
+		for _, arg := range args {
+			title += " " + arg
+		}
+		s.note(title, sameEachTime(w.mustKubectl("", args...)))
+	}
+	w.golden("tables", s.text.String())
+}
+
+func TestKubectlExplainsTheKinds(t *testing.T) {
+	w := share(t)
+	s := &transcript{world: w}
+	for _, field := range []string{"npp.spec", "npa.spec"} {
+		s.note("kubectl explain "+field, w.mustKubectl("", "explain", field, "--cache-dir", t.TempDir()))
+	}
+	w.golden("explain", s.text.String())
+}
