@@ -221,13 +221,19 @@ func (w *world) awaitPool(pool *v1alpha1.NodePortPool) {
 // eventually waits for check to succeed.
 func (w *world) eventually(what string, check func() error) {
 	w.Helper()
-	var err error
+	if err := await(check); err != nil {
+		w.Fatalf("%s: %v", what, err)
+	}
+}
+
+// await polls until check succeeds, and returns its last error if it does not in time.
+func await(check func() error) (err error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(poll) {
 		if err = check(); err == nil {
-			return
+			return nil
 		}
 	}
-	w.Fatalf("%s: %v", what, err)
+	return err
 }
 
 // ageOf returns when an object is so old that what is made next is younger: times of creation are whole seconds.
