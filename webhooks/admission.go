@@ -10,6 +10,7 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,7 +62,8 @@ func (d *desk) question(ctx context.Context, svc, old *corev1.Service) (rules.Qu
 		return rules.Question{}, fmt.Errorf("read namespace %q: %w", name, err)
 	}
 	return rules.Question{
-		Service: svc, Old: old, Namespace: name, NamespaceLabels: namespace.Labels, Now: d.clock.Now(),
+		Service: svc, Old: old, Namespace: name, NamespaceLabels: namespace.Labels,
+		Now: d.clock.Now(), DryRun: isDryRun(ctx),
 	}, nil
 }
 
@@ -100,9 +102,12 @@ func claimant(q rules.Question) allocator.Claimant {
 	return c
 }
 
+// verdict is an answer to the user. Any other error is ours.
+type verdict struct{ *apierrors.StatusError }
+
 // refusal is what kubectl prints as: The Service "web" is invalid: ...
 func refusal(q rules.Question, errs field.ErrorList) error {
-	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), q.Service.Name, errs)
+	return verdict{apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), q.Service.Name, errs)}
 }
 
 // requestFrom is the request that the context of a webhook carries.
@@ -116,16 +121,16 @@ func isDryRun(ctx context.Context) bool {
 	return req.DryRun != nil && *req.DryRun
 }
 
-// decide runs a webhook's decision with its deadline, and counts it. A verdict is nil or an API status; any
-// other error means that there is none.
-func decide(ctx context.Context, webhook string, decision func(context.Context) error) error {
+// inTime runs a webhook's decision with its deadline, and counts it. A verdict is nil or a refusal; any other
+// error means that there is none.
+func inTime(ctx context.Context, webhook string, decision func(context.Context) error) error {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	err := decision(ctx)
 	result := "allowed"
 	switch {
-	case apierrors.IsInvalid(err):
+	case errors.As(err, new(verdict)):
 		result = "refused"
 	case err != nil:
 		result = "failed"

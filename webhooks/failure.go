@@ -16,8 +16,8 @@ type failure struct{ err error }
 
 type failureKey struct{}
 
-// watch runs serve; a panic is a failure as well.
-func (f *failure) watch(serve func()) {
+// recovering runs serve; a panic is a failure as well.
+func (f *failure) recovering(serve func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			f.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -38,26 +38,26 @@ func fail(ctx context.Context, err error) {
 func failOpen(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f := &failure{}
-		answer := &answer{header: http.Header{}, code: http.StatusOK}
-		f.watch(func() { next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), failureKey{}, f))) })
+		kept := &response{header: http.Header{}, code: http.StatusOK}
+		f.recovering(func() { next.ServeHTTP(kept, r.WithContext(context.WithValue(r.Context(), failureKey{}, f))) })
 		if f.err != nil {
 			logf.FromContext(r.Context()).WithName("admission").Error(f.err, "No verdict", "path", r.URL.Path)
 			http.Error(w, "portolan has no verdict, see its log", http.StatusInternalServerError)
 			return
 		}
-		maps.Copy(w.Header(), answer.header)
-		w.WriteHeader(answer.code)
-		_, _ = w.Write(answer.body.Bytes()) // the API server has gone: nobody is left to tell
+		maps.Copy(w.Header(), kept.header)
+		w.WriteHeader(kept.code)
+		_, _ = w.Write(kept.body.Bytes()) // the API server has gone: nobody is left to tell
 	})
 }
 
-// answer keeps a response until it is known that it is to be sent.
-type answer struct {
+// response keeps an answer until it is known that it is to be sent.
+type response struct {
 	header http.Header
 	code   int
 	body   bytes.Buffer
 }
 
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(code int)        { a.code = code }
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
+func (r *response) Header() http.Header         { return r.header }
+func (r *response) WriteHeader(code int)        { r.code = code }
+func (r *response) Write(b []byte) (int, error) { return r.body.Write(b) }

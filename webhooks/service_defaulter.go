@@ -26,7 +26,7 @@ type serviceDefaulter struct{ *desk }
 
 // Default implements admission.Defaulter.
 func (d *serviceDefaulter) Default(ctx context.Context, svc *corev1.Service) error {
-	return decide(ctx, "default", func(ctx context.Context) error { return d.fill(ctx, svc) })
+	return inTime(ctx, "default", func(ctx context.Context) error { return d.fill(ctx, svc) })
 }
 
 func (d *serviceDefaulter) fill(ctx context.Context, svc *corev1.Service) error {
@@ -47,18 +47,24 @@ func (d *serviceDefaulter) fill(ctx context.Context, svc *corev1.Service) error 
 	if len(answer.Errors) > 0 {
 		return refusal(q, answer.Errors)
 	}
+	// An entry that shares a number gets it from us: on update the API server would pick it one of its own.
+	serviceports.Set(svc, numbered(serviceports.Requests(svc)))
 	chosen, err := d.choose(ctx, q, answer)
 	switch {
+	case errors.Is(err, allocator.ErrExhausted) && answer.Enforced:
+		return refusal(q, field.ErrorList{rules.Exhausted(d.ledger, q, answer.Pools)})
 	case errors.Is(err, allocator.ErrExhausted):
-		if err, enforced := rules.Exhausted(d.ledger, q, answer.Pools); enforced {
-			return refusal(q, field.ErrorList{err})
-		}
 		return nil // only warned about: Kubernetes picks a number
 	case err != nil:
 		return err
 	}
 	serviceports.Set(svc, chosen)
 	return nil
+}
+
+// numbered are the requests that have a number.
+func numbered(requests []serviceports.Request) []serviceports.Request {
+	return slices.DeleteFunc(slices.Clone(requests), func(r serviceports.Request) bool { return r.NodePort == 0 })
 }
 
 // oldService is the live Service on update, else nil.
@@ -78,7 +84,7 @@ func (d *serviceDefaulter) choose(ctx context.Context, q rules.Question, answer 
 	open := withOrigin(v1alpha1.OriginAutomatic, slices.DeleteFunc(slices.Clone(answer.New), func(r serviceports.Request) bool {
 		return r.NodePort != 0
 	}))
-	if len(open) == 0 || len(open) > maxClaims || len(answer.Pools) == 0 {
+	if len(open) == 0 || len(open) > maxClaims || len(answer.Pools) == 0 || !wellFormed(q.Service) {
 		return nil, nil
 	}
 	exists, err := d.exists(ctx, q)
@@ -93,12 +99,23 @@ func (d *serviceDefaulter) choose(ctx context.Context, q rules.Question, answer 
 		return preview, err
 	}
 	claim, err := d.ledger.Claim(ctx, claimant(q), open, answer.Pools)
-	countClaim(err)
+	countClaim(claim, err)
 	if err != nil {
 		return nil, err
 	}
 	claim.Commit()
 	return claim.Requests, nil
+}
+
+// wellFormed leaves out what the API server is going to refuse for its ports: nothing is claimed for it.
+func wellFormed(svc *corev1.Service) bool {
+	return !slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool {
+		switch cmp.Or(p.Protocol, corev1.ProtocolTCP) {
+		case corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP:
+			return len(validation.IsValidPortNum(int(p.Port))) > 0
+		}
+		return true
+	})
 }
 
 // fillName completes generateName as the API server would after us: a claim needs to know whose it is.

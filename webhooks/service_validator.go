@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -23,12 +21,12 @@ type serviceValidator struct{ *desk }
 
 // ValidateCreate implements admission.Validator.
 func (v *serviceValidator) ValidateCreate(ctx context.Context, svc *corev1.Service) (admission.Warnings, error) {
-	return v.decide(ctx, svc, nil)
+	return v.judge(ctx, svc, nil)
 }
 
 // ValidateUpdate implements admission.Validator.
 func (v *serviceValidator) ValidateUpdate(ctx context.Context, old, svc *corev1.Service) (admission.Warnings, error) {
-	return v.decide(ctx, svc, old)
+	return v.judge(ctx, svc, old)
 }
 
 // ValidateDelete implements admission.Validator. It is not registered: to refuse a Service's deletion would keep
@@ -37,68 +35,82 @@ func (v *serviceValidator) ValidateDelete(context.Context, *corev1.Service) (adm
 	return nil, nil
 }
 
-func (v *serviceValidator) decide(ctx context.Context, svc, old *corev1.Service) (admission.Warnings, error) {
+func (v *serviceValidator) judge(ctx context.Context, svc, old *corev1.Service) (admission.Warnings, error) {
 	var warnings admission.Warnings
-	err := decide(ctx, "validate", func(ctx context.Context) error {
+	err := inTime(ctx, "validate", func(ctx context.Context) error {
 		q, err := v.question(ctx, svc, old)
 		if err != nil {
 			return err
 		}
 		answer := rules.Judge(v.ledger.Chart(), v.ledger, q)
 		warnings = answer.Warnings
-		errs := answer.Errors
-		if isDryRun(ctx) {
-			errs, warnings = withoutDummies(q, errs, warnings)
-		} else if len(errs) == 0 {
-			errs, err = v.claim(ctx, q, answer)
+		if len(answer.Errors) > 0 {
+			return refusal(q, answer.Errors)
 		}
-		if err == nil && len(errs) > 0 {
-			err = refusal(q, errs)
+		if q.DryRun {
+			return nil
 		}
-		return err
+		return v.claim(ctx, q, answer)
 	})
 	return warnings, err
 }
 
-// withoutDummies leaves out what is wrong with numbers that the API server has made up for a dry-run: it picks
-// none then, and answers with the ones above the highest explicit number, or from 32769.
-func withoutDummies(q rules.Question, errs field.ErrorList, warnings admission.Warnings) (field.ErrorList, admission.Warnings) {
-	set := serviceports.UserSet(q.Service)
-	dummies := map[string]bool{}
-	for _, r := range serviceports.Requests(q.Service) {
-		dummies[r.Path().String()] = !set(r)
-	}
-	errs = slices.DeleteFunc(errs, func(err *field.Error) bool { return dummies[err.Field] })
-	warnings = slices.DeleteFunc(warnings, func(warning string) bool {
-		path, _, _ := strings.Cut(warning, ": ")
-		return dummies[path]
-	})
-	return errs, warnings
-}
-
 // claim claims the numbers that are new. Those that the mutating webhook filled in are claimed already; claims of
 // an earlier request that came to nothing are withdrawn.
-func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer rules.Answer) (field.ErrorList, error) {
+func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer rules.Answer) error {
 	who := claimant(q)
-	v.ledger.Withdraw(ctx, who.Service, who.Uses)
 	open := v.ledger.Unclaimed(who, withOrigins(q.Service, answer.New))
-	if len(open) == 0 || len(open) > maxClaims {
-		return nil, nil
+	abandoned := v.ledger.Abandoned(who.Service, who.Uses)
+	if len(open) == 0 && len(abandoned) == 0 {
+		return nil
 	}
 	if exists, err := v.exists(ctx, q); exists || err != nil {
-		return nil, err
+		return err
 	}
-	claim, err := v.ledger.Claim(ctx, who, open, answer.Pools)
-	countClaim(err)
+	v.ledger.Withdraw(ctx, abandoned)
+	if len(open) > maxClaims {
+		return nil
+	}
+	explicit, picked := byOrigin(open)
+	if err := v.claimAll(ctx, q, answer, explicit); err != nil {
+		return err
+	}
+	// What Kubernetes picked is claimed if it can be; else its Service is reported.
+	for _, r := range picked {
+		if err := v.claimAll(ctx, q, answer, []allocator.Request{r}); err != nil && !errors.As(err, new(verdict)) {
+			return err
+		}
+	}
+	return nil
+}
+
+func byOrigin(requests []allocator.Request) (explicit, picked []allocator.Request) {
+	for _, r := range requests {
+		if r.Origin == v1alpha1.OriginExplicit {
+			explicit = append(explicit, r)
+		} else {
+			picked = append(picked, r)
+		}
+	}
+	return explicit, picked
+}
+
+// claimAll claims all of the requests, or refuses the Service with none claimed.
+func (v *serviceValidator) claimAll(ctx context.Context, q rules.Question, answer rules.Answer, requests []allocator.Request) error {
+	if len(requests) == 0 {
+		return nil
+	}
+	claim, err := v.ledger.Claim(ctx, claimant(q), requests, answer.Pools)
+	countClaim(claim, err)
 	var taken *allocator.TakenError
 	switch {
 	case errors.As(err, &taken):
-		return field.ErrorList{rules.Taken(v.ledger, q, answer.Pools, taken.Request, taken.Holder)}, nil
+		return refusal(q, field.ErrorList{rules.Taken(v.ledger, q, answer.Pools, taken.Request, taken.Holder)})
 	case err != nil:
-		return nil, fmt.Errorf("claim: %w", err)
+		return fmt.Errorf("claim: %w", err)
 	}
 	claim.Commit()
-	return nil, nil
+	return nil
 }
 
 // withOrigins tells the user's own numbers from those that the API server picked.
@@ -113,7 +125,10 @@ func withOrigins(svc *corev1.Service, requests []serviceports.Request) []allocat
 	return claims
 }
 
-func countClaim(err error) {
+func countClaim(claim *allocator.Claim, err error) {
+	if claim != nil {
+		metrics.ClaimConflicts.Add(float64(claim.Conflicts))
+	}
 	result := "claimed"
 	var taken *allocator.TakenError
 	switch {

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/internal/metrics"
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
@@ -37,7 +36,7 @@ func (a attempt) run(ctx context.Context, number int32) (int32, error) {
 		if !errors.As(err, &taken) || a.request.NodePort != 0 {
 			return number, err
 		}
-		metrics.ClaimConflicts.Inc()
+		a.claim.conflict()
 		next, err := a.choose(a.claimant, []Request{a.request}, a.pools, false)
 		if err != nil {
 			return 0, err
@@ -100,7 +99,10 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 			return &TakenError{Request: r, Holder: holder}
 		}
 		wanted = known.DeepCopy()
-		if StateOf(known, now) == Bound { // its Service has gone, and the controllers have not seen it yet
+		switch {
+		case OwnerOf(known) != a.claimant.Service: // the hold was for another one
+			wanted.Spec.HoldUntil = nil
+		case StateOf(known, now) == Bound: // its Service has gone, and the controllers have not seen it yet
 			Release(&wanted.Spec, now, a.holdFor(number))
 		}
 	}
@@ -114,8 +116,8 @@ func (a attempt) mayTakeFrom(holder rules.Holder) bool {
 		holder.Held() && holder.Service.Namespace == a.claimant.Service.Namespace
 }
 
-// fill writes the facts of this request into a claim. What it was held until stays: it is held again if nothing
-// comes of the request.
+// fill writes the facts of this request into a claim. Until when it was held for the Service stays: it is held again
+// if nothing comes of the request.
 func (a attempt) fill(spec *v1alpha1.NodePortAllocationSpec, number int32) {
 	now := metav1.NewMicroTime(a.clock.Now().Truncate(time.Microsecond))
 	spec.ServiceRef = v1alpha1.ServiceReference{Namespace: a.claimant.Service.Namespace, Name: a.claimant.Service.Name}

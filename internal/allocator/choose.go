@@ -108,11 +108,15 @@ func (l *Ledger) reuse(c Claimant, requests []Request, pools []*rules.Pool, numb
 	}
 }
 
-// left are the numbers of these pools, ascending, that are claimed for this Service and used by nobody.
+// left are the numbers of these pools, ascending, that are claimed for this Service and used by nobody. On update
+// pending claims are not among them: the API server repeats an update whose write conflicted, and has allocated the
+// first attempt's numbers already, so that it would refuse them.
 func (l *Ledger) left(c Claimant, pools []*rules.Pool) []int32 {
+	now := l.clock.Now()
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.claimedBy[c.Service])), func(n int32) bool {
+		repeated := c.UID != "" && StateOf(l.claims[n], now) == Pending
 		bound := c.UID != "" && l.claims[n].Spec.ServiceUID == c.UID
-		return bound || slices.Contains(c.Uses, n) || !l.offers(pools, n) || l.carriedByOther(n, c)
+		return repeated || bound || slices.Contains(c.Uses, n) || !l.offers(pools, n) || l.carriedByOther(n, c)
 	})
 }
 

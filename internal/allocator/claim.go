@@ -57,10 +57,18 @@ type Request struct {
 type Claim struct {
 	// Requests are those asked for, with their numbers.
 	Requests []serviceports.Request
+	// Conflicts is how many numbers were picked that somebody else had claimed first.
+	Conflicts int
 
 	ledger *Ledger
-	mu     sync.Mutex // guards writes
+	mu     sync.Mutex // guards writes, and Conflicts until Claim returns
 	writes []write
+}
+
+func (c *Claim) conflict() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Conflicts++
 }
 
 // write is a change of the store that can be undone. Before is nil where it made the claim.
@@ -92,7 +100,7 @@ func (l *Ledger) Claim(ctx context.Context, c Claimant, requests []Request, pool
 		return nil, ctx.Err()
 	}
 	if err := errors.Join(errs...); err != nil {
-		claim.Revert(ctx)
+		claim.revertInTime(ctx)
 		return nil, err
 	}
 	return claim, nil
@@ -132,6 +140,16 @@ func (c *Claim) Revert(ctx context.Context) {
 		c.ledger.undo(ctx, w)
 	}
 	c.writes = nil
+}
+
+// revertInTime reverts, and goes on with it in the background when ctx is done.
+func (c *Claim) revertInTime(ctx context.Context) {
+	reverted := make(chan struct{})
+	go func() { c.Revert(ctx); close(reverted) }()
+	select {
+	case <-reverted:
+	case <-ctx.Done():
+	}
 }
 
 func (l *Ledger) undo(ctx context.Context, w write) {

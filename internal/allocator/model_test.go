@@ -180,7 +180,7 @@ func (c *cluster) admit() {
 	}
 	r := c.anyReplica()
 	q.claimant.Uses = slices.Clone(q.numbers)
-	r.Withdraw(context.Background(), q.name, q.claimant.Uses)
+	r.Withdraw(context.Background(), r.Abandoned(q.name, q.claimant.Uses))
 	var requests []Request
 	for i, n := range q.numbers {
 		if live == nil || !slices.Contains(live.numbers, n) {

@@ -43,10 +43,9 @@ func settled(claim *v1alpha1.NodePortAllocation, c Claimant, now time.Time) bool
 	return false
 }
 
-// Withdraw gives up this Service's pending claims, but for the numbers in keep: an earlier request made them
-// that has come to nothing. What was held before is held again.
-func (l *Ledger) Withdraw(ctx context.Context, service types.NamespacedName, keep []int32) {
-	for _, claim := range l.abandoned(service, keep) {
+// Withdraw gives up claims that came to nothing. What was held before is held again.
+func (l *Ledger) Withdraw(ctx context.Context, abandoned []*v1alpha1.NodePortAllocation) {
+	for _, claim := range abandoned {
 		w := write{after: claim}
 		if claim.Spec.HoldUntil != nil {
 			w.before = claim.DeepCopy()
@@ -56,8 +55,9 @@ func (l *Ledger) Withdraw(ctx context.Context, service types.NamespacedName, kee
 	}
 }
 
-// abandoned are the Service's pending claims of numbers that it neither keeps nor has been seen to carry.
-func (l *Ledger) abandoned(service types.NamespacedName, keep []int32) []*v1alpha1.NodePortAllocation {
+// Abandoned are the Service's pending claims of numbers that it neither keeps nor has been seen to carry: an earlier
+// request made them that has come to nothing. That it has is for the caller to make sure.
+func (l *Ledger) Abandoned(service types.NamespacedName, keep []int32) []*v1alpha1.NodePortAllocation {
 	now := l.clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()

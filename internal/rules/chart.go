@@ -85,7 +85,16 @@ func NewChart(clusterRange v1alpha1.PortRange, pools []v1alpha1.NodePortPool) *C
 		c.pools = append(c.pools, p)
 	}
 	c.commons = &Pool{Numbers: unowned, selector: labels.Nothing()}
+	if len(cluster.Subtract(unowned)) > 0 && !c.guarded() {
+		// Who runs out of these may have numbers of pools that only warn.
+		c.commons.Spec.Enforcement = v1alpha1.EnforcementWarn
+	}
 	return c
+}
+
+// guarded says whether any pool keeps its numbers from other namespaces.
+func (c *Chart) guarded() bool {
+	return slices.ContainsFunc(c.pools, func(p *Pool) bool { return len(p.Numbers) > 0 && p.enforces() })
 }
 
 func (c *Chart) newPool(pool *v1alpha1.NodePortPool, unowned Ranges) *Pool {

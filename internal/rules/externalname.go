@@ -25,14 +25,14 @@ const (
 func externalNameHoles(svc, old *corev1.Service) field.ErrorList {
 	var before []int32
 	if old != nil {
-		before = serviceports.Numbers(serviceports.Stored(old))
+		before = serviceports.Numbers(slices.DeleteFunc(serviceports.Stored(old), isHealthCheck))
 	}
 	is := svc.Spec.Type == corev1.ServiceTypeExternalName
 	was := old != nil && old.Spec.Type == corev1.ServiceTypeExternalName
 
 	var errs field.ErrorList
 	for _, r := range serviceports.Stored(svc) {
-		if r.Role != serviceports.Traffic {
+		if isHealthCheck(r) {
 			continue
 		}
 		kept := slices.Contains(before, r.NodePort)
@@ -45,3 +45,5 @@ func externalNameHoles(svc, old *corev1.Service) field.ErrorList {
 	}
 	return errs
 }
+
+func isHealthCheck(r serviceports.Request) bool { return r.Role == serviceports.HealthCheck }

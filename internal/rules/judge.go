@@ -10,16 +10,15 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// suggestions is how many free numbers a refusal lists.
-const suggestions = 3
+// maxBesidePools is how many node ports a Service may have where no pool selects its namespace but others are
+// enforced: as many as are claimed in one request. More would be Kubernetes' own picks, also out of those pools.
+const maxBesidePools = 100
 
 // Question is a Service that is about to be created or changed.
 type Question struct {
@@ -32,6 +31,8 @@ type Question struct {
 	NamespaceLabels map[string]string
 	// Now is the present time.
 	Now time.Time
+	// DryRun: the API server picks no number then. What nobody set on the final object is made up.
+	DryRun bool
 }
 
 // Answer is what becomes of a Service.
@@ -44,6 +45,8 @@ type Answer struct {
 	New []serviceports.Request
 	// Pools are asked for the numbers to be chosen, in this order.
 	Pools []*Pool
+	// Enforced: where they have too few the Service is refused, rather than let through for Kubernetes to pick.
+	Enforced bool
 }
 
 func (a *Answer) refuse(err *field.Error) { a.Errors = append(a.Errors, err) }
@@ -64,6 +67,7 @@ func (a *Answer) breach(enforced bool, err *field.Error) {
 // chosen still 0, and again on the final object.
 func Judge(c *Chart, l Ledger, q Question) Answer {
 	j := judge{chart: c, ledger: l, Question: q, pools: c.PoolsFor(q.NamespaceLabels)}
+	j.answer.Enforced = slices.ContainsFunc(j.pools, (*Pool).enforces)
 	j.answer.Errors = externalNameHoles(q.Service, q.Old)
 	j.answer.New = newRequests(q.Service, q.Old)
 	if len(j.answer.New) == 0 {
@@ -127,7 +131,8 @@ func (j *judge) choosePools() bool {
 	return false
 }
 
-// fitsService holds the Service against maxPortsPerService, the largest of the pools asked.
+// fitsService holds the Service against maxPortsPerService, the largest of the pools asked. It is false where
+// there is nothing more to judge.
 func (j *judge) fitsService() bool {
 	largest := j.answer.Pools[0]
 	for _, p := range j.answer.Pools {
@@ -136,12 +141,17 @@ func (j *judge) fitsService() bool {
 		}
 	}
 	asked := len(serviceports.Requests(j.Service))
-	if largest.Commons() || asked <= int(largest.Spec.MaxPortsPerService) {
+	limit, whose := int(largest.Spec.MaxPortsPerService), fmt.Sprintf("pool %q allows", largest.Name)
+	if largest.Commons() {
+		limit, whose = maxBesidePools, fmt.Sprintf("namespace %q may have", j.Namespace)
+	}
+	if asked <= limit || largest.Commons() && !j.chart.guarded() {
 		return true
 	}
-	j.answer.breach(j.confined(), field.Forbidden(field.NewPath("spec", "ports"),
-		fmt.Sprintf("pool %q allows %d node ports in a Service, %d are asked for", largest.Name, largest.Spec.MaxPortsPerService, asked)))
-	return !j.confined()
+	enforced := largest.Commons() || j.confined()
+	j.answer.breach(enforced, field.Forbidden(field.NewPath("spec", "ports"),
+		fmt.Sprintf("%s %d node ports in a Service, %d are asked for", whose, limit, asked)))
+	return !enforced
 }
 
 // confined says whether any pool that selects the namespace enforces.
@@ -149,83 +159,26 @@ func (j *judge) confined() bool {
 	return slices.ContainsFunc(j.pools, func(p *Pool) bool { return !p.Commons() && p.enforces() })
 }
 
+// explicitNumbers judges the numbers that are there. One that nobody set was picked by Kubernetes while we did
+// not answer: it gets through, and is reported.
 func (j *judge) explicitNumbers() {
 	userSet := serviceports.UserSet(j.Service)
 	for _, r := range j.answer.New {
-		if r.NodePort == 0 {
+		if r.NodePort == 0 || j.DryRun && !userSet(r) {
 			continue
 		}
 		err, enforced := j.misplaced(r)
 		if pool := j.chart.PoolOf(r.NodePort); err == nil && pool.drained() {
 			err, enforced = field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool.enforces()
 		}
+		enforced = enforced && userSet(r)
 		if err != nil {
-			// A number that nobody set was picked by Kubernetes while we were away: it gets through.
-			j.answer.breach(enforced && userSet(r), err)
+			j.answer.breach(enforced, err)
 		}
 		if err == nil || !enforced {
-			j.held(r)
+			j.held(r, userSet(r))
 		}
 	}
-}
-
-// misplaced is the error of a number that the namespace may not use, and whether it is enforced.
-func (j *judge) misplaced(r serviceports.Request) (err *field.Error, enforced bool) {
-	pool := j.chart.PoolOf(r.NodePort)
-	mine := pool != nil && slices.Contains(j.pools, pool)
-	switch {
-	case pool == nil:
-		// The API server's own words; it would refuse next.
-		return field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
-			"provided port is not in the valid range. The range of valid ports is %s", Ranges{j.chart.clusterRange}.Join(","))), true
-	case !mine:
-		return field.Invalid(r.Path(), r.NodePort, j.notInRanges()), j.confined() || !pool.Commons() && pool.enforces()
-	case j.named != nil && pool != j.named:
-		return field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
-			"in pool %q, but the annotation %s names pool %q", pool.Name, v1alpha1.PoolAnnotation, j.named.Name)), pool.enforces()
-	}
-	return nil, false
-}
-
-// Misplaced are the numbers of a live Service that its namespace would not be given today: it had them before
-// Portolan or the pool came, or before a selector, a label or a range changed. It keeps them.
-func Misplaced(c *Chart, q Question) field.ErrorList {
-	j := judge{chart: c, ledger: nothingFree{}, Question: q, pools: c.PoolsFor(q.NamespaceLabels)}
-	j.answer.Pools = j.pools
-	var errs field.ErrorList
-	for _, r := range serviceports.Requests(q.Service) {
-		if r.NodePort == 0 {
-			continue
-		}
-		if err, _ := j.misplaced(r); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
-}
-
-// held refuses a number that another Service has, and warns where a hold of the namespace is taken over.
-func (j *judge) held(r serviceports.Request) {
-	others := slices.DeleteFunc(j.ledger.Holders(r.NodePort), func(h Holder) bool {
-		return h.Service == types.NamespacedName{Namespace: j.Namespace, Name: j.Service.Name}
-	})
-	refused := slices.IndexFunc(others, func(h Holder) bool { return !h.Held() || h.Service.Namespace != j.Namespace })
-	switch {
-	case refused >= 0:
-		j.answer.refuse(Taken(j.ledger, j.Question, j.answer.Pools, r, others[refused]))
-	case len(others) > 0:
-		j.answer.warn("%s: %d was held for Service %q of this namespace and is taken over", r.Path(), r.NodePort, others[0].Service.Name)
-	}
-}
-
-// Taken is the refusal of an explicit number that another Service has. Of another namespace it tells nothing,
-// not even whether the number is in use or held.
-func Taken(l Ledger, q Question, pools []*Pool, r serviceports.Request, holder Holder) *field.Error {
-	if holder.Service.Namespace == q.Namespace {
-		return field.Invalid(r.Path(), r.NodePort,
-			fmt.Sprintf("already allocated to Service %q in this namespace", holder.Service.Name))
-	}
-	return field.Invalid(r.Path(), r.NodePort, "already allocated in another namespace"+freeNow(l, pools))
 }
 
 // numbersToChoose leaves in Pools those that will be asked, and refuses where there is none.
@@ -255,71 +208,6 @@ func drainedText(p *Pool) string {
 	return fmt.Sprintf("pool %q hands out nothing new (allocation: %s)", p.Name, p.Spec.Allocation)
 }
 
-// notInRanges tells which numbers the namespace may use.
-func (j *judge) notInRanges() string {
-	mine := numbersOf(j.pools)
-	if len(mine) == 0 {
-		return noNumbers(j.Namespace)
-	}
-	return fmt.Sprintf("not in the node port ranges of namespace %q: %s%s", j.Namespace, mine, freeNow(j.ledger, j.answer.Pools))
-}
-
-// freeNow is "; free now: 30104, 30107, 30112", or nothing where nothing is.
-func freeNow(l Ledger, pools []*Pool) string {
-	var free []string
-	for _, p := range pools {
-		if p.drained() {
-			continue
-		}
-		for _, n := range l.FreeNumbers(p, suggestions-len(free)) {
-			free = append(free, fmt.Sprint(n))
-		}
-	}
-	if len(free) == 0 {
-		return ""
-	}
-	return "; free now: " + strings.Join(free, ", ")
-}
-
-// Exhausted is the refusal of a Service for which the pools had too few free numbers; enforced is false where
-// it should rather be let through, for Kubernetes to pick.
-func Exhausted(l Ledger, q Question, pools []*Pool) (err *field.Error, enforced bool) {
-	var full []string
-	for _, p := range pools {
-		u := l.Usage(p)
-		text := fmt.Sprintf("%d of %d in use or held", u.Total-u.Free, u.Total)
-		if !p.Commons() {
-			text = fmt.Sprintf("pool %q: %s", p.Name, text)
-		}
-		if !u.NextHoldEnd.IsZero() {
-			text += ", the next hold ends in " + duration.HumanDuration(max(0, u.NextHoldEnd.Sub(q.Now)))
-		}
-		full = append(full, text)
-		enforced = enforced || p.enforces()
-	}
-	few := "no node port is"
-	if slices.ContainsFunc(pools, func(p *Pool) bool { return l.Usage(p).Free > 0 }) {
-		few = "too few node ports are"
-	}
-	text := fmt.Sprintf("%s free in the ranges of namespace %q (%s)", few, q.Namespace, strings.Join(full, "; "))
-	if len(numbersOf(pools)) == 0 {
-		text = noNumbers(q.Namespace)
-	}
-	return field.Forbidden(field.NewPath("spec", "ports"), text), enforced
-}
-
-func noNumbers(namespace string) string {
-	return fmt.Sprintf("namespace %q may not use node ports: no pool has numbers for it", namespace)
-}
-
-func numbersOf(pools []*Pool) Ranges {
-	var all []v1alpha1.PortRange
-	for _, p := range pools {
-		all = append(all, p.Numbers...)
-	}
-	return NewRanges(all)
-}
-
 func poolNames(pools []*Pool) string {
 	names := make([]string, len(pools))
 	for i, p := range pools {
@@ -327,8 +215,3 @@ func poolNames(pools []*Pool) string {
 	}
 	return strings.Join(names, ", ")
 }
-
-// nothingFree is a ledger that suggests nothing: a report does not change with what is free.
-type nothingFree struct{ Ledger }
-
-func (nothingFree) FreeNumbers(*Pool, int) []int32 { return nil }

@@ -78,8 +78,7 @@ func textsFor(chart *Chart, l Ledger, q Question) []string {
 	answer := Judge(chart, l, q)
 	errs := slices.Concat(answer.Errors, Misplaced(chart, q))
 	if len(answer.Pools) > 0 {
-		err, _ := Exhausted(l, q, answer.Pools)
-		errs = append(errs, err)
+		errs = append(errs, Exhausted(l, q, answer.Pools))
 	}
 	for _, r := range answer.New {
 		for _, h := range l.Holders(r.NodePort) {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -112,6 +113,16 @@ func TestExhausted(t *testing.T) {
 			want: `The Service "web" is invalid: spec.ports: Forbidden: no node port is free in the ranges of namespace "shop" (pool "spare": 1 of 1 in use or held)`,
 		},
 		{
+			name: "a pool that only warns, beside one that enforces and gives no number by itself", enforced: true,
+			pools:  pools(makePool("spare", "30500").For("a").Warn(), makePool("asked", "30600").For("a").Allocation(v1alpha1.AllocationExplicit)),
+			ledger: full("30500,30600", 0, ""),
+			want:   `The Service "web" is invalid: spec.ports: Forbidden: no node port is free in the ranges of namespace "shop" (pool "asked": 1 of 1 in use or held; pool "spare": 1 of 1 in use or held)`,
+		},
+		{
+			name: "the commons, beside pools that only warn", pools: pools(makePool("theirs", "30010-32767").For("b").Warn()), ledger: full("30000-30009", 0, ""),
+			want: `The Service "web" is invalid: spec.ports: Forbidden: no node port is free in the ranges of namespace "shop" (10 of 10 in use or held)`,
+		},
+		{
 			name: "the commons", pools: pools(makePool("theirs", "30010-32767").For("b")), ledger: full("30000-30009", 0, ""), enforced: true,
 			want: `The Service "web" is invalid: spec.ports: Forbidden: no node port is free in the ranges of namespace "shop" (10 of 10 in use or held)`,
 		},
@@ -119,12 +130,12 @@ func TestExhausted(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			q := ask(MakeService("shop/web").NodePort(80, 0).Obj(), nil)
 			chart := chartOf(c.pools...)
-			err, enforced := Exhausted(c.ledger, q, chart.PoolsFor(q.NamespaceLabels))
+			err := Exhausted(c.ledger, q, chart.PoolsFor(q.NamespaceLabels))
 			if diff := cmp.Diff(c.want, kubectl("web", field.ErrorList{err})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if enforced != c.enforced {
-				t.Errorf("enforced is %v, want %v", enforced, c.enforced)
+			if got := Judge(chart, c.ledger, q).Enforced; got != c.enforced {
+				t.Errorf("enforced is %v, want %v", got, c.enforced)
 			}
 		})
 	}

@@ -1,0 +1,59 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// suggestions is how many free numbers a refusal lists.
+const suggestions = 3
+
+// freeNow is "; free now: 30104, 30107, 30112", or nothing where nothing is.
+func freeNow(l Ledger, pools []*Pool) string {
+	var free []string
+	for _, p := range pools {
+		if p.drained() {
+			continue
+		}
+		for _, n := range l.FreeNumbers(p, suggestions-len(free)) {
+			free = append(free, fmt.Sprint(n))
+		}
+	}
+	if len(free) == 0 {
+		return ""
+	}
+	return "; free now: " + strings.Join(free, ", ")
+}
+
+// Exhausted is the refusal of a Service for which the pools had too few free numbers.
+func Exhausted(l Ledger, q Question, pools []*Pool) *field.Error {
+	var full []string
+	for _, p := range pools {
+		u := l.Usage(p)
+		text := fmt.Sprintf("%d of %d in use or held", u.Total-u.Free, u.Total)
+		if !p.Commons() {
+			text = fmt.Sprintf("pool %q: %s", p.Name, text)
+		}
+		if !u.NextHoldEnd.IsZero() {
+			text += ", the next hold ends in " + duration.HumanDuration(max(0, u.NextHoldEnd.Sub(q.Now)))
+		}
+		full = append(full, text)
+	}
+	few := "no node port is"
+	if slices.ContainsFunc(pools, func(p *Pool) bool { return l.Usage(p).Free > 0 }) {
+		few = "too few node ports are"
+	}
+	text := fmt.Sprintf("%s free in the ranges of namespace %q (%s)", few, q.Namespace, strings.Join(full, "; "))
+	if len(numbersOf(pools)) == 0 {
+		text = noNumbers(q.Namespace)
+	}
+	return field.Forbidden(field.NewPath("spec", "ports"), text)
+}
+
+func noNumbers(namespace string) string {
+	return fmt.Sprintf("namespace %q may not use node ports: no pool has numbers for it", namespace)
+}

@@ -1,0 +1,37 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+// held refuses a number that another Service has, and warns where a hold of the namespace is taken over.
+func (j *judge) held(r serviceports.Request, userSet bool) {
+	others := slices.DeleteFunc(j.ledger.Holders(r.NodePort), func(h Holder) bool {
+		return h.Service == types.NamespacedName{Namespace: j.Namespace, Name: j.Service.Name}
+	})
+	refused := slices.IndexFunc(others, func(h Holder) bool { return !h.Held() || h.Service.Namespace != j.Namespace })
+	switch {
+	case refused >= 0 && !userSet:
+		j.answer.warn("%s: %d was picked by Kubernetes, since Portolan did not answer, and was kept for another Service", r.Path(), r.NodePort)
+	case refused >= 0:
+		j.answer.refuse(Taken(j.ledger, j.Question, j.answer.Pools, r, others[refused]))
+	case len(others) > 0:
+		j.answer.warn("%s: %d was held for Service %q of this namespace and is taken over", r.Path(), r.NodePort, others[0].Service.Name)
+	}
+}
+
+// Taken is the refusal of an explicit number that another Service has. Of another namespace it tells nothing,
+// not even whether the number is in use or held.
+func Taken(l Ledger, q Question, pools []*Pool, r serviceports.Request, holder Holder) *field.Error {
+	if holder.Service.Namespace == q.Namespace {
+		return field.Invalid(r.Path(), r.NodePort,
+			fmt.Sprintf("already allocated to Service %q in this namespace", holder.Service.Name))
+	}
+	return field.Invalid(r.Path(), r.NodePort, "already allocated in another namespace"+freeNow(l, pools))
+}
