@@ -75,7 +75,7 @@ func (w *world) refuseAfterUs(namespace string) *corev1.ResourceQuota {
 		case err == nil:
 			w.must(w.Delete(w.Context(), makeService(namespace+"/probe").Port(80).Obj()))
 		}
-		return fmt.Errorf("it lets a Service through: %v", err)
+		return fmt.Errorf("it lets a Service through, or: %w", err)
 	})
 	return quota
 }

@@ -4,17 +4,25 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
+
+// stillThere is nil where err is NotFound.
+func stillThere(err error) error {
+	if err == nil {
+		return errors.New("it is still there")
+	}
+	return client.IgnoreNotFound(err)
+}
 
 // dropFinalizers lets go of a Service that waits for them.
 func (w *world) dropFinalizers(svc *corev1.Service) {
@@ -46,11 +54,7 @@ func TestADeletedNamespaceGoesAndItsNumbersAreHeld(t *testing.T) {
 	web, api := w.create(makeService(shop+"/web").NodePort(80, 0)), w.create(makeService(shop+"/api").NodePort(80, 0))
 	w.must(w.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: shop}}))
 	w.eventually("the namespace goes", func() error {
-		err := w.Get(t.Context(), client.ObjectKey{Name: shop}, &corev1.Namespace{})
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return fmt.Errorf("it is still there: %v", err)
+		return stillThere(w.Get(t.Context(), client.ObjectKey{Name: shop}, &corev1.Namespace{}))
 	})
 	w.wantLedger(shop, ledger{number(web): "web Held Automatic team-a", number(api): "api Held Automatic team-a"})
 }

@@ -178,38 +178,42 @@ func (m *model) put(r *rapid.T, wanted *corev1.Service) {
 // accept holds a Service that was let through against what was asked for, and against all others.
 func (m *model) accept(r *rapid.T, wanted, before, now *corev1.Service) {
 	key := keyOf(now)
-	old := map[int32]bool{}
-	if before != nil {
-		for _, n := range numbersOf(before) {
-			old[n] = true
-		}
-	}
 	for i, p := range wanted.Spec.Ports {
 		if got := now.Spec.Ports[i].NodePort; p.NodePort != 0 && got != p.NodePort {
 			r.Fatalf("%s asked for %d and got %d", key, p.NodePort, got)
 		}
 	}
-	if before != nil && before.Spec.Type == corev1.ServiceTypeNodePort && now.Spec.Type == corev1.ServiceTypeNodePort {
-		for _, b := range before.Spec.Ports {
-			for i, n := range now.Spec.Ports {
-				if b.Name == n.Name && wanted.Spec.Ports[i].NodePort == 0 && n.NodePort != b.NodePort && !carriedElsewhere(now, b, i) {
-					r.Fatalf("%s: port %s went from %d to %d", key, n.Name, b.NodePort, n.NodePort)
-				}
-			}
-		}
+	var old []int32
+	if before != nil {
+		old = numbersOf(before)
+		wantUnmoved(r, wanted, before, now)
 	}
 	for _, n := range numbersOf(now) {
 		if owner := m.ownerOf(n, key); owner != "" {
 			r.Fatalf("%s got %d, which %s has", key, n, owner)
 		}
-		if !old[n] && !m.allowed(now.Namespace, n) {
+		if !slices.Contains(old, n) && !m.allowed(now.Namespace, n) {
 			r.Fatalf("%s got %d, which is none of its namespace's", key, n)
 		}
 	}
 	m.live[key] = now
 }
 
-// carriedElsewhere says whether another entry, of the same protocol, carries the number that an entry had.
+// wantUnmoved fails the check where a port went to another number that nobody asked for.
+func wantUnmoved(r *rapid.T, wanted, before, now *corev1.Service) {
+	if before.Spec.Type != corev1.ServiceTypeNodePort || now.Spec.Type != corev1.ServiceTypeNodePort {
+		return
+	}
+	for _, b := range before.Spec.Ports {
+		for i, n := range now.Spec.Ports {
+			if b.Name == n.Name && wanted.Spec.Ports[i].NodePort == 0 && n.NodePort != b.NodePort && !carriedElsewhere(now, b, i) {
+				r.Fatalf("%s: port %s went from %d to %d", keyOf(now), n.Name, b.NodePort, n.NodePort)
+			}
+		}
+	}
+}
+
+// carriedElsewhere says whether another entry carries the number that an entry had.
 func carriedElsewhere(now *corev1.Service, had corev1.ServicePort, but int) bool {
 	for i, p := range now.Spec.Ports {
 		if i != but && p.NodePort == had.NodePort {

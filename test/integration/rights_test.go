@@ -17,7 +17,6 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -88,16 +87,19 @@ func (w *world) readMetrics(port int) {
 	w.must(err)
 	request, err := http.NewRequestWithContext(w.Context(), http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/metrics", port), nil)
 	w.must(err)
-	insecure := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // its certificate is its own
-	roundTripper, err := rest.HTTPWrappersForConfig(rest.AnonymousClientConfig(config), insecure)
-	w.must(err)
 	request.Header.Set("Authorization", "Bearer "+config.BearerToken)
-	response, err := (&http.Client{Transport: roundTripper}).Do(request)
-	w.must(err)
-	w.must(response.Body.Close())
-	if response.StatusCode != http.StatusForbidden { // known, but not allowed
-		w.Errorf("reading metrics as the manager itself: %s", response.Status)
-	}
+	insecure := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // its certificate is its own
+	w.eventually("the metrics are served", func() error {
+		response, err := (&http.Client{Transport: insecure}).Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusForbidden { // known, but not allowed
+			return fmt.Errorf("the manager itself reads them: %s", response.Status)
+		}
+		return nil
+	})
 }
 
 // granted are the rights of the manager's ServiceAccount.

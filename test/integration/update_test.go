@@ -121,13 +121,9 @@ func TestAServiceThatIsOutsideOfItsRangesTakesALabelAndLosesAFinalizer(t *testin
 	w.wantRefusal(err, `not in the node port ranges of namespace "shop"`)
 
 	w.remove(svc)
-	w.must(w.Patch(t.Context(), svc, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
+	w.dropFinalizers(svc)
 	w.eventually("the Service goes", func() error {
-		err := w.Get(t.Context(), client.ObjectKeyFromObject(svc), &corev1.Service{})
-		if client.IgnoreNotFound(err) == nil && err != nil {
-			return nil
-		}
-		return fmt.Errorf("it is still there: %v", err)
+		return stillThere(w.Get(t.Context(), client.ObjectKeyFromObject(svc), &corev1.Service{}))
 	})
 }
 
@@ -249,7 +245,7 @@ func (w *world) wantNumbersWithoutManager(svc *corev1.Service) {
 	w.Helper()
 	for _, entry := range w.fetch(svc).ManagedFields {
 		if entry.Operation == metav1.ManagedFieldsOperationApply || entry.Subresource == "" {
-			if fields := string(entry.FieldsV1.Raw); containsAny(fields, "f:nodePort", "f:healthCheckNodePort") {
+			if fields := entry.FieldsV1.GetRawString(); containsAny(fields, "f:nodePort", "f:healthCheckNodePort") {
 				w.Errorf("%s owns a number: %s", entry.Manager, fields)
 			}
 		}

@@ -92,6 +92,7 @@ func (w *world) start(change func(*manager.Options)) *install.Replica {
 	defer cancel()
 	r, err := w.Start(ctx, func(o *manager.Options) {
 		o.Clock = w.clock
+		o.RotateCertificate = !w.certified // to see that all is in place takes two seconds
 		if change != nil {
 			change(o)
 		}
@@ -99,6 +100,7 @@ func (w *world) start(change func(*manager.Options)) *install.Replica {
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.certified = true
 	w.replicas = append(w.replicas, r)
 	return r
 }
