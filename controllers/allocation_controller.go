@@ -91,9 +91,11 @@ func (r *allocationReconciler) Reconcile(ctx context.Context, req reconcile.Requ
 	}
 	p := planFor(o)
 	if p.confirm {
-		gone, err := r.confirmGone(ctx, o)
-		if err != nil || !gone {
-			return reconcile.Result{RequeueAfter: cacheLag}, err
+		switch gone, err := r.confirmGone(ctx, o); {
+		case err != nil:
+			return reconcile.Result{}, err
+		case !gone:
+			return reconcile.Result{RequeueAfter: cacheLag}, nil
 		}
 	}
 	result, err := r.act(ctx, o, p)
@@ -205,7 +207,7 @@ func (r *allocationReconciler) report(ctx context.Context, a *v1alpha1.NodePortA
 	}
 	a.Status = status
 	if err := r.Status().Update(ctx, a); err != nil {
-		return result, fmt.Errorf("allocation %d: status: %w", o.number, err)
+		return reconcile.Result{}, fmt.Errorf("allocation %d: status: %w", o.number, err)
 	}
 	return result, nil
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,7 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
@@ -43,4 +46,14 @@ func allocationsOf(_ context.Context, o client.Object) []reconcile.Request {
 		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: allocator.NameOf(n)}})
 	}
 	return requests
+}
+
+// chartOf is made of the cached pools: the ledger's own may be behind the event that brought a controller here.
+// The ledger must be ready.
+func chartOf(ctx context.Context, cached client.Reader, ledger *allocator.Ledger) (*rules.Chart, error) {
+	pools := &v1alpha1.NodePortPoolList{}
+	if err := cached.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list pools: %w", err)
+	}
+	return rules.NewChart(ledger.Chart().ClusterRange(), pools.Items), nil
 }

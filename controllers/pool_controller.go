@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -67,7 +68,8 @@ func (r *poolReconciler) every() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { later(e.Object, q) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			if e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration() {
+			// Services have no generation.
+			if e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration() || !slices.Equal(numbersOf(e.ObjectNew), numbersOf(e.ObjectOld)) {
 				later(e.ObjectNew, q)
 			}
 		},
@@ -88,11 +90,17 @@ func concernsPools(o client.Object) bool {
 
 // Reconcile implements reconcile.ObjectReconciler.
 func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortPool) (reconcile.Result, error) {
-	chart := r.ledger.Chart()
-	if chart == nil || chart.Pool(pool.Name) == nil {
+	if !r.ledger.Ready() {
 		return reconcile.Result{RequeueAfter: settle}, nil
 	}
+	chart, err := chartOf(ctx, r.Client, r.ledger)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	charted := chart.Pool(pool.Name)
+	if charted == nil {
+		return reconcile.Result{RequeueAfter: settle}, nil
+	}
 	counts := r.ledger.Counts(charted)
 	observeCounts(pool.Name, counts)
 	status := poolStatus(pool, charted, counts, r.clock.Now())

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -31,11 +30,6 @@ import (
 
 // allocatedCondition is set on a Service only where there is trouble: each write of a Service wakes every node.
 const allocatedCondition = "portolan.dev/Allocated"
-
-const (
-	reasonConflict  = "NodePortConflict"
-	reasonMisplaced = "NodePortOutsidePool"
-)
 
 // serviceReconciler tells the owners of Services about trouble with their numbers.
 type serviceReconciler struct {
@@ -102,108 +96,102 @@ func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) 
 	if !r.ledger.Ready() { // nothing is known yet of what is wrong, or right again
 		return reconcile.Result{RequeueAfter: cacheLag}, nil
 	}
-	trouble, err := r.troubleOf(ctx, svc)
+	found, err := r.troubleOf(ctx, svc)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	before := meta.FindStatusCondition(svc.Status.Conditions, allocatedCondition)
-	if trouble == nil && before == nil || trouble != nil && before != nil &&
-		before.Reason == trouble.Reason && before.Message == trouble.Message {
+	if found.told(before) {
 		return reconcile.Result{}, nil
 	}
 	updated := svc.DeepCopy()
-	if trouble == nil {
+	if found.message == "" {
 		meta.RemoveStatusCondition(&updated.Status.Conditions, allocatedCondition)
 	} else {
-		meta.SetStatusCondition(&updated.Status.Conditions, *trouble)
+		meta.SetStatusCondition(&updated.Status.Conditions, found.condition(r.clock.Now()))
 	}
 	if err := r.Status().Patch(ctx, updated, client.StrategicMergeFrom(svc)); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("condition of Service %s: %w", nameOf(svc), err))
 	}
-	if trouble != nil {
-		r.events.Eventf(svc, nil, corev1.EventTypeWarning, trouble.Reason, "Allocate", "%s", trouble.Message)
+	if found.message != "" {
+		r.events.Eventf(svc, nil, corev1.EventTypeWarning, found.reason, "Allocate", "%s", found.note())
 	}
 	return reconcile.Result{}, nil
 }
 
-// troubleOf is the condition of a Service in trouble, nil for one without.
-func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) (*metav1.Condition, error) {
+// troubleOf looks for what is wrong with a Service's numbers, the worst first.
+func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) (trouble, error) {
 	namespace := &corev1.Namespace{}
 	if err := r.Get(ctx, client.ObjectKey{Name: svc.Namespace}, namespace); err != nil {
-		return nil, client.IgnoreNotFound(err)
+		return trouble{}, client.IgnoreNotFound(err)
 	}
 	if svc.DeletionTimestamp != nil {
-		return nil, nil
+		return trouble{}, nil
 	}
-	condition := &metav1.Condition{Type: allocatedCondition, Status: metav1.ConditionFalse,
-		ObservedGeneration: svc.Generation, LastTransitionTime: metav1.NewTime(r.clock.Now()).Rfc3339Copy()}
-	conflicts, err := r.conflictsOf(ctx, svc)
+	chart, err := chartOf(ctx, r.Client, r.ledger)
 	if err != nil {
-		return nil, err
+		return trouble{}, err
 	}
-	if len(conflicts) > 0 {
-		condition.Reason, condition.Message = reasonConflict, strings.Join(conflicts, "; ")
-		return condition, nil
-	}
-	chart, err := r.chart(ctx)
-	if err != nil {
-		return nil, err
+	conflicts, err := r.conflictsOf(ctx, svc, chart.PoolsFor(namespace.Labels))
+	if err != nil || conflicts.message != "" {
+		return conflicts, err
 	}
 	question := rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: namespace.Labels, Now: r.clock.Now()}
 	if misplaced := rules.Misplaced(chart, question); len(misplaced) > 0 {
-		condition.Reason, condition.Message = reasonMisplaced, "the Service keeps its number: "+misplaced.ToAggregate().Error()
-		return condition, nil
+		return trouble{reason: reasonMisplaced, message: "the Service keeps its number: " + misplaced.ToAggregate().Error()}, nil
 	}
-	return nil, nil
+	return trouble{}, nil
 }
 
-// chart is made of the cached pools: the ledger's own may be behind the event that brought us here.
-func (r *serviceReconciler) chart(ctx context.Context) (*rules.Chart, error) {
-	pools := &v1alpha1.NodePortPoolList{}
-	if err := r.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("list pools: %w", err)
-	}
-	return rules.NewChart(r.ledger.Chart().ClusterRange(), pools.Items), nil
-}
-
-// conflictsOf tells of each number that other Services have too, and how to mend it. Of another namespace it
-// tells nothing.
-func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service) ([]string, error) {
-	var texts []string
+// conflictsOf tells of the numbers that other Services carry too, and how to mend it. Of another namespace it tells
+// nothing.
+func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service, pools []*rules.Pool) (trouble, error) {
+	var texts, advice []string
 	for _, request := range serviceports.Requests(svc) {
 		if request.NodePort == 0 {
 			continue
 		}
 		carriers := &corev1.ServiceList{}
 		if err := r.List(ctx, carriers, client.MatchingFields{servicesByNumber: allocator.NameOf(request.NodePort)}); err != nil {
-			return nil, fmt.Errorf("list Services on %d: %w", request.NodePort, err)
+			return trouble{}, fmt.Errorf("list Services on %d: %w", request.NodePort, err)
 		}
-		var others []string
-		for i := range carriers.Items {
-			switch other := &carriers.Items[i]; {
-			case nameOf(other) == nameOf(svc):
-			case other.Namespace == svc.Namespace:
-				others = append(others, fmt.Sprintf("Service %q", other.Name))
-			default:
-				others = append(others, "a Service in another namespace")
-			}
-		}
-		slices.Sort(others)
-		if others = slices.Compact(others); len(others) > 0 {
-			texts = append(texts, fmt.Sprintf("node port %d is also carried by %s; %s",
-				request.NodePort, strings.Join(others, " and "), r.mend(svc, request)))
+		if others := othersAs(svc, carriers.Items); len(others) > 0 {
+			texts = append(texts, fmt.Sprintf("node port %d is also carried by %s", request.NodePort, strings.Join(others, " and ")))
+			advice = append(advice, r.mend(svc, request, pools))
 		}
 	}
-	return texts, nil
+	return trouble{reason: reasonConflict, message: strings.Join(texts, "; "), advice: strings.Join(advice, "; ")}, nil
 }
 
-// mend is the command that gives a Service another number.
-func (r *serviceReconciler) mend(svc *corev1.Service, request serviceports.Request) string {
-	chart := r.ledger.Chart()
-	free := r.ledger.FreeNumbers(chart.PoolOf(request.NodePort), 1)
+// othersAs are the other Services of carriers as the owner of svc may read of them.
+func othersAs(svc *corev1.Service, carriers []corev1.Service) []string {
+	var others []string
+	for i := range carriers {
+		switch other := &carriers[i]; {
+		case nameOf(other) == nameOf(svc):
+		case other.Namespace == svc.Namespace:
+			others = append(others, fmt.Sprintf("Service %q", other.Name))
+		default:
+			others = append(others, "a Service in another namespace")
+		}
+	}
+	slices.Sort(others)
+	return slices.Compact(others)
+}
+
+// mend is the command that gives a Service another number, one of its namespace's pools.
+func (r *serviceReconciler) mend(svc *corev1.Service, request serviceports.Request, pools []*rules.Pool) string {
+	var free []int32
+	for _, p := range pools {
+		free = append(free, r.ledger.FreeNumbers(p, 1)...)
+	}
 	if len(free) == 0 || request.Role == serviceports.HealthCheck {
 		return "delete and create one of them to give it another number"
 	}
-	return fmt.Sprintf(`to give this one another number: kubectl -n %s patch service %s --type=json -p '[{"op":"replace","path":"/spec/ports/%d/nodePort","value":%d}]'`,
-		svc.Namespace, svc.Name, request.Ports[0].Index, free[0])
+	var patch []string
+	for _, p := range request.Ports {
+		patch = append(patch, fmt.Sprintf(`{"op":"replace","path":"/spec/ports/%d/nodePort","value":%d}`, p.Index, free[0]))
+	}
+	return fmt.Sprintf("to give this one another number: kubectl -n %s patch service %s --type=json -p '[%s]'",
+		svc.Namespace, svc.Name, strings.Join(patch, ","))
 }

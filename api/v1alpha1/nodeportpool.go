@@ -68,7 +68,7 @@ type NodePortPoolSpec struct {
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a.from <= b.to && b.from <= a.to))",message="ranges must not overlap"
+	// +kubebuilder:validation:XValidation:rule="self.all(a, a.from > a.to || self.exists_one(b, a.from <= b.to && b.from <= a.to))",message="ranges must not overlap"
 	Ranges []PortRange `json:"ranges"`
 
 	// namespaceSelector chooses the namespaces that use this pool by their labels; {} (the default) is every

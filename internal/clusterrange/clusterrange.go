@@ -35,8 +35,8 @@ func Discover(ctx context.Context, c client.Client, namespace string) (v1alpha1.
 	}
 	err := c.Create(ctx, impossible)
 	if err == nil {
-		_ = c.Delete(ctx, impossible)
-		return v1alpha1.PortRange{}, fmt.Errorf("the API server took a Service with nodePort -1: set --service-node-port-range")
+		return v1alpha1.PortRange{}, fmt.Errorf("the API server took Service %s/%s with nodePort -1: delete it, and set --service-node-port-range",
+			namespace, impossible.Name)
 	}
 	found := validPorts.FindStringSubmatch(err.Error())
 	if !apierrors.IsInvalid(err) || found == nil {

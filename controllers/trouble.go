@@ -1,0 +1,53 @@
+package controllers
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	reasonConflict  = "NodePortConflict"
+	reasonMisplaced = "NodePortOutsidePool"
+
+	// noteLimit is the API server's for the note of an event: a longer one would be refused.
+	noteLimit = 1024
+)
+
+// trouble is what is wrong with a Service's numbers; without a message nothing is.
+type trouble struct {
+	reason, message string
+	// advice is how to mend it. It names a number that is free now, so it is in the event alone: the condition would
+	// change with every Service that comes or goes.
+	advice string
+}
+
+// told says whether the Service's condition says this already.
+func (t trouble) told(before *metav1.Condition) bool {
+	if before == nil {
+		return t.message == ""
+	}
+	return before.Reason == t.reason && before.Message == t.message
+}
+
+func (t trouble) condition(now time.Time) metav1.Condition {
+	return metav1.Condition{
+		Type:               allocatedCondition,
+		Status:             metav1.ConditionFalse,
+		Reason:             t.reason,
+		Message:            t.message,
+		LastTransitionTime: metav1.NewTime(now).Rfc3339Copy(),
+	}
+}
+
+// note is the text of the event.
+func (t trouble) note() string {
+	note := t.message
+	if t.advice != "" {
+		note += "; " + t.advice
+	}
+	if len(note) > noteLimit {
+		note = note[:noteLimit-len(" ...")] + " ..."
+	}
+	return note
+}
