@@ -1,0 +1,55 @@
+package main
+
+// The bars: what each figure has to reach. They change by review alone, never to fit a figure.
+
+// bar is a bound on a row's value or, where the row has a peer, on the ratio of value to peer.
+type bar struct {
+	// atLeast and atMost bound it; 0: not on this side.
+	atLeast, atMost float64
+	// absolute holds the bar against the value, although the row has a peer.
+	absolute bool
+	// noise is how wide the interval of the ratio may be (high/low - 1) for a bar that is met "within noise": where
+	// the interval reaches the bar. 0: the median itself must reach it.
+	noise float64
+	// zero: nothing but 0 will do.
+	zero bool
+}
+
+var bars = map[string]map[string]bar{
+	// Twenty nanoseconds for taking a number and giving it back, or for finding the next free one: nothing beside an
+	// admission request of milliseconds, at any size and however full. Flat: full costs at most half as much again
+	// as empty, where a scan costs a thousand times as much.
+	"bitmap": {
+		"take-give-back": {atMost: 20, absolute: true},
+		"next-free":      {atMost: 20, absolute: true},
+		"allocations":    {zero: true},
+		"flatness":       {atMost: 1.5},
+	},
+	// A claim is a write of its own, on top of the three of a native creation (address, numbers, Service). So the
+	// least that Portolan can add to a creation is one bare claim; two at the median, and three bare claims' p99 at
+	// the p99, leave room for two webhook calls. Like is held against like: added p50 against p50, added p99
+	// against p99, at the same number of workers.
+	"admission": {
+		"creates/s, 8 workers": {atLeast: 0.7},
+		"added p50, 1 worker":  {atMost: 2}, "added p50, 8 workers": {atMost: 2}, "added p50, 32 workers": {atMost: 2},
+		"added p99, 1 worker": {atMost: 3}, "added p99, 8 workers": {atMost: 3}, "added p99, 32 workers": {atMost: 3},
+		// The webhooks fail open, so a manager that is late would make the figures look better.
+		"requests let through unanswered": {zero: true},
+	},
+	// Services without node ports never reach the webhooks: the same speed. "The same" is an interval of ratios that
+	// reaches 1, if it is no wider than a tenth: a wider one says nothing.
+	"other-services": {
+		"creates/s":     {atLeast: 1, noise: 0.1},
+		"updates/s":     {atLeast: 1, noise: 0.1},
+		"webhook calls": {zero: true},
+	},
+}
+
+// barFor finds the bar of a row; Kind is the row's name where many rows share a bar.
+func barFor(benchmark string, r row) (bar, bool) {
+	b, ok := bars[benchmark][r.Kind]
+	if !ok {
+		b, ok = bars[benchmark][r.Name]
+	}
+	return b, ok
+}
