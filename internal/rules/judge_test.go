@@ -4,6 +4,7 @@
 package rules
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,6 +29,7 @@ func TestJudge(t *testing.T) {
 		ledger FakeLedger
 		svc    *Service
 		old    *Service
+		dryRun bool
 		want   outcome
 	}{
 		{
@@ -269,6 +271,12 @@ func TestJudge(t *testing.T) {
 			},
 		},
 		{
+			name:  "a number stored as the health check's is new as a port's on an ExternalName Service",
+			pools: pools(teamA), svc: web().NodePort(80, 30100).Type(corev1.ServiceTypeExternalName),
+			old:  web().NodePort(80, 30101).LoadBalancer().LocalTraffic().HealthCheck(30100),
+			want: outcome{Errors: []string{"spec.ports[0].nodePort: Forbidden: may not be set when `type` is 'ExternalName': Kubernetes stores the number without allocating it, so two Services can end up on one port"}},
+		},
+		{
 			name: "the commons have no limit a Service", svc: web().NodePort(80, 0, Named("a")).NodePort(81, 0, Named("b")),
 			want: outcome{New: []string{"Traffic ?", "Traffic ?"}, Pools: []string{"commons"}},
 		},
@@ -350,6 +358,28 @@ func TestJudge(t *testing.T) {
 				New:      []string{"Traffic 31000"}, Pools: []string{"one"},
 			},
 		},
+		{
+			name:  "what Kubernetes picked gets through though it was kept for another, whom the warning does not name",
+			pools: pools(teamA), ledger: FakeLedger{30100: "bank/api until 2026-05-01T12:05:00Z"},
+			svc: web().NodePort(80, 30100).ManagedFields("kubectl", "", picked),
+			want: outcome{
+				Warnings: []string{`spec.ports[0].nodePort: 30100 was picked by Kubernetes, since Portolan did not answer, and was kept for another Service`},
+				New:      []string{"Traffic 30100"}, Pools: []string{"team-a"},
+			},
+		},
+		{
+			name:  "what the API server makes up for a dry-run is not judged",
+			pools: pools(teamA), svc: web().NodePort(80, 32769).ManagedFields("kubectl", "", picked), dryRun: true,
+			want: outcome{New: []string{"Traffic 32769"}, Pools: []string{"team-a"}},
+		},
+		{
+			name:  "what the user sets is judged on a dry-run too",
+			pools: pools(teamA), ledger: FakeLedger{30100: "shop/api"}, svc: web().NodePort(80, 30100), dryRun: true,
+			want: outcome{
+				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30100: already allocated to Service "api" in this namespace`},
+				New:    []string{"Traffic 30100"}, Pools: []string{"team-a"},
+			},
+		},
 
 		// ExternalName.
 		{
@@ -384,7 +414,9 @@ func TestJudge(t *testing.T) {
 			if c.old != nil {
 				old = c.old.Obj()
 			}
-			got := shown(Judge(chartOf(c.pools...), c.ledger, ask(c.svc.Obj(), old)))
+			q := ask(c.svc.Obj(), old)
+			q.DryRun = c.dryRun
+			got := shown(Judge(chartOf(c.pools...), c.ledger, q))
 			if len(got.New) == 0 {
 				got.Pools = nil // of no use
 			}
@@ -436,5 +468,51 @@ func TestMisplacedReportsWhatANamespaceWouldNotBeGivenToday(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestBesideGuardedPoolsAServiceHasNoMoreNumbersThanAreClaimedAtOnce(t *testing.T) {
+	large := MakeService("shop/web")
+	for i := range int32(maxBesidePools + 1) {
+		large.NodePort(80+i, 0, Named("p"+strconv.Itoa(int(i))))
+	}
+	guarded, warning := makePool("theirs", "30000-30009").For("b"), makePool("theirs", "30000-30009").For("b").Warn()
+	for _, c := range []struct {
+		name  string
+		pools []*testPool
+		want  []string
+	}{
+		{"there is no pool", nil, nil},
+		{"the pools only warn", pools(warning), nil},
+		{"a pool without numbers guards nothing", pools(makePool("none", "").For("b")), nil},
+		{"a pool is enforced", pools(guarded), []string{`spec.ports: Forbidden: namespace "shop" may have 100 node ports in a Service, 101 are asked for`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := shown(Judge(chartOf(c.pools...), FakeLedger{}, ask(large.Obj(), nil)))
+			if diff := cmp.Diff(c.want, got.Errors); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhoIsRefusedWhenNothingIsFree(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		pools []*testPool
+		want  bool
+	}{
+		{"there is no pool", nil, true},
+		{"its pool is enforced", pools(teamA), true},
+		{"one of its pools is", pools(makePool("spare", "30500").For("a").Warn(), teamA), true},
+		{"its pools only warn", pools(makePool("spare", "30500").For("a").Warn()), false},
+		{"it has no pool, and others guard theirs", pools(makePool("theirs", "30000-30009").For("b")), true},
+		{"it has no pool, and others only warn", pools(makePool("theirs", "30000-30009").For("b").Warn()), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := Judge(chartOf(c.pools...), FakeLedger{}, ask(MakeService("shop/web").NodePort(80, 0).Obj(), nil)).Enforced; got != c.want {
+				t.Errorf("Enforced is %v, want %v", got, c.want)
+			}
+		})
 	}
 }

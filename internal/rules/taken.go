@@ -1,3 +1,6 @@
+// Copyright The Portolan Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package rules
 
 import (
