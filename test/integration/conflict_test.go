@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,14 +60,15 @@ func TestTwoServicesOnOneNumberAreReportedAndTheSurvivorTakesOver(t *testing.T) 
 		t.Errorf("conflictsWith (-want +got)\n%s", diff)
 	}
 	for svc, want := range map[*corev1.Service]string{
-		first:  `node port 31100 is also carried by Service "second" and a Service in another namespace; to give this one another number: `,
-		second: `node port 31100 is also carried by Service "first" and a Service in another namespace; to give this one another number: `,
-		third:  `node port 31100 is also carried by a Service in another namespace; to give this one another number: `,
+		first:  `node port 31100 is also carried by Service "second" and a Service in another namespace`,
+		second: `node port 31100 is also carried by Service "first" and a Service in another namespace`,
+		third:  `node port 31100 is also carried by a Service in another namespace`,
 	} {
-		message := w.wantTrouble(svc, reasonConflict)
-		command := regexp.MustCompile(`kubectl .*$`).FindString(message)
-		if got := message[:len(message)-len(command)]; got != want {
+		if got := w.wantTrouble(svc, reasonConflict); got != want {
 			t.Errorf("the condition of %s says %q, want %q", svc.Name, got, want)
+		}
+		if advice := w.wantEvent(svc, reasonConflict, want); !strings.HasPrefix(advice, "to give this one another number: kubectl ") {
+			t.Errorf("the event of %s advises %q, want a command", svc.Name, advice)
 		}
 	}
 	// All of them can still be changed.
@@ -83,7 +85,7 @@ func TestTwoServicesOnOneNumberAreReportedAndTheSurvivorTakesOver(t *testing.T) 
 	// The command of the event mends it.
 	message := w.wantTroubleAbout(second, reasonConflict, "a Service in another namespace")
 	w.cached(second)
-	w.runMendingCommand(message)
+	w.runMendingCommand(w.wantEvent(second, reasonConflict, message))
 	w.wantReason(n, v1alpha1.AllocationReasonInUse)
 	w.eventually("the last one has the number", func() error {
 		if got := w.claim(n); got == nil || got.Spec.ServiceRef.Name != "third" {
@@ -130,11 +132,11 @@ func (w *world) cached(svc *corev1.Service) {
 	})
 }
 
-func (w *world) runMendingCommand(message string) {
+func (w *world) runMendingCommand(advice string) {
 	w.Helper()
-	command := regexp.MustCompile(`kubectl (.*)$`).FindStringSubmatch(message)
+	command := regexp.MustCompile(`kubectl (.*)$`).FindStringSubmatch(advice)
 	if command == nil {
-		w.Fatalf("there is no command in %q", message)
+		w.Fatalf("there is no command in %q", advice)
 	}
 	kubectl := w.Cluster.Kubectl(w.Context())
 	shell := exec.CommandContext(w.Context(), "sh", "-c", kubectl.Path+" "+command[1])

@@ -192,7 +192,11 @@ func TestWhatWasThereBeforeIsExplained(t *testing.T) {
 		if name == "outside" {
 			reason = reasonMisplaced
 		}
-		s.note("The condition of Service "+name, w.wantTrouble(svc, reason)+"\n")
+		message := w.wantTrouble(svc, reason)
+		s.note("The condition of Service "+name, message+"\n")
+		if advice := w.wantEvent(svc, reason, message); advice != "" {
+			s.note("Its event goes on", advice+"\n")
+		}
 	}
 	w.golden("troubles", s.text.String())
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -167,13 +168,28 @@ func TestManyPortsOfOneService(t *testing.T) {
 	w.wantRefusal(err, `too few node ports are free in the ranges of namespace "shop" (pool "team-a": 100 of 150 in use or held)`)
 	w.wantCounts(pool, v1alpha1.PoolPorts{Total: 150, Bound: 100, Free: 50})
 
-	// No pool says how many: Kubernetes picks, and the controllers adopt.
-	huge := w.create(ports(commons+"/huge", 300))
-	if got := len(numbersOf(huge)); got != 300 {
-		t.Fatalf("got %d numbers, want 300", got)
+	// Where there are pools, the numbers of none are shared out too; where there is none, all is as without us.
+	huge := ports(commons+"/huge", 300)
+	_, err = w.tryCreate(huge)
+	w.wantRefusal(err, `namespace "commons" may have 100 node ports in a Service, 300 are asked for`)
+	w.must(w.Delete(t.Context(), pool))
+	w.eventually("the pool is gone", func() error {
+		if known := w.replicas[0].Ledger.Chart().Pool(pool.Name); known != nil {
+			return fmt.Errorf("the manager still has it")
+		}
+		return nil
+	})
+	w.wantAdopted(w.create(huge), 300)
+}
+
+// wantAdopted waits until all numbers of a Service, so many, are in the ledger.
+func (w *world) wantAdopted(svc *corev1.Service, count int) {
+	w.Helper()
+	if got := len(numbersOf(svc)); got != count {
+		w.Fatalf("got %d numbers, want %d", got, count)
 	}
 	w.eventually("all are adopted", func() error {
-		if got := len(w.ledgerOf(commons)); got != 300 {
+		if got := len(w.ledgerOf(svc.Namespace)); got != count {
 			return fmt.Errorf("%d are in the ledger", got)
 		}
 		return nil

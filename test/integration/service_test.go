@@ -194,7 +194,8 @@ func (w *world) wantTrouble(svc *corev1.Service, reason string) string {
 	return message
 }
 
-func (w *world) wantEvent(svc *corev1.Service, reason, note string) {
+// wantEvent waits for a warning about a Service that begins with a text, and returns the rest: how to mend it.
+func (w *world) wantEvent(svc *corev1.Service, reason, text string) (advice string) {
 	w.Helper()
 	w.eventually(fmt.Sprintf("event %s of Service %s", reason, svc.Name), func() error {
 		events := &eventsv1.EventList{}
@@ -204,14 +205,17 @@ func (w *world) wantEvent(svc *corev1.Service, reason, note string) {
 		var notes []string
 		for _, e := range events.Items {
 			if e.Regarding.Name == svc.Name && e.Reason == reason {
-				if e.Note == note && e.Type == corev1.EventTypeWarning {
+				rest, ok := strings.CutPrefix(e.Note, text)
+				if ok && (rest == "" || strings.HasPrefix(rest, "; ")) && e.Type == corev1.EventTypeWarning {
+					advice = strings.TrimPrefix(rest, "; ")
 					return nil
 				}
 				notes = append(notes, e.Note)
 			}
 		}
-		return fmt.Errorf("want %q, got %q", note, notes)
+		return fmt.Errorf("want %q, got %q", text, notes)
 	})
+	return advice
 }
 
 // wantCounts waits until a pool's status counts its numbers so.
