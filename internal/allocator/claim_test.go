@@ -66,8 +66,8 @@ func TestAServiceGetsAllOfItsNumbersOrNone(t *testing.T) {
 			before := w.claims()
 			_, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask(c.requests...), w.pools())
 			var taken *TakenError
-			if !errors.Is(err, c.want) && !errors.As(err, &taken) {
-				t.Errorf("got %v, want %v", err, c.want)
+			if wantTaken := !errors.Is(c.want, ErrExhausted); wantTaken != errors.As(err, &taken) || !wantTaken && !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %T", err, c.want)
 			}
 			if taken != nil && (taken.Request.NodePort != 30005 || taken.Holder.Service != named("bank/core")) {
 				t.Errorf("got %v", taken)
@@ -447,6 +447,67 @@ func TestWhatATakeoverLeavesIsHeldAgainWhenItLapses(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"30005": "shop/web held"}, w.claims()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+func TestAnEntryDoesNotGetBackANumberThatAnotherEntryAsksFor(t *testing.T) {
+	w := newWorld(t)
+	w.ledger.random = func() uint32 { return 0 }
+	w.seed("shop/web", "http:80=30005", heldFor(time.Minute))
+	c := Claimant{Service: named("shop/web"), Uses: []int32{30005}} // it stands in the manifest
+	claim, err := w.ledger.Claim(t.Context(), c, ask("http:80"), w.pools())
+	if err != nil || claim.Requests[0].NodePort != 30000 {
+		t.Errorf("got %v, %v", claim, err)
+	}
+}
+
+func TestAHoldThatWasAnothersIsNotHeldForWhoTookIt(t *testing.T) {
+	w := newWorld(t)
+	w.seed("shop/api", "http:80=30005", heldFor(time.Hour))
+	w.claim("shop/web", "http:80=30005").Commit()
+	w.clock.SetTime(start.Add(ClaimGrace))
+	if diff := cmp.Diff(map[string]string{"30005": "shop/web lapsed"}, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The API server has allocated the first attempt's number already, and would refuse it to the second.
+func TestAnUpdateThatIsRepeatedPicksAnotherNumber(t *testing.T) {
+	w := newWorld(t)
+	w.ledger.random = func() uint32 { return 0 }
+	c := Claimant{Service: named("shop/web"), UID: "live"}
+	for _, want := range []int32{30000, 30001} {
+		claim, err := w.ledger.Claim(t.Context(), c, ask("http:80"), w.pools())
+		if err != nil || claim.Requests[0].NodePort != want {
+			t.Fatalf("got %v, %v, want %d", claim, err, want)
+		}
+		claim.Commit()
+	}
+}
+
+// A claim that fails answers at its deadline, however long it takes to undo what was written.
+func TestARevertDoesNotKeepTheRequestWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.seed("bank/core", "http:80=30005", boundTo("1"))
+		w.store.Before = func(verb, _ string) error {
+			if verb == "delete" {
+				time.Sleep(4 * time.Second)
+			}
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err := w.ledger.Claim(ctx, claimant("shop/web"), ask("a:80", "b:81=30005"), w.pools())
+		if waited := time.Since(begun); !errors.As(err, new(*TakenError)) || waited != 2*time.Second {
+			t.Errorf("got %v after %s", err, waited)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if diff := cmp.Diff(map[string]string{"30005": "bank/core bound"}, w.claims()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestRevertLeavesAloneWhatIsNotItsOwnAnyMore(t *testing.T) {
