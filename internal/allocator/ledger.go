@@ -17,6 +17,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -49,6 +50,8 @@ type Ledger struct {
 	carriedBy map[types.NamespacedName][]int32
 	// underway counts the claims of a number that are being written.
 	underway map[int32]int
+	// claimed is when a number was last claimed, here or by another replica.
+	claimed time.Time
 	// seen is the newest resourceVersion that the watch of allocations has delivered. What we know before it:
 	// ahead are the numbers of claims that it has yet to deliver, deleted the UIDs of those that it has yet to
 	// see go.

@@ -23,6 +23,9 @@ import (
 func (l *Ledger) AllocationSeen(a *v1alpha1.NodePortAllocation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if now := l.clock.Now(); StateOf(a, now) == Pending {
+		l.claimed = now
+	}
 	if n, ok := NumberOf(a); ok {
 		l.put(n, a)
 		if known := l.claims[n]; known != nil && !newer(known.ResourceVersion, a.ResourceVersion) {
