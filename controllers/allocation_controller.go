@@ -155,17 +155,25 @@ func (r *allocationReconciler) confirmGone(ctx context.Context, o observed) (boo
 	return !slices.Contains(numbersOf(svc), o.number), nil
 }
 
+// act makes at most one write. Its event brings the next pass, with a cache that has it: a second write now would
+// have that pass start from a cache that is behind, and write it again for nothing.
 func (r *allocationReconciler) act(ctx context.Context, o observed, p plan) (reconcile.Result, error) {
+	switch {
+	case p.change != keep:
+		return reconcile.Result{}, r.change(ctx, o, p)
+	case o.allocation == nil:
+		return reconcile.Result{}, nil
+	}
+	return r.report(ctx, o, p)
+}
+
+func (r *allocationReconciler) change(ctx context.Context, o observed, p plan) error {
 	a := &v1alpha1.NodePortAllocation{}
 	if o.allocation != nil {
 		a = o.allocation.DeepCopy()
 	}
 	var err error
 	switch p.change {
-	case keep:
-		if o.allocation == nil {
-			return reconcile.Result{}, nil
-		}
 	case drop, lapse:
 		err = r.store.Delete(ctx, a)
 	case adopt:
@@ -176,35 +184,28 @@ func (r *allocationReconciler) act(ctx context.Context, o observed, p plan) (rec
 		err = r.store.Update(ctx, a)
 	}
 	if err != nil {
-		return reconcile.Result{}, fmt.Errorf("allocation %d: %s: %w", o.number, p.change, err)
+		return fmt.Errorf("allocation %d: %s: %w", o.number, p.change, err)
 	}
-	if p.change != keep {
-		ctrl.LoggerFrom(ctx).V(1).Info("Allocation "+string(p.change), "service", allocator.OwnerOf(a))
-	}
+	ctrl.LoggerFrom(ctx).V(1).Info("Allocation "+string(p.change), "service", allocator.OwnerOf(a))
 	if repairs[p.change] {
 		metrics.Repairs.WithLabelValues(string(p.change)).Inc()
 	}
-	if p.change == drop || p.change == lapse {
-		return reconcile.Result{}, nil
-	}
-	return r.report(ctx, a, o, p)
+	return nil
 }
 
 // report writes the status where it has changed, and says when to look again.
-func (r *allocationReconciler) report(ctx context.Context, a *v1alpha1.NodePortAllocation, o observed, p plan) (reconcile.Result, error) {
+func (r *allocationReconciler) report(ctx context.Context, o observed, p plan) (reconcile.Result, error) {
 	result := reconcile.Result{RequeueAfter: p.again}
-	if allocator.StateOf(a, o.now) == allocator.Pending {
-		if waited := o.now.Sub(a.Spec.ClaimTime.Time); waited < pendingPatience {
+	if allocator.StateOf(o.allocation, o.now) == allocator.Pending {
+		if waited := o.now.Sub(o.allocation.Spec.ClaimTime.Time); waited < pendingPatience {
 			return reconcile.Result{RequeueAfter: pendingPatience - waited}, nil
 		}
 	}
-	if p.change == release {
-		result.RequeueAfter = max(a.Spec.HoldUntil.Sub(o.now), time.Millisecond)
-	}
-	status := statusFor(a, o)
-	if equality.Semantic.DeepEqual(status, a.Status) {
+	status := statusFor(o.allocation, o)
+	if equality.Semantic.DeepEqual(status, o.allocation.Status) {
 		return result, nil
 	}
+	a := o.allocation.DeepCopy()
 	a.Status = status
 	if err := r.Status().Update(ctx, a); err != nil {
 		return reconcile.Result{}, fmt.Errorf("allocation %d: status: %w", o.number, err)

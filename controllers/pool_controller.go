@@ -11,10 +11,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,7 +45,7 @@ type request = reconcile.Request
 func (r *poolReconciler) setUp(mgr manager.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("nodeportpool").
-		For(&v1alpha1.NodePortPool{}).
+		For(&v1alpha1.NodePortPool{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.NodePortPool{}, r.every()).
 		Watches(&v1alpha1.NodePortAllocation{}, r.every()).
 		Watches(&corev1.Service{}, r.every()).
@@ -68,6 +70,10 @@ func (r *poolReconciler) every() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { later(e.Object, q) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if _, isPool := e.ObjectNew.(*v1alpha1.NodePortPool); isPool {
+				// Most likely our own status: to look at once would write again for each number taken meanwhile.
+				q.AddAfter(request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, settle)
+			}
 			// Services have no generation.
 			if e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration() || !slices.Equal(numbersOf(e.ObjectNew), numbersOf(e.ObjectOld)) {
 				later(e.ObjectNew, q)
