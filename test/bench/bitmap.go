@@ -44,7 +44,7 @@ func runBitmap(ctx context.Context, o options) (measured, error) {
 	if err != nil {
 		return measured{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // in the system's place for what is temporary
 	binary := filepath.Join(dir, "bitmap.test")
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./internal/bitmap").CombinedOutput(); err != nil {
 		return measured{}, fmt.Errorf("go test -c ./internal/bitmap: %w\n%s", err, out)

@@ -72,7 +72,7 @@ func (s *site) refused(taken int32) func(context.Context, int) error {
 		if apierrors.IsInvalid(err) {
 			return nil
 		}
-		return fmt.Errorf("Service on taken number %d: expected a refusal, got: %w", taken, err)
+		return fmt.Errorf("asked for taken number %d: expected a refusal: %w", taken, err)
 	}
 }
 
