@@ -95,7 +95,7 @@ type NodePortAllocationSpec struct {
 	// +required
 	Origin Origin `json:"origin"`
 
-	// reservationName is the reservation, in the Service's namespace, that promises the number.
+	// reservationName is the reservation, in the Service's namespace, that promises the number: none yet.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	ReservationName string `json:"reservationName,omitempty"`
@@ -172,6 +172,7 @@ type NodePortAllocationStatus struct {
 // +kubebuilder:printcolumn:name="Origin",type=string,JSONPath=`.spec.origin`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.conditions[?(@.type=="Bound")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Role",type=string,priority=1,JSONPath=`.spec.role`
 // +kubebuilder:printcolumn:name="Hold-Until",type=string,priority=1,JSONPath=`.spec.holdUntil`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[1-9][0-9]{0,4}$') && int(self.metadata.name) <= 65535",message="the name must be a port number, 1 to 65535"
 type NodePortAllocation struct {

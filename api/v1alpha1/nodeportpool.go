@@ -14,7 +14,7 @@ type AllocationMode string
 const (
 	// AllocationAutomatic serves every Service of the selected namespaces.
 	AllocationAutomatic AllocationMode = "Automatic"
-	// AllocationExplicit serves explicit numbers, reservations and Services that name the pool.
+	// AllocationExplicit serves explicit numbers, and Services that name the pool.
 	AllocationExplicit AllocationMode = "Explicit"
 	// AllocationNone hands out nothing new: the pool is draining.
 	AllocationNone AllocationMode = "None"
@@ -113,8 +113,8 @@ type NodePortPoolSpec struct {
 	// +kubebuilder:default=Enforce
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 
-	// maxPortsPerNamespace is how many numbers of the pool one namespace may have, 0 to 65535; absent: no
-	// limit. Numbers in use, pending and held count, healthCheckNodePort too.
+	// maxPortsPerNamespace is how many numbers of the pool one namespace may have, 0 to 65535; absent: no limit.
+	// Numbers in use, pending and held count, healthCheckNodePort too. Not enforced yet.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=65535
@@ -154,7 +154,7 @@ const (
 
 // PoolPorts counts the numbers of a pool by state.
 type PoolPorts struct {
-	// total is how many numbers the pool can hand out.
+	// total is how many numbers the pool has.
 	// +optional
 	Total int32 `json:"total"`
 	// bound is how many are in use by a Service.
@@ -166,7 +166,7 @@ type PoolPorts struct {
 	// held is how many are kept for the Service that had them last.
 	// +optional
 	Held int32 `json:"held"`
-	// reserved is how many are promised by a reservation.
+	// reserved is how many are promised by a reservation: none yet.
 	// +optional
 	Reserved int32 `json:"reserved"`
 	// free is how many are free.
@@ -206,6 +206,9 @@ type NodePortPoolStatus struct {
 // +kubebuilder:printcolumn:name="Free",type=integer,JSONPath=`.status.ports.free`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Priority",type=integer,priority=1,JSONPath=`.spec.priority`
+// +kubebuilder:printcolumn:name="Allocation",type=string,priority=1,JSONPath=`.spec.allocation`
+// +kubebuilder:printcolumn:name="Enforcement",type=string,priority=1,JSONPath=`.spec.enforcement`
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name must be no more than 63 characters"
 type NodePortPool struct {

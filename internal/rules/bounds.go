@@ -48,11 +48,15 @@ func Misplaced(c *Chart, q Question) field.ErrorList {
 	return errs
 }
 
-// notInRanges tells which numbers the namespace may use.
+// notInRanges tells which numbers the namespace may use. Those of no pool are not listed: the gaps between them
+// would show every other team's.
 func (j *judge) notInRanges() string {
 	mine := numbersOf(j.pools)
-	if len(mine) == 0 {
+	switch {
+	case len(mine) == 0:
 		return noNumbers(j.Namespace)
+	case j.pools[0].Commons():
+		return fmt.Sprintf("in a pool that does not serve namespace %q%s", j.Namespace, freeNow(j.ledger, j.answer.Pools))
 	}
 	return fmt.Sprintf("not in the node port ranges of namespace %q: %s%s", j.Namespace, mine, freeNow(j.ledger, j.answer.Pools))
 }

@@ -108,7 +108,7 @@ func TestJudge(t *testing.T) {
 			name:  "a foreign number is refused to a namespace without pools",
 			pools: pools(makePool("theirs", "30001-32767").For("b")), svc: web().NodePort(80, 30200),
 			want: outcome{
-				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30200: not in the node port ranges of namespace "shop": 30000; free now: 30000`},
+				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30200: in a pool that does not serve namespace "shop"; free now: 30000`},
 				New:    []string{"Traffic 30200"}, Pools: []string{"commons"},
 			},
 		},
@@ -116,7 +116,7 @@ func TestJudge(t *testing.T) {
 			name:  "a foreign number of a pool that warns",
 			pools: pools(makePool("theirs", "30001-32767").For("b").Warn()), svc: web().NodePort(80, 30200),
 			want: outcome{
-				Warnings: []string{`spec.ports[0].nodePort: Invalid value: 30200: not in the node port ranges of namespace "shop": 30000; free now: 30000`},
+				Warnings: []string{`spec.ports[0].nodePort: Invalid value: 30200: in a pool that does not serve namespace "shop"; free now: 30000`},
 				New:      []string{"Traffic 30200"}, Pools: []string{"commons"},
 			},
 		},
