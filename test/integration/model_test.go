@@ -81,9 +81,8 @@ func newModel(w *world, clock *testingclock.FakePassiveClock, replica *install.R
 	return m
 }
 
-// draw is a Service that need not exist, with the numbers drawn for it.
-func (m *model) draw(r *rapid.T) *Service {
-	name := rapid.SampledFrom(m.namespaces).Draw(r, "namespace") + "/" + rapid.SampledFrom([]string{"x", "y", "z"}).Draw(r, "name")
+// draw is a Service of this name, with the numbers that are asked for.
+func (m *model) draw(r *rapid.T, name string) *Service {
 	svc := makeService(name).Type(rapid.SampledFrom([]corev1.ServiceType{
 		corev1.ServiceTypeNodePort, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeClusterIP,
 	}).Draw(r, "type"))
@@ -115,7 +114,7 @@ func (m *model) drawNumber(r *rapid.T) int32 {
 }
 
 func (m *model) create(r *rapid.T) {
-	wanted := m.draw(r)
+	wanted := m.draw(r, rapid.SampledFrom(m.namespaces).Draw(r, "namespace")+"/"+rapid.SampledFrom([]string{"x", "y", "z"}).Draw(r, "name"))
 	key := keyOf(wanted.Obj())
 	created, err := m.tryCreate(wanted)
 	if err != nil {
@@ -131,8 +130,9 @@ func (m *model) create(r *rapid.T) {
 }
 
 func (m *model) update(r *rapid.T) {
-	wanted := m.draw(r).Obj()
-	m.put(r, wanted)
+	if len(m.live) > 0 {
+		m.put(r, m.draw(r, m.someKey(r)).Obj())
+	}
 }
 
 // changeType puts a Service again with another type and without numbers.
@@ -157,9 +157,6 @@ func (m *model) changeType(r *rapid.T) {
 func (m *model) put(r *rapid.T, wanted *corev1.Service) {
 	key := keyOf(wanted)
 	before := m.live[key]
-	if before == nil {
-		return
-	}
 	changed, err := m.tryChange(before, func(svc *corev1.Service) {
 		svc.Spec.Type, svc.Spec.Ports = wanted.Spec.Type, wanted.DeepCopy().Spec.Ports
 		svc.Spec.AllocateLoadBalancerNodePorts = wanted.Spec.AllocateLoadBalancerNodePorts
