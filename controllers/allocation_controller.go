@@ -127,18 +127,35 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 	for i := range services.Items {
 		o.carriers = append(o.carriers, &services.Items[i])
 	}
-	if chart := r.ledger.Chart(); chart != nil {
-		if pool := chart.PoolOf(number); pool != nil {
-			o.pool, o.hold = pool.Name, pool.Hold()
-		}
+	return o, r.observePool(ctx, &o)
+}
+
+// observePool finds which pool has the number today, and how long it is held: not at all where its last owner's
+// namespace would not be given it any more.
+func (r *allocationReconciler) observePool(ctx context.Context, o *observed) error {
+	chart := r.ledger.Chart()
+	pool := chart.PoolOf(o.number)
+	if pool != nil {
+		o.pool, o.hold = pool.Name, pool.Hold()
 	}
-	if o.allocation != nil && o.allocation.Spec.HoldUntil != nil && o.allocation.Spec.PoolName != "" {
-		err := r.Get(ctx, client.ObjectKey{Name: o.allocation.Spec.PoolName}, &v1alpha1.NodePortPool{})
+	if o.allocation == nil {
+		return nil
+	}
+	if name := o.allocation.Spec.PoolName; name != "" { // the chart may be behind the event of its deletion
+		err := r.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.NodePortPool{})
 		if o.poolGone = apierrors.IsNotFound(err); err != nil && !o.poolGone {
-			return o, fmt.Errorf("read pool %s: %w", o.allocation.Spec.PoolName, err)
+			return fmt.Errorf("read pool %s: %w", name, err)
 		}
 	}
-	return o, nil
+	namespace := &corev1.Namespace{}
+	err := r.Get(ctx, client.ObjectKey{Name: o.allocation.Spec.ServiceRef.Namespace}, namespace)
+	if apierrors.IsNotFound(err) { // it may come back, with its Services
+		return nil
+	}
+	if !slices.Contains(chart.PoolsFor(namespace.Labels), pool) {
+		o.hold = 0
+	}
+	return err
 }
 
 // confirmGone asks the API server whether the allocation's Service does not carry the number any more. Only then
@@ -160,6 +177,9 @@ func (r *allocationReconciler) confirmGone(ctx context.Context, o observed) (boo
 func (r *allocationReconciler) act(ctx context.Context, o observed, p plan) (reconcile.Result, error) {
 	switch {
 	case p.change != keep:
+		if p.change == bind || p.change == release {
+			r.ledger.Yield(ctx)
+		}
 		return reconcile.Result{}, r.change(ctx, o, p)
 	case o.allocation == nil:
 		return reconcile.Result{}, nil
@@ -201,10 +221,11 @@ func (r *allocationReconciler) report(ctx context.Context, o observed, p plan) (
 			return reconcile.Result{RequeueAfter: pendingPatience - waited}, nil
 		}
 	}
-	status := statusFor(o.allocation, o)
+	status := statusFor(o)
 	if equality.Semantic.DeepEqual(status, o.allocation.Status) {
 		return result, nil
 	}
+	r.ledger.Yield(ctx)
 	a := o.allocation.DeepCopy()
 	a.Status = status
 	if err := r.Status().Update(ctx, a); err != nil {

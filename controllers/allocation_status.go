@@ -15,41 +15,44 @@ import (
 // maxConflicts is how many Services conflictsWith lists.
 const maxConflicts = 16
 
-// statusFor derives an allocation's status from it, as it now stands, and from the Services that carry its number.
-func statusFor(a *v1alpha1.NodePortAllocation, o observed) v1alpha1.NodePortAllocationStatus {
-	status := *a.Status.DeepCopy()
-	status.Protocols = protocols(a.Spec.Ports)
-	conflicts := conflictsWith(a, o)
-	status.ConflictsWith = conflicts[:min(len(conflicts), maxConflicts)]
-	bound := boundCondition(a, o, len(conflicts))
+// statusFor derives an allocation's status from it and from the Services that carry its number.
+func statusFor(o observed) v1alpha1.NodePortAllocationStatus {
+	status := *o.allocation.Status.DeepCopy()
+	conflicts := o.conflictsWith()
+	bound := boundCondition(o, len(conflicts))
 	before := meta.FindStatusCondition(status.Conditions, v1alpha1.AllocationBound)
 	switch {
 	case bound.Status == metav1.ConditionFalse:
 		status.BoundTime = nil
-	case before == nil || before.Status != metav1.ConditionTrue || status.BoundTime == nil || changedHands(a, o):
+	case before == nil || before.Status != metav1.ConditionTrue || status.BoundTime == nil || o.changedHands():
 		status.BoundTime = &bound.LastTransitionTime
 	}
+	status.Protocols = protocols(o.allocation.Spec.Ports)
+	status.ConflictsWith = conflicts[:min(len(conflicts), maxConflicts)]
 	meta.SetStatusCondition(&status.Conditions, bound)
 	return status
 }
 
 // conflictsWith are the other Services that carry the number, the oldest first.
-func conflictsWith(a *v1alpha1.NodePortAllocation, o observed) []v1alpha1.ServiceReference {
+func (o observed) conflictsWith() []v1alpha1.ServiceReference {
 	var others []v1alpha1.ServiceReference
 	for _, svc := range o.carriers {
-		if nameOf(svc) != allocator.OwnerOf(a) {
+		if nameOf(svc) != allocator.OwnerOf(o.allocation) {
 			others = append(others, v1alpha1.ServiceReference{Namespace: svc.Namespace, Name: svc.Name})
 		}
 	}
 	return others
 }
 
-// changedHands says whether the number has just gone from one Service to another, or to its next life.
-func changedHands(a *v1alpha1.NodePortAllocation, o observed) bool {
-	return o.allocation != nil && o.allocation.Spec.ServiceUID != a.Spec.ServiceUID
+// changedHands says whether another Service, or another life of it, has the number than when the status was written.
+func (o observed) changedHands() bool {
+	owner, status := o.owner(), &o.allocation.Status
+	return slices.Contains(status.ConflictsWith, o.allocation.Spec.ServiceRef) ||
+		owner != nil && status.BoundTime.Before(&owner.CreationTimestamp)
 }
 
-func boundCondition(a *v1alpha1.NodePortAllocation, o observed, conflicts int) metav1.Condition {
+func boundCondition(o observed, conflicts int) metav1.Condition {
+	a := o.allocation
 	c := metav1.Condition{
 		Type:               v1alpha1.AllocationBound,
 		Status:             metav1.ConditionFalse,

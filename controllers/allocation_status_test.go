@@ -50,8 +50,8 @@ func TestStatusForSaysWhatBecameOfANumber(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := &v1alpha1.NodePortAllocation{Spec: c.spec}
 			a.Generation = 3
-			o := observed{number: 30080, carriers: c.carriers, now: noon}
-			status := statusFor(a, o)
+			o := observed{number: 30080, allocation: a, carriers: c.carriers, now: noon}
+			status := statusFor(o)
 			bound := status.Conditions[0]
 			got := said{string(bound.Status), bound.Reason, bound.Message, status.Protocols, status.BoundTime != nil, len(status.ConflictsWith)}
 			if diff := cmp.Diff(c.want, got); diff != "" {
@@ -61,7 +61,7 @@ func TestStatusForSaysWhatBecameOfANumber(t *testing.T) {
 				t.Errorf("observedGeneration is %d", bound.ObservedGeneration)
 			}
 			a.Status, o.now = status, noon.Add(time.Second)
-			if again := statusFor(a, o); !equality.Semantic.DeepEqual(status, again) {
+			if again := statusFor(o); !equality.Semantic.DeepEqual(status, again) {
 				t.Errorf("a second later, though nothing happened (-before +after):\n%s", cmp.Diff(status, again))
 			}
 		})
@@ -69,27 +69,30 @@ func TestStatusForSaysWhatBecameOfANumber(t *testing.T) {
 }
 
 func TestBoundTimeIsThePresentServices(t *testing.T) {
-	a := &v1alpha1.NodePortAllocation{Spec: specOf("web", withUID("1"))}
+	a := &v1alpha1.NodePortAllocation{}
 	at := func(minute int) *metav1.Time {
 		t := metav1.NewTime(noon.Add(time.Duration(minute) * time.Minute)).Rfc3339Copy()
 		return &t
 	}
+	web, api, anew := carrier("shop/web", "1", 0), carrier("shop/api", "2", 1), carrier("shop/api", "3", 5)
 	for _, step := range []struct {
-		name   string
-		minute int
-		change func()
-		want   *metav1.Time
+		name     string
+		minute   int
+		spec     v1alpha1.NodePortAllocationSpec
+		carriers []*corev1.Service
+		want     *metav1.Time
 	}{
-		{"it is bound", 0, func() {}, at(0)},
-		{"it stays so", 1, func() {}, at(0)},
-		{"it passes to another Service", 2, func() { a.Spec = specOf("api", withUID("2")) }, at(2)},
-		{"which stays", 3, func() {}, at(2)},
-		{"and goes", 4, func() { a.Spec = specOf("api", heldUntil(time.Hour)) }, nil},
-		{"and comes back", 5, func() { a.Spec = specOf("api", withUID("3")) }, at(5)},
+		{"it is bound", 0, specOf("web", withUID("1")), []*corev1.Service{web}, at(0)},
+		{"it stays so", 1, specOf("web", withUID("1")), []*corev1.Service{web, api}, at(0)},
+		{"it passes to another Service", 2, specOf("api", withUID("2")), []*corev1.Service{api}, at(2)},
+		{"which stays", 3, specOf("api", withUID("2")), []*corev1.Service{api}, at(2)},
+		{"and is made anew before it was seen to go", 6, specOf("api", withUID("3")), []*corev1.Service{anew}, at(6)},
+		{"and goes", 7, specOf("api", heldUntil(time.Hour)), nil, nil},
+		{"and comes back", 8, specOf("api", withUID("3")), []*corev1.Service{anew}, at(8)},
 	} {
-		o := observed{number: 30080, allocation: a.DeepCopy(), now: noon.Add(time.Duration(step.minute) * time.Minute)}
-		step.change()
-		a.Status = statusFor(a, o)
+		a.Spec = step.spec
+		now := noon.Add(time.Duration(step.minute) * time.Minute)
+		a.Status = statusFor(observed{number: 30080, allocation: a, carriers: step.carriers, now: now})
 		if diff := cmp.Diff(step.want, a.Status.BoundTime); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", step.name, diff)
 		}

@@ -156,9 +156,19 @@ func poolReady(p *rules.Pool) metav1.Condition {
 		ready.Message = fmt.Sprintf("%s is outside the cluster's node port range and is not handed out", p.Outside)
 	default:
 		ready.Status, ready.Reason = metav1.ConditionTrue, v1alpha1.PoolReasonAvailable
-		ready.Message = "all numbers of the pool can be handed out"
+		ready.Message = available(p)
 	}
 	return ready
+}
+
+func available(p *rules.Pool) string {
+	switch {
+	case len(p.Numbers) == 0:
+		return "the pool has no numbers: a namespace that no other pool selects gets no node port"
+	case p.Spec.Allocation == v1alpha1.AllocationNone:
+		return "the pool is draining: it hands out nothing new"
+	}
+	return "all numbers of the pool can be handed out"
 }
 
 func poolExhausted(c allocator.Counts) metav1.Condition {
@@ -166,6 +176,10 @@ func poolExhausted(c allocator.Counts) metav1.Condition {
 		return metav1.Condition{Type: v1alpha1.PoolExhausted, Status: metav1.ConditionFalse,
 			Reason: v1alpha1.PoolReasonPortsFree, Message: "numbers are free"}
 	}
+	message := fmt.Sprintf("%d of %d numbers are in use or held", c.Total, c.Total)
+	if c.Total == 0 {
+		message = "the pool has no numbers"
+	}
 	return metav1.Condition{Type: v1alpha1.PoolExhausted, Status: metav1.ConditionTrue,
-		Reason: v1alpha1.PoolReasonNoPortFree, Message: fmt.Sprintf("%d of %d numbers are in use or held", c.Total, c.Total)}
+		Reason: v1alpha1.PoolReasonNoPortFree, Message: message}
 }

@@ -106,11 +106,9 @@ func (c *Chart) newPool(pool *v1alpha1.NodePortPool, unowned Ranges) *Pool {
 		Numbers: inside.Intersect(unowned),
 		Outside: ranges.Subtract(Ranges{c.clusterRange}),
 	}
-	for _, older := range c.pools {
-		if len(older.Numbers.Intersect(inside)) > 0 {
-			p.Overlaps = older.Name
-			break
-		}
+	if p.Numbers.Len() < inside.Len() {
+		older := slices.IndexFunc(c.pools, func(older *Pool) bool { return len(older.Numbers.Intersect(inside)) > 0 })
+		p.Overlaps = c.pools[older].Name
 	}
 	p.selector, p.SelectorError = metav1.LabelSelectorAsSelector(&pool.Spec.NamespaceSelector)
 	if p.SelectorError != nil {
