@@ -14,10 +14,10 @@ func (a *admission) report() measured {
 		rows = append(rows, a.creates(workers)...)
 	}
 	for _, change := range []struct{ name, text string }{
-		{"label", "label change"}, {"port", "port added"}, {"refusal", "refusal of a taken number"},
+		{"label", "label changes"}, {"port", "ports added"}, {"refusal", "refusals of a taken number"},
 	} {
 		rows = append(rows,
-			a.row(change.text+"s/s, 8 workers", "1/s", change.name+" rate"),
+			a.row(change.text+"/s, 8 workers", "1/s", change.name+" rate"),
 			a.row(change.text+", p50, 8 workers", "ms", change.name+" p50"))
 	}
 	rows = append(rows, a.cpu(create(8))...)

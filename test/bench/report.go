@@ -31,10 +31,14 @@ const (
 	markdownFile = "benchmarks.md"
 )
 
+// readReport also makes the directory: better to fail now than after the benchmarks.
 func readReport(dir string) (report, error) {
 	r := report{Benchmarks: map[string]result{}}
 	if dir == "" {
 		return r, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return r, err
 	}
 	text, err := os.ReadFile(filepath.Join(dir, jsonFile))
 	if errors.Is(err, fs.ErrNotExist) {
