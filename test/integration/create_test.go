@@ -70,7 +70,7 @@ func TestANamespaceWithoutAPoolGetsANumberOfNoPool(t *testing.T) {
 	_, err := w.tryCreate(makeService(shop+"/third").NodePort(80, 0))
 	w.wantRefusal(err, `no node port is free in the ranges of namespace "shop" (2 of 2 in use or held)`)
 	_, err = w.tryCreate(makeService(shop+"/third").NodePort(80, secondRange.To))
-	w.wantRefusal(err, `not in the node port ranges of namespace "shop"`)
+	w.wantRefusal(err, `in a pool that does not serve namespace "shop"`)
 }
 
 func TestCreatingAnExistingServiceAnswersAlreadyExistsAndClaimsNothing(t *testing.T) {
