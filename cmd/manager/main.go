@@ -54,7 +54,7 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 	o := manager.Options{}
 	fs.StringVar(&o.Namespace, "namespace", namespace(), "The manager's own `namespace`, for its lease and certificate. Default: $POD_NAMESPACE.")
 	fs.StringVar(&o.ServiceNodePortRange, "service-node-port-range", "",
-		"The API server's node port range, for example `30000-32767`. Default: learned from the API server.")
+		"The API server's node port `range`, such as 30000-32767. Default: learned from the API server.")
 	fs.StringVar(&o.WebhookHost, "webhook-bind-host", "", "The `address` that the webhooks are served on. Default: all.")
 	fs.IntVar(&o.WebhookPort, "webhook-port", 9443, "The `port` that the webhooks are served on.")
 	fs.StringVar(&o.WebhookCertDir, "webhook-cert-dir", "/tmp/k8s-webhook-server/serving-certs",
@@ -69,7 +69,7 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 	fs.StringVar(&o.PprofBindAddress, "pprof-bind-address", "", "The `address` that profiles (/debug/pprof) are served on, for example 127.0.0.1:6060. Default: none.")
 	fs.BoolVar(&o.LeaderElect, "leader-elect", false, "Run the controllers on one replica only: needed with more than one.")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay", 5*time.Second,
-		"How `long` the webhooks go on being served after SIGTERM, until the API servers have learned that this endpoint goes.")
+		"How long the webhooks go on being served after SIGTERM, until the API servers have learned that this endpoint goes.")
 	zapOptions := zap.Options{}
 	zapOptions.BindFlags(fs)
 	fs.Usage = func() {

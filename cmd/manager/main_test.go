@@ -1,0 +1,62 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+)
+
+const reference = "../../docs/reference/flags.md"
+
+var update = flag.Bool("update", false, "write "+reference)
+
+func TestTheReferenceOfTheFlagsSaysWhatTheHelpSays(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "")
+	got := referenceOf(t)
+	if *update {
+		if err := os.WriteFile(reference, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("to mend it run: go test ./cmd/manager -update (-file +help)\n%s", diff)
+	}
+}
+
+// referenceOf is the page, made from the flags themselves.
+func referenceOf(t *testing.T) string {
+	t.Helper()
+	var page strings.Builder
+	page.WriteString(`# Flags of the manager
+
+What ` + "`manager -help`" + ` says. Set them in an overlay of ` + "`config/default`" + `, as args of the Deployment.
+
+| flag | default | |
+|---|---|---|
+`)
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	config.RegisterFlags(flags)
+	parse(flags, nil)
+	flags.VisitAll(func(f *flag.Flag) {
+		placeholder, text := flag.UnquoteUsage(f)
+		if placeholder != "" {
+			placeholder = " " + strings.ToUpper(placeholder)
+		}
+		byDefault := ""
+		if f.DefValue != "" {
+			byDefault = "`" + f.DefValue + "`"
+		}
+		text = strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
+		fmt.Fprintf(&page, "| `--%s%s` | %s | %s |\n", f.Name, placeholder, byDefault, text)
+	})
+	return page.String()
+}
