@@ -46,7 +46,7 @@ func TestServicesOlderThanPortolanAreAdoptedAndNeverChanged(t *testing.T) {
 		"inside": "", "shared": "", "lb": "", "closed": "", "common": "",
 		"outside": `the Service keeps its number: spec.ports[0].nodePort: Invalid value: 34000: not in the node port ranges of namespace "shop": 31100-31109`,
 		"both":    `the Service keeps its number: spec.ports[1].nodePort: Invalid value: 34001: not in the node port ranges of namespace "shop": 31100-31109`,
-		"theirs":  `the Service keeps its number: spec.ports[0].nodePort: Invalid value: 31106: not in the node port ranges of namespace "office"`,
+		"theirs":  `the Service keeps its number: spec.ports[0].nodePort: Invalid value: 31106: in a pool that does not serve namespace "office"`,
 	}
 	for _, svc := range before {
 		want, reason := troubles[svc.Name], ""

@@ -65,7 +65,7 @@ func TestALiveServiceKeepsItsNumberWhateverBecomesOfItsPool(t *testing.T) {
 		name:   "it selects another namespace",
 		change: func(s scene) { s.changePool(s.pool, serving("elsewhere")) },
 		back:   func(s scene) { s.changePool(s.pool, serving(s.shop)) },
-		want:   `not in the node port ranges of namespace "shop"`,
+		want:   `in a pool that does not serve namespace "shop"`,
 	}, {
 		name: "the namespace's label changes",
 		change: func(s scene) {
