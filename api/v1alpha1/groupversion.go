@@ -1,6 +1,3 @@
-// Copyright The Portolan Authors.
-// SPDX-License-Identifier: Apache-2.0
-
 // Package v1alpha1 holds the kinds of portolan.dev/v1alpha1.
 //
 // +kubebuilder:object:generate=true

@@ -1,6 +1,3 @@
-// Copyright The Portolan Authors.
-// SPDX-License-Identifier: Apache-2.0
-
 // Package allocator is the ledger of node ports: which number belongs to which Service.
 //
 // The policy:

@@ -1,6 +1,3 @@
-// Copyright The Portolan Authors.
-// SPDX-License-Identifier: Apache-2.0
-
 // Package rules holds the decisions of Portolan: which pools a namespace uses, which numbers are allowed
 // there, why one is refused, and what to suggest. Everything here is pure: values in, values out.
 //
