@@ -1,6 +1,3 @@
-// Copyright The Portolan Authors.
-// SPDX-License-Identifier: Apache-2.0
-
 package integration
 
 import (

@@ -1,6 +1,3 @@
-// Copyright The Portolan Authors.
-// SPDX-License-Identifier: Apache-2.0
-
 // Package integration tests Portolan against a real API server: admission, controllers, and what kubectl shows.
 //
 // Tests on the shared control plane (see share) run side by side, beside one manager that runs all the time; each
