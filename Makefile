@@ -1,4 +1,4 @@
-# Image that docker-build and ko-build make, and that deploy and build-installer refer to.
+# Image that docker-build makes, and that deploy and build-installer refer to.
 IMG ?= controller:latest
 # Any tool with docker's command line: docker, podman, nerdctl.
 CONTAINER_TOOL ?= docker
@@ -24,9 +24,9 @@ help: ## Show this list.
 ##@ Try it
 
 .PHONY: demo
-demo: controlplane bin/manager ## Run a real control plane with three nodes on this machine and show the tour (ARGS=--once: run it and exit).
+demo: controlplane bin/manager bin/demo ## Run a real control plane with three nodes on this machine and show the tour (ARGS=--once: run it and exit).
 	@hack/system-packages || echo "Going on without: the demo says what it leaves out."
-	go run ./test/demo $(ARGS)
+	@if [[ -t 1 ]]; then set -m; fi; bin/demo $(ARGS) || exit $$? # set -m: Ctrl-C is for the demo, which ends in order, and not for make
 
 ##@ Test
 
@@ -96,12 +96,15 @@ verify: controlplane bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/g
 build: manifests generate fmt vet bin/manager ## Generate, check, and build bin/manager.
 
 # Always handed to go build, which knows best what is out of date.
-.PHONY: bin/manager
+.PHONY: bin/manager bin/demo
 bin/manager:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/manager
+bin/demo:
+	go build -o $@ ./test/demo
 
+# The webhooks' certificate must be in ARGS' --webhook-cert-dir: see CONTRIBUTING.md.
 .PHONY: run
-run: manifests generate fmt vet ## Run the manager from your host against the cluster of your kubeconfig.
+run: manifests generate fmt vet ## Run the manager from your host against the cluster of your kubeconfig (ARGS: see CONTRIBUTING.md).
 	go run ./cmd/manager $(ARGS)
 
 .PHONY: docker-build
@@ -120,13 +123,13 @@ docker-buildx: ## Build the image IMG for PLATFORMS and push it.
 	-$(CONTAINER_TOOL) buildx rm portolan-builder
 
 .PHONY: ko-build
-ko-build: bin/tools/ko ## Build the image without an engine, into the OCI layout dist/image.
+ko-build: bin/tools/ko ## Build the image without an engine, into the OCI layout dist/image (does not push).
 	mkdir -p dist
 	rm -rf dist/image
 	KO_DOCKER_REPO=ko.local bin/tools/ko build --push=false --oci-layout-path=dist/image --sbom=none --bare ./cmd/manager
 
 .PHONY: build-installer
-build-installer: manifests generate controlplane ## Write dist/install.yaml: everything in one file, with image IMG.
+build-installer: ## Write dist/install.yaml: everything in one file, with image IMG.
 	mkdir -p dist
 	$(call render,config/default) >dist/install.yaml
 
@@ -135,19 +138,19 @@ build-installer: manifests generate controlplane ## Write dist/install.yaml: eve
 ignore-not-found ?= false
 
 .PHONY: install
-install: manifests controlplane ## Install the CustomResourceDefinitions.
+install: ## Install the CustomResourceDefinitions.
 	$(call render,config/crd) | $(KUBECTL) apply -f -
 
 .PHONY: uninstall
-uninstall: manifests controlplane ## Remove the CustomResourceDefinitions and every object of theirs (ignore-not-found=true: tolerate absence).
+uninstall: ## Remove the CustomResourceDefinitions and every object of theirs (ignore-not-found=true: tolerate absence).
 	$(call render,config/crd) | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
 
 .PHONY: deploy
-deploy: manifests controlplane ## Install Portolan with image IMG.
+deploy: ## Install Portolan with image IMG.
 	$(call render,config/default) | $(KUBECTL) apply -f -
 
 .PHONY: undeploy
-undeploy: controlplane ## Remove Portolan; Services keep their numbers (ignore-not-found=true: tolerate absence).
+undeploy: ## Remove Portolan; Services keep their numbers (ignore-not-found=true: tolerate absence).
 	$(call render,config/default) | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
 
 ##@ What the above needs (made on demand)
@@ -164,7 +167,7 @@ system-packages: ## Install the nft and iptables commands where they are missing
 tools: bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint bin/tools/gotestsum bin/tools/ko ## Build the pinned tools into bin/tools.
 
 # The rendered overlay $1. The image is set on the way out: deploying never edits a file of yours.
-render = bin/controlplane/kubectl kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|'
+render = $(KUBECTL) kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|'
 
 # tool NAME, DIRECTORY OF ITS MODULE, PACKAGE
 define tool

@@ -13,7 +13,7 @@ import (
 	"github.com/portolan-dev/portolan/test/tour"
 )
 
-// run is the demo from its start to its end. What it made is gone when it returns.
+// run is the demo from its start to its end. What it made is gone when it returns, which it says.
 func run(ctx context.Context, o *options) error {
 	log := newProgress(os.Stdout)
 	fmt.Println("Starting a Kubernetes cluster on this machine, and Portolan on it.")
@@ -23,11 +23,15 @@ func run(ctx context.Context, o *options) error {
 	fmt.Println()
 	c, err := cluster.Start(ctx, cluster.Options{Nodes: o.nodes, Proxy: cluster.Proxy(o.proxy), Dir: o.dir, Log: log})
 	if err != nil {
+		if ctx.Err() != nil {
+			sayRemoved()
+		}
 		return interrupted(ctx, err)
 	}
 	defer func() {
 		log.resume()
 		c.Stop()
+		sayRemoved()
 	}()
 	manager, err := installOn(ctx, c, log)
 	if err != nil {
@@ -35,15 +39,20 @@ func run(ctx context.Context, o *options) error {
 	}
 	log.suspend()
 	err = show(ctx, c, o)
-	if o.once || ctx.Err() != nil {
+	if o.once {
 		return concluded(err, manager, time.Since(log.started))
+	}
+	if ctx.Err() != nil { // seen enough
+		return nil
 	}
 	if err != nil {
 		exitCode(err) // and stay up, for a look at what is wrong
 	}
-	farewell(c, o)
+	farewell(c, o, manager)
 	return stay(ctx, manager)
 }
+
+func sayRemoved() { fmt.Println("\nEverything is removed.") }
 
 func installOn(ctx context.Context, c *cluster.Cluster, log *progress) (*install.Process, error) {
 	installation, err := install.Apply(ctx, c)
@@ -93,7 +102,6 @@ func interrupted(ctx context.Context, err error) error {
 func stay(ctx context.Context, manager *install.Process) error {
 	select {
 	case <-ctx.Done():
-		fmt.Println("\nStopping; Ctrl-C again ends it at once.")
 		return nil
 	case <-manager.Done():
 		showEnd(manager)
@@ -102,7 +110,7 @@ func stay(ctx context.Context, manager *install.Process) error {
 }
 
 // farewell says how to go on. Every indented line can be pasted into a shell.
-func farewell(c *cluster.Cluster, o *options) {
+func farewell(c *cluster.Cluster, o *options, manager *install.Process) {
 	screen := tour.NewScreen(os.Stdout)
 	screen.Title("It is yours now")
 	screen.Say("In another terminal:")
@@ -117,15 +125,25 @@ func farewell(c *cluster.Cluster, o *options) {
 		"kubectl get services -A",
 		"kubectl get npp,npa",
 		"kubectl create service nodeport hello --tcp=80",
-		"kubectl get npa -o wide",
 		"kubectl create ns shop",
+		"kubectl get npa -o wide",
 		"kubectl create service nodeport cart --tcp=80 -n shop",
+		"kubectl get service cart -n shop",
 		"kubectl describe npp team-a",
 	)
 	if o.without == "" {
 		answering(screen, c)
 	}
-	screen.Say("Logs are in " + c.LogDir() + "\nCtrl-C ends it and removes everything.")
+	screen.Say("Have Portolan's manager answer no more: a Service then waits out the webhooks' 3 s each, and gets\n" +
+		"a number from Kubernetes alone. When the manager goes on, the number is adopted.")
+	paste(
+		fmt.Sprintf("kill -STOP %d", manager.Pid()),
+		"kubectl create service nodeport alone --tcp=80",
+		fmt.Sprintf("kill -CONT %d", manager.Pid()),
+		"kubectl get npa -o wide",
+	)
+	screen.Say("Portolan's manager runs as a process here, its log is " + manager.Log + "\n" +
+		"Other logs are beside it. Ctrl-C ends it all and removes everything.")
 }
 
 // answering says where to send requests.

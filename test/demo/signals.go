@@ -11,8 +11,8 @@ import (
 )
 
 // untilAsked is done when the demo is asked to end: by a signal, by a reader of its output who leaves, or by the end of
-// the `go run` that started it, which does not pass SIGTERM on. The second signal ends the process at once: the kernel
-// ends the children with it, and the next start removes what else is left.
+// the `go run` or make that started it, which may not pass SIGTERM on. It says that it stops. The second signal ends the
+// process at once: the kernel ends the children with it, and the next start removes what else is left.
 func untilAsked() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -28,6 +28,7 @@ func untilAsked() context.Context {
 		case <-unread:
 		case <-orphaned():
 		}
+		fmt.Println("\nStopping; Ctrl-C again ends it at once.")
 		cancel()
 		<-signals
 		os.Exit(exitInterrupted)
@@ -35,12 +36,12 @@ func untilAsked() context.Context {
 	return ctx
 }
 
-// orphaned is closed when the `go run` that started this process has ended; if it was not one, never.
+// orphaned is closed when the `go run` or make's shell that started this process has ended; if it was neither, never.
 func orphaned() <-chan struct{} {
 	gone := make(chan struct{})
 	parent := os.Getppid()
 	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", parent))
-	if strings.TrimSpace(string(name)) != "go" {
+	if strings.TrimSpace(string(name)) != "go" && os.Getenv("MAKELEVEL") == "" {
 		return gone
 	}
 	go func() {

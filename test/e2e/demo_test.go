@@ -85,7 +85,7 @@ func (d *demo) awaitEnd(t *testing.T, code int) {
 func (d *demo) awaitUp(t *testing.T) {
 	t.Helper()
 	deadline := time.Now().Add(3 * time.Minute)
-	for !strings.Contains(d.printed(), "Ctrl-C ends it") {
+	for !strings.Contains(d.printed(), "Ctrl-C ends it all") {
 		select {
 		case <-d.ended:
 			t.Fatalf("the demo has ended:\n%s", d.printed())

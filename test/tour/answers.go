@@ -88,8 +88,8 @@ const (
 	turnTries = 5
 )
 
-// takeTurns shows that an address is answered by several Pods.
-func (g *guide) takeTurns(address, pod string) {
+// shareRequests shows that an address is answered by several Pods.
+func (g *guide) shareRequests(address, pod string) {
 	if g.err != nil {
 		return
 	}

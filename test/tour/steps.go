@@ -48,8 +48,8 @@ func (g *guide) askedNumber() {
 	g.want(g.kubectl("get service podinfo"), "80:31000/TCP")
 	if g.Packets {
 		g.everyNodeAnswers(backend{31000, "podinfo-"})
-		g.say("Its Pods take turns:")
-		g.takeTurns(g.nodeAddress(31000), "podinfo-")
+		g.say("Its Pods share the requests:")
+		g.shareRequests(g.nodeAddress(31000), "podinfo-")
 	}
 	g.say("Another Service does not get the number, in this namespace or in another.")
 	g.refused("sed s/podinfo/copy/ config/samples/services/podinfo.yaml | kubectl apply -f -",
