@@ -16,8 +16,9 @@ same API server without Portolan: no webhook is registered and the manager is st
 (the NodePortAllocation of a number, through the API server, as the manager) are created by as many workers. "Added" is
 the latency of a creation with Portolan less that of one without, the same round; its peer is a bare claim's.
 
-A number is bound some time after its Service was made. "All bound" is how long that goes on after the last creation, and
-CPU time is counted until then, so nothing that is put off is left out.`
+A number is bound, and its status written, some time after its Service was made. "All bound" is how long that goes on
+after the last creation (to a second), and CPU time and requests are counted until then: nothing that is put off is left
+out.`
 
 // updatesMeasured is how many Services are changed, and how many refused.
 const updatesMeasured = 1000

@@ -11,6 +11,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -197,14 +198,17 @@ func (s *site) awaitPortolan(ctx context.Context, present bool) error {
 	return nil
 }
 
-// awaitNumbers waits until the ledger has this many numbers bound and no other in use. Without Portolan it does nothing.
+// awaitNumbers waits until the ledger has this many numbers bound and no other in use, and says so of each: what the
+// controllers put off is done then. Without Portolan it does nothing.
 func (s *site) awaitNumbers(ctx context.Context, bound int) (time.Duration, error) {
 	if s.manager == nil {
 		return 0, nil
 	}
 	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
 	last := v1alpha1.PoolPorts{}
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 10*time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		p := &v1alpha1.NodePortPool{}
 		if err := s.admin.Get(ctx, client.ObjectKey{Name: pool}, p); err != nil || p.Status.Ports == nil {
 			return false, err
@@ -213,7 +217,25 @@ func (s *site) awaitNumbers(ctx context.Context, bound int) (time.Duration, erro
 		return int(last.Bound) == bound && last.Pending == 0 && last.Held == 0, nil
 	})
 	if err != nil {
-		err = errors.Join(fmt.Errorf("wait for %d numbers to be bound and no other in use, the pool has %+v", bound, last), err)
+		return 0, errors.Join(fmt.Errorf("wait for %d numbers to be bound and no other in use, the pool has %+v", bound, last), err)
 	}
-	return time.Since(start), err
+	// Seldom: a list of all of them is work for the API server, which is counted.
+	noted := 0
+	err = wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+		all := &v1alpha1.NodePortAllocationList{}
+		if err := s.admin.List(ctx, all); err != nil {
+			return false, err
+		}
+		noted = 0
+		for i := range all.Items {
+			if meta.IsStatusConditionTrue(all.Items[i].Status.Conditions, v1alpha1.AllocationBound) {
+				noted++
+			}
+		}
+		return noted == bound && len(all.Items) == bound, nil
+	})
+	if err != nil {
+		return 0, errors.Join(fmt.Errorf("wait for %d allocations to be noted as bound, %d are", bound, noted), err)
+	}
+	return time.Since(start), nil
 }
