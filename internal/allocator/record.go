@@ -33,13 +33,13 @@ const ClaimGrace = 90 * time.Second
 type State int
 
 const (
-	// Bound: its Service has been seen with the number.
+	// Bound claims have a Service that has been seen with the number.
 	Bound State = iota
-	// Pending: its Service is just being created or changed.
+	// Pending claims have a Service that is just being created or changed.
 	Pending
-	// Held: its Service has gone, and the number is kept for it.
+	// Held claims have lost their Service; the number is kept for it.
 	Held
-	// Lapsed: nobody has used it in time.
+	// Lapsed claims have not been used in time.
 	Lapsed
 )
 

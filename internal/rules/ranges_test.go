@@ -62,7 +62,7 @@ func TestRangesBehaveLikeSets(t *testing.T) {
 				t.Fatalf("%s: Len is %d, want %d", c.name, c.got.Len(), len(c.want))
 			}
 		}
-		for n := int32(0); n < 60; n++ {
+		for n := range int32(60) {
 			if a.Contains(n) != setA[n] {
 				t.Fatalf("%v.Contains(%d) = %v", a, n, a.Contains(n))
 			}

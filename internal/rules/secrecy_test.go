@@ -114,6 +114,16 @@ func TestARefusalDoesNotTellWhetherAnotherNamespaceUsesOrHoldsANumber(t *testing
 	})
 }
 
+func numbersOfOld(q Question) map[int32]bool {
+	had := map[int32]bool{}
+	if q.Old != nil {
+		for _, n := range serviceports.Numbers(serviceports.Stored(q.Old)) {
+			had[n] = true
+		}
+	}
+	return had
+}
+
 // The invariants of every answer.
 func TestAnAnswerHoldsTogether(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -125,12 +135,7 @@ func TestAnAnswerHoldsTogether(t *testing.T) {
 				t.Fatalf("pool %q is asked for a number but does not select the namespace", p.Name)
 			}
 		}
-		had := map[int32]bool{}
-		if q.Old != nil {
-			for _, n := range serviceports.Numbers(serviceports.Stored(q.Old)) {
-				had[n] = true
-			}
-		}
+		had := numbersOfOld(q)
 		toChoose := false
 		for _, r := range answer.New {
 			toChoose = toChoose || r.NodePort == 0
@@ -138,12 +143,8 @@ func TestAnAnswerHoldsTogether(t *testing.T) {
 				t.Fatalf("%d is judged anew", r.NodePort)
 			}
 		}
-		if toChoose && len(answer.Errors) == 0 {
-			for _, p := range answer.Pools {
-				if p.drained() {
-					t.Fatalf("pool %q is asked for a number but hands out none", p.Name)
-				}
-			}
+		if toChoose && len(answer.Errors) == 0 && slices.ContainsFunc(answer.Pools, (*Pool).drained) {
+			t.Fatalf("a pool of %v is asked for a number but hands out none", answer.Pools)
 		}
 		// A number that it already has is refused only as one stored without being allocated, or as a duplicate.
 		for _, err := range answer.Errors {

@@ -299,7 +299,7 @@ func TestMountedSecretFollowsTheSecret(t *testing.T) {
 				have += fmt.Sprintf("%s=%s ", filepath.Base(name), text)
 			}
 			if have != want {
-				return fmt.Errorf("%s holds %q, want %q, error %v", dir, have, want, err)
+				return fmt.Errorf("%s holds %q, want %q, error %w", dir, have, want, err)
 			}
 			return nil
 		})

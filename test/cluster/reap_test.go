@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,7 +17,7 @@ import (
 	"github.com/portolan-dev/portolan/test/cluster"
 )
 
-// ownerDir is set in a copy of this test program that owns a cluster until it is killed; see TestOwner.
+// ownerDir is set in a copy of this test program that owns a cluster until it is killed; see TestMain.
 const ownerDir = "PORTOLAN_TEST_OWNER_DIR"
 
 func wantNothingIn(t *testing.T, dir string) {
@@ -69,18 +70,23 @@ func threadsAstray() int {
 	return astray
 }
 
-// TestOwner is no test: it is the body of the process that startOwner starts.
-func TestOwner(t *testing.T) {
-	dir := os.Getenv(ownerDir)
-	if dir == "" {
-		t.Skip("only runs as a child of the tests of Reap")
+// TestMain runs the tests, or, as the child that startOwner starts, owns a cluster until it is killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(ownerDir); dir != "" {
+		fmt.Fprintln(os.Stderr, ownCluster(dir))
+		os.Exit(1)
 	}
+	os.Exit(m.Run())
+}
+
+// ownCluster starts a cluster and returns only if that fails.
+func ownCluster(dir string) error {
 	nodes := 0
 	if os.Geteuid() == 0 {
 		nodes = 2
 	}
-	if _, err := cluster.Start(t.Context(), cluster.Options{Nodes: nodes, Dir: dir, Log: os.Stdout}); err != nil {
-		t.Fatal(err)
+	if _, err := cluster.Start(context.Background(), cluster.Options{Nodes: nodes, Dir: dir, Log: os.Stdout}); err != nil {
+		return err
 	}
 	select {}
 }
@@ -88,7 +94,7 @@ func TestOwner(t *testing.T) {
 // killOwner starts a process that owns a cluster and kills it when its progress reaches a line.
 func killOwner(t *testing.T, dir, line string) {
 	t.Helper()
-	owner := exec.Command(os.Args[0], "-test.run=^TestOwner$")
+	owner := exec.Command(os.Args[0])
 	owner.Env = append(os.Environ(), ownerDir+"="+dir)
 	owner.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := owner.StdoutPipe()
