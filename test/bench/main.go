@@ -88,7 +88,7 @@ func main() {
 func run(ctx context.Context) error {
 	o := options{log: os.Stderr}
 	flag.IntVar(&o.rounds, "rounds", 0, "How many `rounds` to run. Default: each benchmark's own number.")
-	flag.StringVar(&o.numbers, "node-port-range", "28672-32767", "The `range` that admission fills, each round and each number of workers.")
+	flag.StringVar(&o.numbers, "node-port-range", "31744-32767", "The `range` that admission fills, each round and each number of workers.")
 	o.workers = counts{1, 8, 32}
 	flag.Var(&o.workers, "workers", "By how many `workers` admission creates, separated by commas.")
 	flag.StringVar(&o.manager, "manager", filepath.Join("bin", "manager"), "The manager's `binary`; `make bin/manager` builds it.")
