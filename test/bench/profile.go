@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -40,19 +38,7 @@ var profileSeconds = strconv.Itoa(int(profileFor.Seconds()))
 
 func (s *site) profileManager(ctx context.Context, name string) error {
 	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%s", s.manager.profiles, profileSeconds)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, resp.Status)
-	}
-	profile, err := io.ReadAll(resp.Body)
+	profile, err := get(ctx, url)
 	if err != nil {
 		return err
 	}
