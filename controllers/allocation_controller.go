@@ -45,13 +45,14 @@ type allocationReconciler struct {
 	store         allocator.Store
 	ledger        *allocator.Ledger
 	clock         clock.PassiveClock
+	partings      *partings
 }
 
 func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("nodeportallocation").
 		For(&v1alpha1.NodePortAllocation{}).
-		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(allocationsOf)).
+		Watches(&corev1.Service{}, r.partings.watch()).
 		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.heldIn), builder.WithPredicates(deletions)).
 		WatchesRawSource(repair).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
@@ -116,7 +117,7 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 	o.number = number
 	switch err := r.Get(ctx, client.ObjectKey{Name: name}, a); {
 	case err == nil:
-		o.allocation = a
+		o.allocation, o.fulfilled = a, r.partings.fulfilled(a)
 	case !apierrors.IsNotFound(err):
 		return o, fmt.Errorf("read allocation %s: %w", name, err)
 	}

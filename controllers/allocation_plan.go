@@ -24,6 +24,7 @@ type observed struct {
 	number     int32
 	allocation *v1alpha1.NodePortAllocation // nil: none
 	carriers   []*corev1.Service            // the Services that carry it
+	fulfilled  bool                         // the claim's Service has been seen with it since, and without it after that
 	pool       string                       // that has it now
 	poolGone   bool                         // the pool that it was taken from has been deleted
 	hold       time.Duration                // for which it is kept when it is released
@@ -75,11 +76,11 @@ func planFor(o observed) plan {
 		return p
 	}
 	switch {
-	case state == allocator.Pending:
+	case state == allocator.Pending && !o.fulfilled:
 		return plan{again: o.allocation.Spec.ClaimTime.Add(allocator.ClaimGrace).Sub(o.now)}
 	case len(o.carriers) > 0:
 		return plan{change: succeed, spec: o.adopted(), confirm: true}
-	case state == allocator.Bound:
+	case state == allocator.Bound || state == allocator.Pending:
 		p := plan{change: release, spec: *o.allocation.Spec.DeepCopy(), confirm: true}
 		allocator.Release(&p.spec, o.now, o.hold)
 		return p

@@ -61,12 +61,13 @@ func TestPlanFor(t *testing.T) {
 	const grace = allocator.ClaimGrace
 	claim := func(s v1alpha1.NodePortAllocationSpec) *v1alpha1.NodePortAllocationSpec { return &s }
 	for _, c := range []struct {
-		name     string
-		spec     *v1alpha1.NodePortAllocationSpec // of the allocation; nil: there is none
-		carriers []*corev1.Service
-		poolGone bool
-		noHold   bool
-		want     plan
+		name      string
+		spec      *v1alpha1.NodePortAllocationSpec // of the allocation; nil: there is none
+		carriers  []*corev1.Service
+		fulfilled bool
+		poolGone  bool
+		noHold    bool
+		want      plan
 	}{
 		{name: "nobody has it", want: plan{}},
 		{
@@ -118,6 +119,15 @@ func TestPlanFor(t *testing.T) {
 			want:     plan{again: grace - 30*time.Second},
 		},
 		{
+			name: "its Service came and went before it was bound", spec: claim(specOf("web", claimed(time.Second))), fulfilled: true,
+			want: plan{change: release, spec: specOf("web", heldUntil(10*time.Minute)), confirm: true},
+		},
+		{
+			name: "its Service came and went before it was bound, and another carries it", spec: claim(specOf("web", claimed(time.Second))),
+			fulfilled: true, carriers: []*corev1.Service{carrier("shop/api", "1", 0)},
+			want: plan{change: succeed, spec: specOf("api", withUID("1"), adopted), confirm: true},
+		},
+		{
 			name: "nobody came for it", spec: claim(specOf("web", claimed(grace))),
 			want: plan{change: lapse, confirm: true},
 		},
@@ -162,7 +172,7 @@ func TestPlanFor(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := observed{number: 30080, carriers: c.carriers, pool: "team-a", poolGone: c.poolGone, hold: 10 * time.Minute, now: noon}
+			o := observed{number: 30080, carriers: c.carriers, pool: "team-a", fulfilled: c.fulfilled, poolGone: c.poolGone, hold: 10 * time.Minute, now: noon}
 			if c.noHold {
 				o.hold = 0
 			}

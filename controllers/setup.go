@@ -18,7 +18,8 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := mgr.Add(repair); err != nil {
 		return err
 	}
-	allocations := &allocationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger, clock: clock}
+	allocations := &allocationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger, clock: clock,
+		partings: newPartings()}
 	if err := allocations.setUp(mgr, repair.source()); err != nil {
 		return err
 	}
