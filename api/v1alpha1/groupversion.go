@@ -18,6 +18,8 @@ func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
 		&NodePortPool{}, &NodePortPoolList{},
 		&NodePortAllocation{}, &NodePortAllocationList{},
+		&NodePortReservation{}, &NodePortReservationList{},
+		&NodePortUsage{}, &NodePortUsageList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

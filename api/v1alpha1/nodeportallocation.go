@@ -52,16 +52,17 @@ type AllocatedPort struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// port is the entry's port on the Service's own addresses, 1 to 65535.
-	// +required
+	// port is the entry's port on the Service's own addresses, 1 to 65535; absent where the number is reserved for an
+	// entry that has not been seen yet.
+	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
-	Port int32 `json:"port"`
+	Port int32 `json:"port,omitempty"`
 
-	// protocol is TCP, UDP or SCTP.
-	// +required
+	// protocol is TCP, UDP or SCTP; absent where port is.
+	// +optional
 	// +kubebuilder:validation:Enum=TCP;UDP;SCTP
-	Protocol corev1.Protocol `json:"protocol"`
+	Protocol corev1.Protocol `json:"protocol,omitempty"`
 }
 
 // NodePortAllocationSpec holds all facts of the ledger about one number. They are in spec because status
@@ -92,7 +93,8 @@ type NodePortAllocationSpec struct {
 	// +required
 	Origin Origin `json:"origin"`
 
-	// reservationName is the reservation, in the Service's namespace, that promises the number: none yet.
+	// reservationName is the NodePortReservation, in the Service's namespace, that promises the number: it is kept for
+	// the Service whether or not that exists.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	ReservationName string `json:"reservationName,omitempty"`
@@ -124,13 +126,16 @@ const (
 	AllocationReasonPending = "Pending"
 	// AllocationReasonHeld is the reason of Bound=False where the number is kept for its last owner.
 	AllocationReasonHeld = "Held"
+	// AllocationReasonReserved is the reason of Bound=False where a reservation keeps the number for a Service that does
+	// not exist, or does not carry it.
+	AllocationReasonReserved = "Reserved"
 	// AllocationReasonConflict is the reason of Bound=True where other Services carry the number too.
 	AllocationReasonConflict = "Conflict"
 )
 
 // NodePortAllocationStatus is what is seen of a number. It can be derived from spec and the Services.
 type NodePortAllocationStatus struct {
-	// conditions of the number: Bound (reasons InUse, Pending, Held, Conflict).
+	// conditions of the number: Bound (reasons InUse, Pending, Held, Reserved, Conflict).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -111,7 +111,9 @@ type NodePortPoolSpec struct {
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 
 	// maxPortsPerNamespace is how many numbers of the pool one namespace may have, 0 to 65535; absent: no limit.
-	// Numbers in use, pending and held count, healthCheckNodePort too. Not enforced yet.
+	// Numbers in use, pending, held and reserved count, healthCheckNodePort too; the namespace's oldest holds are given up
+	// first. Without a limit a namespace may have no more than 8 numbers, or a tenth of the pool if that is more, that no
+	// Service of it carries.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=65535
@@ -163,12 +165,15 @@ type PoolPorts struct {
 	// held is how many are kept for the Service that had them last.
 	// +optional
 	Held int32 `json:"held"`
-	// reserved is how many are promised by a reservation: none yet.
+	// reserved is how many are kept by a reservation for a Service that does not carry them.
 	// +optional
 	Reserved int32 `json:"reserved"`
 	// free is how many are free.
 	// +optional
 	Free int32 `json:"free"`
+	// outside is how many were taken from this pool and are not in its ranges any more: their Services keep them.
+	// +optional
+	Outside int32 `json:"outside"`
 }
 
 // NodePortPoolStatus is what is seen of a pool.
