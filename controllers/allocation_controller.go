@@ -193,6 +193,11 @@ func (r *allocationReconciler) change(ctx context.Context, o observed, p plan) e
 	if o.allocation != nil {
 		a = o.allocation.DeepCopy()
 	}
+	if p.change == release && p.spec.HoldUntil != nil && o.hold > 0 {
+		if err := r.giveUpSurplus(ctx, o); err != nil {
+			return err
+		}
+	}
 	var err error
 	switch p.change {
 	case drop, lapse:
@@ -210,6 +215,21 @@ func (r *allocationReconciler) change(ctx context.Context, o observed, p plan) e
 	ctrl.LoggerFrom(ctx).V(1).Info("Allocation "+string(p.change), "service", allocator.OwnerOf(a))
 	if repairs[p.change] {
 		metrics.Repairs.WithLabelValues(string(p.change)).Inc()
+	}
+	return nil
+}
+
+// giveUpSurplus makes room for one more hold of a namespace: there are only so many at a time.
+func (r *allocationReconciler) giveUpSurplus(ctx context.Context, o observed) error {
+	pool := r.ledger.Chart().PoolOf(o.number)
+	if pool == nil {
+		return nil
+	}
+	for _, hold := range r.ledger.Surplus(o.allocation.Spec.ServiceRef.Namespace, pool) {
+		if err := r.store.Delete(ctx, hold); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("give up hold of %s: %w", hold.Name, err)
+		}
+		metrics.HoldsGivenUp.Inc()
 	}
 	return nil
 }

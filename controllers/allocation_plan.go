@@ -84,6 +84,8 @@ func planFor(o observed) plan {
 		p := plan{change: release, spec: *o.allocation.Spec.DeepCopy(), confirm: true}
 		allocator.Release(&p.spec, o.now, o.hold)
 		return p
+	case state == allocator.Reserved:
+		return plan{}
 	case state == allocator.Held && !o.poolGone:
 		return plan{again: o.allocation.Spec.HoldUntil.Sub(o.now)}
 	case o.allocation.Spec.HoldUntil == nil:

@@ -70,6 +70,9 @@ func boundCondition(o observed, conflicts int) metav1.Condition {
 	case state == allocator.Held:
 		c.Reason = v1alpha1.AllocationReasonHeld
 		c.Message = fmt.Sprintf("kept for Service %s until %s", service, a.Spec.HoldUntil.UTC().Format("2006-01-02T15:04:05Z"))
+	case state == allocator.Reserved:
+		c.Reason = v1alpha1.AllocationReasonReserved
+		c.Message = fmt.Sprintf("reserved for Service %s by NodePortReservation %q", service, a.Spec.ReservationName)
 	default:
 		c.Reason = v1alpha1.AllocationReasonPending
 		c.Message = fmt.Sprintf("claimed for Service %s, which has not appeared yet", service)

@@ -110,6 +110,22 @@ func refusal(q rules.Question, errs field.ErrorList) error {
 	return verdict{apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), q.Service.Name, errs)}
 }
 
+// refused is the refusal of a Service whose numbers could not be claimed, for a reason that is the user's; any other
+// error is ours.
+func refused(ledger *allocator.Ledger, q rules.Question, answer rules.Answer, err error) error {
+	var taken *allocator.TakenError
+	var over *allocator.QuotaError
+	switch {
+	case errors.Is(err, allocator.ErrExhausted):
+		return refusal(q, field.ErrorList{rules.Exhausted(ledger, q, answer.Pools)})
+	case errors.As(err, &taken):
+		return refusal(q, field.ErrorList{rules.Taken(ledger, q, answer.Pools, taken.Request, taken.Holder)})
+	case errors.As(err, &over):
+		return refusal(q, field.ErrorList{over.Refusal(q.Namespace)})
+	}
+	return fmt.Errorf("claim: %w", err)
+}
+
 // requestFrom is the request that the context of a webhook carries.
 func requestFrom(ctx context.Context) admission.Request {
 	req, _ := admission.RequestFromContext(ctx) // always there in a webhook

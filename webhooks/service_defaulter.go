@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
@@ -43,20 +42,25 @@ func (d *serviceDefaulter) fill(ctx context.Context, svc *corev1.Service) error 
 	if err != nil {
 		return err
 	}
+	exists, err := d.exists(ctx, q)
+	if err != nil {
+		return err
+	}
+	if !exists { // else its reserved numbers are in use, and Kubernetes would say so in place of AlreadyExists
+		d.ledger.FillReserved(claimant(q), svc)
+	}
 	answer := rules.Judge(d.ledger.Chart(), d.ledger, q)
 	if len(answer.Errors) > 0 {
 		return refusal(q, answer.Errors)
 	}
 	// An entry that shares a number gets it from us: on update the API server would pick it one of its own.
 	serviceports.Set(svc, numbered(serviceports.Requests(svc)))
-	chosen, err := d.choose(ctx, q, answer)
+	chosen, err := d.choose(ctx, q, answer, exists)
 	switch {
-	case errors.Is(err, allocator.ErrExhausted) && answer.Enforced:
-		return refusal(q, field.ErrorList{rules.Exhausted(d.ledger, q, answer.Pools)})
-	case errors.Is(err, allocator.ErrExhausted):
+	case errors.Is(err, allocator.ErrExhausted) && !answer.Enforced:
 		return nil // only warned about: Kubernetes picks a number
 	case err != nil:
-		return err
+		return refused(d.ledger, q, answer, err)
 	}
 	serviceports.Set(svc, chosen)
 	return nil
@@ -80,20 +84,16 @@ func (d *serviceDefaulter) oldService(ctx context.Context) (*corev1.Service, err
 // choose gives numbers to the requests that have none. They are claimed, but on dry-run, and where the Service
 // exists: there a number is only needed for the API server to get as far as its AlreadyExists, and it must not be
 // one that the live Service has.
-func (d *serviceDefaulter) choose(ctx context.Context, q rules.Question, answer rules.Answer) ([]serviceports.Request, error) {
+func (d *serviceDefaulter) choose(ctx context.Context, q rules.Question, answer rules.Answer, exists bool) ([]serviceports.Request, error) {
 	open := withOrigin(v1alpha1.OriginAutomatic, slices.DeleteFunc(slices.Clone(answer.New), func(r serviceports.Request) bool {
 		return r.NodePort != 0
 	}))
 	if len(open) == 0 || len(open) > maxClaims || len(answer.Pools) == 0 || !wellFormed(q.Service) {
 		return nil, nil
 	}
-	exists, err := d.exists(ctx, q)
-	if err != nil {
-		return nil, err
-	}
 	if exists || isDryRun(ctx) {
 		preview, err := d.ledger.Preview(claimant(q), open, answer.Pools, !exists)
-		if exists && errors.Is(err, allocator.ErrExhausted) {
+		if exists && err != nil {
 			return nil, nil // one of Kubernetes' own will do
 		}
 		return preview, err

@@ -3,10 +3,8 @@ package webhooks
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -47,9 +45,6 @@ func (v *serviceValidator) judge(ctx context.Context, svc, old *corev1.Service) 
 		if len(answer.Errors) > 0 {
 			return refusal(q, answer.Errors)
 		}
-		if q.DryRun {
-			return nil
-		}
 		return v.claim(ctx, q, answer)
 	})
 	return warnings, err
@@ -60,6 +55,10 @@ func (v *serviceValidator) judge(ctx context.Context, svc, old *corev1.Service) 
 func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer rules.Answer) error {
 	who := claimant(q)
 	open := v.ledger.Unclaimed(who, withOrigins(q.Service, answer.New))
+	if q.DryRun {
+		explicit, _ := byOrigin(open) // what Kubernetes picks on a dry-run is made up
+		return v.preview(q, answer, explicit)
+	}
 	abandoned := v.ledger.Abandoned(who.Service, who.Uses)
 	if len(open) == 0 && len(abandoned) == 0 {
 		return nil
@@ -84,6 +83,17 @@ func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer r
 	return nil
 }
 
+// preview refuses what claim would refuse, and claims nothing.
+func (v *serviceValidator) preview(q rules.Question, answer rules.Answer, requests []allocator.Request) error {
+	if len(requests) == 0 || len(requests) > maxClaims {
+		return nil
+	}
+	if _, err := v.ledger.Preview(claimant(q), requests, answer.Pools, true); err != nil {
+		return refused(v.ledger, q, answer, err)
+	}
+	return nil
+}
+
 func byOrigin(requests []allocator.Request) (explicit, picked []allocator.Request) {
 	for _, r := range requests {
 		if r.Origin == v1alpha1.OriginExplicit {
@@ -102,12 +112,8 @@ func (v *serviceValidator) claimAll(ctx context.Context, q rules.Question, answe
 	}
 	claim, err := v.ledger.Claim(ctx, claimant(q), requests, answer.Pools)
 	countClaim(claim, err)
-	var taken *allocator.TakenError
-	switch {
-	case errors.As(err, &taken):
-		return refusal(q, field.ErrorList{rules.Taken(v.ledger, q, answer.Pools, taken.Request, taken.Holder)})
-	case err != nil:
-		return fmt.Errorf("claim: %w", err)
+	if err != nil {
+		return refused(v.ledger, q, answer, err)
 	}
 	claim.Commit()
 	return nil
@@ -128,12 +134,16 @@ func withOrigins(svc *corev1.Service, requests []serviceports.Request) []allocat
 func countClaim(claim *allocator.Claim, err error) {
 	if claim != nil {
 		metrics.ClaimConflicts.Add(float64(claim.Conflicts))
+		metrics.HoldsGivenUp.Add(float64(claim.GivenUp))
 	}
 	result := "claimed"
 	var taken *allocator.TakenError
+	var over *allocator.QuotaError
 	switch {
 	case errors.Is(err, allocator.ErrExhausted):
 		result = "exhausted"
+	case errors.As(err, &over):
+		result = "over_quota"
 	case errors.As(err, &taken):
 		result = "taken"
 	case err != nil:

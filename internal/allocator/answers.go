@@ -82,6 +82,8 @@ func (l *Ledger) Counts(pool *rules.Pool) Counts {
 			c.Bound++
 		case Held:
 			c.Held++
+		case Reserved:
+			c.Reserved++
 		default:
 			c.Pending++
 		}
@@ -91,6 +93,6 @@ func (l *Ledger) Counts(pool *rules.Pool) Counts {
 			c.Bound++
 		}
 	}
-	c.Free = c.Total - c.Bound - c.Pending - c.Held
+	c.Free = c.Total - c.Bound - c.Pending - c.Held - c.Reserved
 	return c
 }

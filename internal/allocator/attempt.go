@@ -28,7 +28,7 @@ var errBehind = errors.New("the view is behind")
 func (a attempt) run(ctx context.Context, number int32) (int32, error) {
 	for {
 		err := a.take(ctx, number)
-		a.land(number)
+		a.land(a.claimant, number)
 		var taken *TakenError
 		if !errors.As(err, &taken) || a.request.NodePort != 0 {
 			return number, err
@@ -38,7 +38,22 @@ func (a attempt) run(ctx context.Context, number int32) (int32, error) {
 		if err != nil {
 			return 0, err
 		}
-		number = next[0]
+		a.giveUp(ctx, a.claim, next.givenUp)
+		number = next.numbers[0]
+	}
+}
+
+// giveUp deletes holds to make room. One that has changed meanwhile stays: then there is less room than was thought,
+// which shows when the claim is made, or counted.
+func (l *Ledger) giveUp(ctx context.Context, claim *Claim, holds []*v1alpha1.NodePortAllocation) {
+	for _, hold := range holds {
+		switch err := l.store.Delete(ctx, hold); {
+		case err == nil:
+			claim.gaveUp()
+			l.forget(hold)
+		case apierrors.IsNotFound(err):
+			l.forget(hold)
+		}
 	}
 }
 
@@ -99,6 +114,9 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 		switch {
 		case OwnerOf(known) != a.claimant.Service: // the hold was for another one
 			wanted.Spec.HoldUntil = nil
+		case a.claimant.Reservation != "":
+			wanted.Spec.ReservationName, wanted.Spec.HoldUntil = a.claimant.Reservation, nil
+			return a.write(ctx, known, wanted)
 		case StateOf(known, now) == Bound: // its Service has gone, and the controllers have not seen it yet
 			Release(&wanted.Spec, now, a.holdFor(number))
 		}
@@ -107,10 +125,13 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 	return a.write(ctx, known, wanted)
 }
 
-// mayTakeFrom: an explicit number is worth another Service's hold in the namespace, one that was picked is not.
+// mayTakeFrom: an explicit number is worth another Service's hold in the namespace, one that was picked is not. What
+// one reservation keeps is not another's.
 func (a attempt) mayTakeFrom(holder rules.Holder) bool {
-	return holder.Service == a.claimant.Service || a.request.NodePort != 0 &&
-		holder.Held() && holder.Service.Namespace == a.claimant.Service.Namespace
+	if holder.Service == a.claimant.Service {
+		return a.claimant.Reservation == "" || holder.Reservation == ""
+	}
+	return a.request.NodePort != 0 && holder.Held() && holder.Service.Namespace == a.claimant.Service.Namespace
 }
 
 // fill writes the facts of this request into a claim. Until when it was held for the Service stays: it is held again
@@ -119,6 +140,9 @@ func (a attempt) fill(spec *v1alpha1.NodePortAllocationSpec, number int32) {
 	now := metav1.NewMicroTime(a.clock.Now().Truncate(time.Microsecond))
 	spec.ServiceRef = v1alpha1.ServiceReference{Namespace: a.claimant.Service.Namespace, Name: a.claimant.Service.Name}
 	spec.ServiceUID = ""
+	if a.claimant.Reservation != "" {
+		spec.ReservationName = a.claimant.Reservation
+	}
 	spec.Role = v1alpha1.Role(a.request.Role)
 	spec.Origin = a.request.Origin
 	spec.Ports = AllocatedPorts(a.request.Ports)
@@ -131,29 +155,39 @@ func (a attempt) fill(spec *v1alpha1.NodePortAllocationSpec, number int32) {
 // write makes the claim (before is nil) or changes it. Where the answer is lost it reads back what was done: a
 // second number would leak the first.
 func (a attempt) write(ctx context.Context, before, wanted *v1alpha1.NodePortAllocation) error {
-	after := wanted.DeepCopy()
+	w := write{before: before, after: wanted.DeepCopy()}
 	var err error
 	if before == nil {
-		err = a.store.Create(ctx, after)
+		w.vote = a.await(wanted)
+		err = a.store.Create(ctx, w.after)
 	} else {
-		err = a.store.Update(ctx, after)
+		err = a.store.Update(ctx, w.after)
 	}
+	if err = a.outcome(ctx, &w, wanted, err); err != nil {
+		a.withdraw(w.vote)
+		return err
+	}
+	a.learn(w.after)
+	a.claim.mu.Lock()
+	defer a.claim.mu.Unlock()
+	a.claim.writes = append(a.claim.writes, w)
+	return nil
+}
+
+// outcome is nil where a write was done, whatever the answer.
+func (a attempt) outcome(ctx context.Context, w *write, wanted *v1alpha1.NodePortAllocation, err error) error {
 	switch {
 	case err == nil:
-	case before == nil && apierrors.IsAlreadyExists(err), before != nil && (apierrors.IsConflict(err) || apierrors.IsNotFound(err)):
+		return nil
+	case w.before == nil && apierrors.IsAlreadyExists(err), w.before != nil && (apierrors.IsConflict(err) || apierrors.IsNotFound(err)):
 		return errBehind
 	case isRefusal(err):
 		return err
-	default:
-		if after = a.readBack(ctx, wanted); after == nil {
-			return err
-		}
 	}
-	a.learn(after)
-	a.claim.mu.Lock()
-	defer a.claim.mu.Unlock()
-	a.claim.writes = append(a.claim.writes, write{before, after})
-	return nil
+	if found := a.readBack(ctx, wanted); found != nil {
+		w.after, err = found, nil
+	}
+	return err
 }
 
 // isRefusal says whether the API server has answered that it wrote nothing.
@@ -168,7 +202,9 @@ func (a attempt) readBack(ctx context.Context, wanted *v1alpha1.NodePortAllocati
 	defer cancel()
 	number, _ := NumberOf(wanted)
 	found, err := a.store.Get(ctx, number)
-	if err != nil || OwnerOf(found) != OwnerOf(wanted) || !found.Spec.ClaimTime.Equal(wanted.Spec.ClaimTime) {
+	same := err == nil && OwnerOf(found) == OwnerOf(wanted) && found.Spec.ClaimTime.Equal(wanted.Spec.ClaimTime) &&
+		found.Spec.ReservationName == wanted.Spec.ReservationName
+	if !same {
 		return nil
 	}
 	return found

@@ -37,6 +37,7 @@ func newWorld(t *testing.T) *world {
 // replica is another ledger on the store, which no watch feeds.
 func (w *world) replica() *Ledger {
 	l := New(w.store, w.clock)
+	l.hope = 0
 	l.SetClusterRange(v1alpha1.PortRange{From: 30000, To: 30009})
 	return l
 }
@@ -91,7 +92,7 @@ func claimedFor(ago time.Duration) func(*v1alpha1.NodePortAllocationSpec) {
 func (w *world) claims() map[string]string {
 	list := map[string]string{}
 	for name, a := range w.store.List() {
-		list[name] = OwnerOf(a).String() + " " + []string{"bound", "pending", "held", "lapsed"}[StateOf(a, w.clock.Now())]
+		list[name] = OwnerOf(a).String() + " " + []string{"bound", "pending", "held", "reserved", "lapsed"}[StateOf(a, w.clock.Now())]
 	}
 	return list
 }

@@ -1,157 +1,177 @@
 package allocator
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
-	"github.com/portolan-dev/portolan/internal/serviceports"
 )
+
+// choice is how requests are to be met: a number for each, which is marked as under way until it lands, and the holds
+// that have to be given up first.
+type choice struct {
+	numbers []int32
+	givenUp []*v1alpha1.NodePortAllocation
+}
 
 // choose settles a number for each request and marks it as under way; the caller lands each. Requests without
 // one get, with reuse, the number that an earlier life or attempt of the Service left, else a free one.
-func (l *Ledger) choose(c Claimant, requests []Request, pools []*rules.Pool, reuse bool) ([]int32, error) {
+func (l *Ledger) choose(c Claimant, requests []Request, pools []*rules.Pool, reuse bool) (choice, error) {
 	if !l.Ready() {
-		return nil, ErrNotReady
+		return choice{}, ErrNotReady
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.claimed = l.clock.Now()
 	for _, n := range c.Uses {
-		l.takeOff(n)
-		defer l.landLocked(n)
+		l.takeOff(c, n)
+		defer l.landLocked(c, n)
 	}
-	numbers := make([]int32, len(requests))
-	for i, r := range requests {
-		numbers[i] = r.NodePort
+	ch := &chooser{Ledger: l, claimant: c, requests: requests, pools: pools}
+	for _, r := range requests {
+		ch.numbers = append(ch.numbers, r.NodePort)
 	}
 	if reuse {
-		l.reuse(c, requests, pools, numbers)
+		l.reuse(c, requests, pools, ch.numbers)
 	}
-	for _, n := range numbers {
-		l.takeOff(n)
+	for _, n := range ch.numbers {
+		l.takeOff(c, n)
 	}
-	for i, r := range requests {
-		if numbers[i] != 0 {
-			continue
+	if err := ch.run(); err != nil {
+		for _, n := range ch.numbers {
+			l.landLocked(c, n)
 		}
-		if numbers[i] = l.pick(c, r, pools); numbers[i] == 0 {
-			for _, n := range numbers {
-				l.landLocked(n)
-			}
-			return nil, ErrExhausted
-		}
-		l.takeOff(numbers[i])
+		return choice{}, err
 	}
-	return numbers, nil
+	return ch.choice, nil
 }
 
 // takeOff marks a claim of the number as being written, land takes the mark away. For 0 they do nothing.
-func (l *Ledger) takeOff(n int32) {
-	if n != 0 {
-		l.underway[n]++
-		l.refresh(n)
+func (l *Ledger) takeOff(c Claimant, n int32) {
+	if n == 0 {
+		return
 	}
+	l.underway[n]++
+	in := l.underwayIn[c.Service.Namespace]
+	if in == nil {
+		in = map[int32]int{}
+		l.underwayIn[c.Service.Namespace] = in
+	}
+	in[n]++
+	l.refresh(n)
 }
 
-func (l *Ledger) land(n int32) {
+func (l *Ledger) land(c Claimant, n int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.landLocked(n)
+	l.landLocked(c, n)
 }
 
-func (l *Ledger) landLocked(n int32) {
+func (l *Ledger) landLocked(c Claimant, n int32) {
 	if n == 0 {
 		return
 	}
 	if l.underway[n]--; l.underway[n] == 0 {
 		delete(l.underway, n)
 	}
+	in := l.underwayIn[c.Service.Namespace]
+	if in[n]--; in[n] == 0 {
+		delete(in, n)
+	}
+	if len(in) == 0 {
+		delete(l.underwayIn, c.Service.Namespace)
+	}
 	l.refresh(n)
+	l.changedLocked()
 }
 
-// pick picks a free number of the first pool that has one; 0 where none has.
-func (l *Ledger) pick(c Claimant, r Request, pools []*rules.Pool) int32 {
-	wish := rules.Wish{Service: c.Service, Request: r.Request}
-	for _, asked := range pools {
-		// The chart may have been redrawn since the pools were chosen.
-		pool := l.chart.Pool(asked.Name)
-		if pool == nil {
+// chooser settles the numbers of one Service. The ledger is locked meanwhile.
+type chooser struct {
+	*Ledger
+	choice
+	claimant Claimant
+	requests []Request
+	pools    []*rules.Pool
+	// over is the first pool's limit that was in the way of a number to be picked.
+	over *QuotaError
+}
+
+// run makes room for the numbers that are there, and picks the others.
+func (ch *chooser) run() error {
+	for _, n := range ch.numbers {
+		if n == 0 || ch.claims[n] != nil { // one that is claimed is counted already, or is another Service's
 			continue
 		}
-		if n, ok := rules.Pick(pool, l.free[pool.Name], wish, l.random); ok {
-			return n
+		if pool := ch.chart.PoolOf(n); pool != nil {
+			if over := ch.makeRoom(pool, 0); over != nil {
+				return over
+			}
+		}
+	}
+	for i, r := range ch.requests {
+		if ch.numbers[i] != 0 {
+			continue
+		}
+		if ch.numbers[i] = ch.pick(r); ch.numbers[i] == 0 {
+			if ch.over != nil {
+				return ch.over
+			}
+			return ErrExhausted
+		}
+		ch.takeOff(ch.claimant, ch.numbers[i])
+	}
+	return nil
+}
+
+// pick picks a number of the first pool that has one for the namespace, else one that is only held; 0 where there is
+// none.
+func (ch *chooser) pick(r Request) int32 {
+	for _, fromHolds := range []bool{false, true} {
+		for _, asked := range ch.pools {
+			// The chart may have been redrawn since the pools were chosen.
+			pool := ch.chart.Pool(asked.Name)
+			if pool == nil {
+				continue
+			}
+			if n := ch.pickFrom(pool, r, fromHolds); n != 0 {
+				return n
+			}
 		}
 	}
 	return 0
 }
 
-// reuse fills in numbers that are claimed for this Service but not used by it: its last life's, or an earlier
-// attempt's. As on an update (serviceports.CarryOver) an entry's name decides first, then protocol and port.
-func (l *Ledger) reuse(c Claimant, requests []Request, pools []*rules.Pool, numbers []int32) {
-	left := l.left(c, pools)
-	for _, same := range []func(*v1alpha1.NodePortAllocation, Request) bool{sameName, samePort} {
-		for i, r := range requests {
-			if numbers[i] != 0 {
-				continue
-			}
-			for _, n := range left {
-				if !slices.Contains(numbers, n) && same(l.claims[n], r) {
-					numbers[i] = n
-					break
-				}
-			}
+func (ch *chooser) pickFrom(pool *rules.Pool, r Request, fromHolds bool) int32 {
+	before := len(ch.givenUp)
+	if over := ch.makeRoom(pool, 1); over != nil {
+		if ch.over == nil {
+			ch.over = over
+		}
+		return 0
+	}
+	wish := rules.Wish{Service: ch.claimant.Service, Request: r.Request}
+	if n, ok := rules.Pick(pool, ch.free[pool.Name], wish, ch.random); ok {
+		return n
+	}
+	if n := ch.numberGivenUp(pool); n != 0 {
+		return n
+	}
+	if fromHolds {
+		if victim := ch.holdOfWhoHoldsMost(pool); victim != nil {
+			ch.givenUp = append(ch.givenUp, victim)
+			return ch.numberGivenUp(pool)
 		}
 	}
+	ch.givenUp = ch.givenUp[:before]
+	return 0
 }
 
-// left are the numbers of these pools, ascending, that are claimed for this Service and used by nobody. On update
-// pending claims are not among them: the API server repeats an update whose write conflicted, and has allocated the
-// first attempt's numbers already, so that it would refuse them.
-func (l *Ledger) left(c Claimant, pools []*rules.Pool) []int32 {
-	now := l.clock.Now()
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.claimedBy[c.Service])), func(n int32) bool {
-		repeated := c.UID != "" && StateOf(l.claims[n], now) == Pending
-		bound := c.UID != "" && l.claims[n].Spec.ServiceUID == c.UID
-		return repeated || bound || slices.Contains(c.Uses, n) || !l.offers(pools, n) || l.carriedByOther(n, c)
-	})
-}
-
-// offers says whether a number is in one of the pools.
-func (l *Ledger) offers(pools []*rules.Pool, n int32) bool {
-	owner := l.chart.PoolOf(n)
-	return owner != nil && slices.ContainsFunc(pools, func(p *rules.Pool) bool { return p.Name == owner.Name })
-}
-
-// carriedByOther says whether another Service carries a number: Kubernetes gave it away while it was only held.
-func (l *Ledger) carriedByOther(n int32, c Claimant) bool {
-	others := len(l.carriers[n])
-	if l.carriers[n][c.Service] {
-		others--
+// numberGivenUp is a number of the pool whose hold is about to be given up and that is not chosen yet; 0 for none.
+func (ch *chooser) numberGivenUp(pool *rules.Pool) int32 {
+	for _, hold := range ch.givenUp {
+		if n, _ := NumberOf(hold); pool.Numbers.Contains(n) && !slices.Contains(ch.numbers, n) {
+			return n
+		}
 	}
-	return others > 0
-}
-
-func sameName(claim *v1alpha1.NodePortAllocation, r Request) bool {
-	return sameRole(claim, r) && (r.Role == serviceports.HealthCheck || shares(claim, r,
-		func(a v1alpha1.AllocatedPort, b serviceports.Port) bool { return a.Name == b.Name }))
-}
-
-func samePort(claim *v1alpha1.NodePortAllocation, r Request) bool {
-	return sameRole(claim, r) && shares(claim, r,
-		func(a v1alpha1.AllocatedPort, b serviceports.Port) bool {
-			return a.Port == b.Port && a.Protocol == b.Protocol
-		})
-}
-
-func sameRole(claim *v1alpha1.NodePortAllocation, r Request) bool {
-	return string(claim.Spec.Role) == string(r.Role)
-}
-
-// shares says whether an entry that a number was claimed for is the same as one asked for.
-func shares(claim *v1alpha1.NodePortAllocation, r Request, same func(v1alpha1.AllocatedPort, serviceports.Port) bool) bool {
-	return slices.ContainsFunc(claim.Spec.Ports, func(a v1alpha1.AllocatedPort) bool {
-		return slices.ContainsFunc(r.Ports, func(b serviceports.Port) bool { return same(a, b) })
-	})
+	return 0
 }

@@ -42,6 +42,8 @@ type Claimant struct {
 	UID types.UID
 	// Uses are the numbers that the Service carries now or will: none of them is picked for another request.
 	Uses []int32
+	// Reservation is the NodePortReservation that claims, for its Service; empty: the Service does itself.
+	Reservation string
 }
 
 // Request is a number to claim, or (NodePort 0) to pick and claim.
@@ -56,9 +58,11 @@ type Claim struct {
 	Requests []serviceports.Request
 	// Conflicts is how many numbers were picked that somebody else had claimed first.
 	Conflicts int
+	// GivenUp is how many holds were given up to make room.
+	GivenUp int
 
 	ledger *Ledger
-	mu     sync.Mutex // guards writes, and Conflicts until Claim returns
+	mu     sync.Mutex // guards writes, and Conflicts and GivenUp until Claim returns
 	writes []write
 }
 
@@ -68,53 +72,83 @@ func (c *Claim) conflict() {
 	c.Conflicts++
 }
 
-// write is a change of the store that can be undone. Before is nil where it made the claim.
-type write struct{ before, after *v1alpha1.NodePortAllocation }
+func (c *Claim) gaveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.GivenUp++
+}
 
-// Claim gives each request its number, or fails with none claimed: with ErrExhausted, a *TakenError, ErrNotReady
-// or an error of the store. Numbers are picked from pools in order. The caller ends it with Commit or Revert.
+// write is a change of the store that can be undone. Before is nil where it made the claim, which is then counted
+// where there is a limit.
+type write struct {
+	before, after *v1alpha1.NodePortAllocation
+	vote          *vote
+}
+
+// Claim gives each request its number, or fails with none claimed: with ErrExhausted, a *QuotaError, a *TakenError,
+// ErrNotReady or an error of the store. Numbers are picked from pools in order. The caller ends it with Commit or
+// Revert.
 func (l *Ledger) Claim(ctx context.Context, c Claimant, requests []Request, pools []*rules.Pool) (*Claim, error) {
-	numbers, err := l.choose(c, requests, pools, true)
-	if err != nil {
-		return nil, err
-	}
-	claim := &Claim{ledger: l, Requests: make([]serviceports.Request, len(requests))}
+	return l.retrying(ctx, c, pools, func() (*Claim, error) {
+		chosen, err := l.choose(c, requests, pools, true)
+		if err != nil {
+			return nil, err
+		}
+		claim := &Claim{ledger: l, Requests: make([]serviceports.Request, len(requests))}
+		written := make(chan error, 1)
+		go func() { written <- l.write(ctx, claim, c, requests, pools, chosen) }()
+		select {
+		case err = <-written:
+		case <-ctx.Done(): // answer in time; what is still being written is undone when its outcome is known
+			go func() { <-written; claim.Revert(ctx) }()
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			claim.revertInTime(ctx)
+			return nil, err
+		}
+		return claim, nil
+	})
+}
+
+// write makes room, makes all claims of a Service at once, and counts them where there is a limit.
+func (l *Ledger) write(ctx context.Context, claim *Claim, c Claimant, requests []Request, pools []*rules.Pool, chosen choice) error {
+	l.giveUp(ctx, claim, chosen.givenUp)
 	errs := make([]error, len(requests))
 	var attempts sync.WaitGroup
-	for i, number := range numbers {
+	for i, number := range chosen.numbers {
 		attempts.Go(func() {
 			a := attempt{Ledger: l, claim: claim, claimant: c, request: requests[i], pools: pools}
 			claim.Requests[i] = requests[i].Request
 			claim.Requests[i].NodePort, errs[i] = a.run(ctx, number)
 		})
 	}
-	written := make(chan struct{})
-	go func() { attempts.Wait(); close(written) }()
-	select {
-	case <-written:
-	case <-ctx.Done(): // answer in time; what is still being written is undone when its outcome is known
-		go func() { <-written; claim.Revert(ctx) }()
-		return nil, ctx.Err()
+	attempts.Wait()
+	var votes []*vote
+	for _, w := range claim.writes {
+		if w.vote != nil {
+			votes = append(votes, w.vote)
+		}
 	}
+	defer l.withdraw(votes...)
 	if err := errors.Join(errs...); err != nil {
-		claim.revertInTime(ctx)
-		return nil, err
+		return err
 	}
-	return claim, nil
+	return counted(ctx, votes)
 }
 
 // Preview answers as Claim would, and claims nothing. Without reuse it leaves aside the numbers that are claimed
 // for this very Service.
 func (l *Ledger) Preview(c Claimant, requests []Request, pools []*rules.Pool, reuse bool) ([]serviceports.Request, error) {
-	numbers, err := l.choose(c, requests, pools, reuse)
+	chosen, err := l.choose(c, requests, pools, reuse)
 	if err != nil {
 		return nil, err
 	}
 	answer := make([]serviceports.Request, len(requests))
-	for i, n := range numbers {
+	for i, n := range chosen.numbers {
 		answer[i] = requests[i].Request
 		answer[i].NodePort = n
-		l.land(n)
+		l.land(c, n)
 	}
 	return answer, nil
 }

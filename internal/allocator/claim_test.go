@@ -99,7 +99,7 @@ func TestReplicasThatRaceForTheLastNumbersServeAllThatFit(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 12 {
 			wg.Go(func() {
-				service := fmt.Sprint("shop/web", i)
+				service := fmt.Sprintf("shop-%d/web", i)
 				c, err := ledgers[i%len(ledgers)].Claim(t.Context(), claimant(service), ask("http:80"), w.pools())
 				mu.Lock()
 				defer mu.Unlock()

@@ -7,6 +7,7 @@
 //   - A Service gets all of its numbers or none.
 //   - Nothing is handed out before the present claims and Services are in the view.
 //   - The same request again gets the same numbers, and makes no second claim.
+//   - A limit is exact without a counter: see vote.
 package allocator
 
 import (
@@ -31,6 +32,7 @@ type Ledger struct {
 	clock  clock.PassiveClock
 	random func() uint32
 	feeds  []func() bool // each true once its first list is in the view; set before use
+	hope   time.Duration // how long a claim that was refused waits for numbers that are about to be given up
 
 	mu sync.Mutex // guards all below
 	// clusterRange and pools make the chart; it is nil until the range is known.
@@ -39,14 +41,21 @@ type Ledger struct {
 	chart        *rules.Chart
 	// free are the free numbers of each pool by its name: all that is not a claim, carried or on its way.
 	free map[string]*bitmap.Set
-	// claims are the newest known allocations, claimedBy their numbers by Service.
+	// claims are the newest known allocations, claimedBy their numbers by Service, claimedIn by namespace.
 	claims    map[int32]*v1alpha1.NodePortAllocation
 	claimedBy map[types.NamespacedName]map[int32]bool
+	claimedIn map[string]map[int32]bool
 	// carriers are the Services that carry a number, carriedBy the numbers by Service.
 	carriers  map[int32]map[types.NamespacedName]bool
 	carriedBy map[types.NamespacedName][]int32
-	// underway counts the claims of a number that are being written.
-	underway map[int32]int
+	// underway counts the claims of a number that are being written, underwayIn those of each namespace.
+	underway   map[int32]int
+	underwayIn map[string]map[int32]int
+	// votes are the claims whose delivery by the watch is awaited, by number; arrivals counts those delivered.
+	votes    map[int32][]*vote
+	arrivals int
+	// changed is closed, and made anew, when something changes that a refused claim may wait for.
+	changed chan struct{}
 	// claimed is when a number was last claimed, here or by another replica.
 	claimed time.Time
 	// seen is the newest resourceVersion that the watch of allocations has delivered. What we know before it:
@@ -60,18 +69,23 @@ type Ledger struct {
 // New returns an empty ledger that writes to store.
 func New(store Store, clock clock.PassiveClock) *Ledger {
 	return &Ledger{
-		store:     store,
-		clock:     clock,
-		random:    rand.Uint32,
-		pools:     map[string]v1alpha1.NodePortPool{},
-		free:      map[string]*bitmap.Set{},
-		claims:    map[int32]*v1alpha1.NodePortAllocation{},
-		claimedBy: map[types.NamespacedName]map[int32]bool{},
-		carriers:  map[int32]map[types.NamespacedName]bool{},
-		carriedBy: map[types.NamespacedName][]int32{},
-		underway:  map[int32]int{},
-		ahead:     map[int32]bool{},
-		deleted:   map[int32]types.UID{},
+		store:      store,
+		clock:      clock,
+		random:     rand.Uint32,
+		hope:       time.Second,
+		pools:      map[string]v1alpha1.NodePortPool{},
+		free:       map[string]*bitmap.Set{},
+		claims:     map[int32]*v1alpha1.NodePortAllocation{},
+		claimedBy:  map[types.NamespacedName]map[int32]bool{},
+		claimedIn:  map[string]map[int32]bool{},
+		carriers:   map[int32]map[types.NamespacedName]bool{},
+		carriedBy:  map[types.NamespacedName][]int32{},
+		underway:   map[int32]int{},
+		underwayIn: map[string]map[int32]int{},
+		votes:      map[int32][]*vote{},
+		changed:    make(chan struct{}),
+		ahead:      map[int32]bool{},
+		deleted:    map[int32]types.UID{},
 	}
 }
 

@@ -75,6 +75,7 @@ func newCluster(t *rapid.T) *cluster {
 	for i := range 3 {
 		r := &replica{Ledger: New(c.store, c.clock), listed: map[string]*v1alpha1.NodePortAllocation{}}
 		r.random = rand.New(rand.NewPCG(seed, uint64(i))).Uint32 // the ledger's lock guards it
+		r.hope = 0
 		r.SetClusterRange(v1alpha1.PortRange{From: firstNumber, To: lastNumber})
 		c.replicas = append(c.replicas, r)
 		c.store.Watchers = append(c.store.Watchers, queue{r})

@@ -37,8 +37,10 @@ const (
 	Bound State = iota
 	// Pending claims have a Service that is just being created or changed.
 	Pending
-	// Held claims have lost their Service; the number is kept for it.
+	// Held claims have lost their Service; the number is kept for it for a while.
 	Held
+	// Reserved claims are kept for their Service by a reservation, whether or not it exists.
+	Reserved
 	// Lapsed claims have not been used in time.
 	Lapsed
 )
@@ -49,6 +51,8 @@ func StateOf(a *v1alpha1.NodePortAllocation, now time.Time) State {
 	switch {
 	case spec.ServiceUID != "":
 		return Bound
+	case spec.ReservationName != "":
+		return Reserved
 	case spec.ClaimTime != nil && now.Before(spec.ClaimTime.Add(ClaimGrace)):
 		return Pending
 	case spec.HoldUntil != nil && now.Before(spec.HoldUntil.Time):
@@ -59,17 +63,29 @@ func StateOf(a *v1alpha1.NodePortAllocation, now time.Time) State {
 
 // holderOf is the Service that a claim stands for. A hold that has ended counts as one until it is cleared away.
 func holderOf(a *v1alpha1.NodePortAllocation, now time.Time) rules.Holder {
-	h := rules.Holder{Service: OwnerOf(a)}
+	h := rules.Holder{Service: OwnerOf(a), Reservation: a.Spec.ReservationName}
 	if state := StateOf(a, now); (state == Held || state == Lapsed) && a.Spec.HoldUntil != nil {
 		h.HeldUntil = a.Spec.HoldUntil.Time
 	}
 	return h
 }
 
-// Release turns a claim into a hold for the Service that had it; with hold 0 it lapses at once.
+// Release turns a claim into a hold for the Service that had it; with hold 0 it lapses at once. One that is reserved
+// is kept as it is.
 func Release(spec *v1alpha1.NodePortAllocationSpec, now time.Time, hold time.Duration) {
-	until := metav1.NewTime(now.Add(hold))
-	spec.ServiceUID, spec.ClaimTime, spec.HoldUntil = "", nil, &until
+	spec.ServiceUID, spec.ClaimTime, spec.HoldUntil = "", nil, nil
+	if spec.ReservationName == "" {
+		until := metav1.NewTime(now.Add(hold))
+		spec.HoldUntil = &until
+	}
+}
+
+// Unreserve takes a reservation's promise away. What no Service has is held for a while, as after a Service has gone.
+func Unreserve(spec *v1alpha1.NodePortAllocationSpec, now time.Time, hold time.Duration) {
+	spec.ReservationName = ""
+	if spec.ServiceUID == "" {
+		Release(spec, now, hold)
+	}
 }
 
 // AllocatedPorts are entries of a Service as the ledger notes them.

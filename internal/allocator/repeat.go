@@ -31,7 +31,12 @@ func settled(claim *v1alpha1.NodePortAllocation, c Claimant, now time.Time) bool
 	if OwnerOf(claim) != c.Service {
 		return false
 	}
+	if c.Reservation != "" {
+		return claim.Spec.ReservationName == c.Reservation
+	}
 	switch StateOf(claim, now) {
+	case Reserved:
+		return true
 	case Bound:
 		return claim.Spec.ServiceUID == c.UID
 	case Pending:

@@ -25,11 +25,25 @@ func (l *Ledger) AllocationSeen(a *v1alpha1.NodePortAllocation) {
 	}
 	if n, ok := NumberOf(a); ok {
 		l.put(n, a)
+		l.count(n, a)
 		if known := l.claims[n]; known != nil && !newer(known.ResourceVersion, a.ResourceVersion) {
 			delete(l.ahead, n)
 		}
 	}
 	l.advance(a.ResourceVersion)
+	l.changedLocked()
+}
+
+// AllocationsListed takes in all claims at one moment, before the watch delivers them one by one: when it has been
+// broken, those that were made meanwhile come in the order of their names, and each counts for the others.
+func (l *Ledger) AllocationsListed(all []*v1alpha1.NodePortAllocation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range all {
+		if n, ok := NumberOf(a); ok && l.put(n, a) {
+			delete(l.ahead, n)
+		}
+	}
 }
 
 // AllocationGone takes in that the watch saw a claim deleted.
@@ -45,6 +59,7 @@ func (l *Ledger) AllocationGone(a *v1alpha1.NodePortAllocation) {
 		}
 	}
 	l.advance(a.ResourceVersion)
+	l.changedLocked()
 }
 
 // advance notes how far the watch is.
@@ -101,12 +116,25 @@ func (l *Ledger) put(n int32, a *v1alpha1.NodePortAllocation) bool {
 	}
 	l.claims[n] = a
 	owner := OwnerOf(a)
-	if l.claimedBy[owner] == nil {
-		l.claimedBy[owner] = map[int32]bool{}
-	}
-	l.claimedBy[owner][n] = true
+	note(l.claimedBy, owner, n)
+	note(l.claimedIn, owner.Namespace, n)
 	l.refresh(n)
 	return true
+}
+
+// note adds a number to those of a key, strike takes it away.
+func note[K comparable](index map[K]map[int32]bool, key K, n int32) {
+	if index[key] == nil {
+		index[key] = map[int32]bool{}
+	}
+	index[key][n] = true
+}
+
+func strike[K comparable](index map[K]map[int32]bool, key K, n int32) {
+	delete(index[key], n)
+	if len(index[key]) == 0 {
+		delete(index, key)
+	}
 }
 
 // remove takes a claim out.
@@ -119,10 +147,8 @@ func (l *Ledger) remove(n int32) {
 
 func (l *Ledger) unlist(n int32, a *v1alpha1.NodePortAllocation) {
 	owner := OwnerOf(a)
-	delete(l.claimedBy[owner], n)
-	if len(l.claimedBy[owner]) == 0 {
-		delete(l.claimedBy, owner)
-	}
+	strike(l.claimedBy, owner, n)
+	strike(l.claimedIn, owner.Namespace, n)
 }
 
 // ServiceSeen takes in the numbers that a Service carries.
@@ -162,6 +188,7 @@ func (l *Ledger) carry(service types.NamespacedName, numbers []int32) {
 	for _, n := range numbers {
 		l.refresh(n)
 	}
+	l.changedLocked()
 }
 
 // Knows says whether the view has a claim or a number of the Service: it may well exist.

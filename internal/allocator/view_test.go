@@ -102,7 +102,7 @@ func TestPoolsMayBeRedrawnUnderLiveNumbers(t *testing.T) {
 	w := newWorld(t)
 	w.seed("shop/web", "a:80=30001", boundTo("1"))
 	w.ledger.ServiceSeen(serviceOn("shop/old", 30002))
-	w.ledger.takeOff(30003)
+	w.ledger.takeOff(claimant("shop/new"), 30003)
 	want := []int32{30001, 30002, 30003}
 	pool := &v1alpha1.NodePortPool{}
 	pool.Name, pool.Generation, pool.UID = "team-a", 1, "1"

@@ -16,6 +16,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -98,8 +99,13 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (*Manager, error) {
 		o.Clock = clock.RealClock{}
 	}
 	cfg = rest.CopyConfig(cfg)
-	cfg.QPS = -1 // the API server's priority and fairness keeps order, by our own FlowSchema
-	mgr, err := ctrl.NewManager(cfg, managerOptions(o))
+	cfg.QPS = -1                 // the API server's priority and fairness keeps order, by our own FlowSchema
+	var ledger *allocator.Ledger // made below, before there is any informer
+	options := managerOptions(o)
+	options.Cache.NewInformer = func(lw toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+		return ledger.NewInformer(lw, object, resync, indexers)
+	}
+	mgr, err := ctrl.NewManager(cfg, options)
 	if err != nil {
 		return nil, fmt.Errorf("make manager: %w", err)
 	}
@@ -107,9 +113,10 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (*Manager, error) {
 	if o.WrapStore != nil {
 		store = o.WrapStore(store)
 	}
+	ledger = allocator.New(store, o.Clock)
 	m := &Manager{
 		Manager:     mgr,
-		Ledger:      allocator.New(store, o.Clock),
+		Ledger:      ledger,
 		options:     o,
 		certificate: make(chan struct{}),
 		stopping:    make(chan struct{}),

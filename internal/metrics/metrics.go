@@ -23,13 +23,19 @@ var (
 	// Claims counts claims of numbers.
 	Claims = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portolan_claims_total",
-		Help: "Claims of node ports by result (claimed, exhausted, taken, failed).",
+		Help: "Claims of node ports by result (claimed, exhausted, over_quota, taken, failed).",
 	}, []string{"result"})
 
 	// ClaimConflicts counts candidates that somebody else had claimed first.
 	ClaimConflicts = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "portolan_claim_conflicts_total",
 		Help: "Picked numbers that had been claimed by somebody else in the meantime.",
+	})
+
+	// HoldsGivenUp counts holds that made room for a claim.
+	HoldsGivenUp = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "portolan_holds_given_up_total",
+		Help: "Held numbers that were given up before their time: their namespace was at its limit, or the pool was full.",
 	})
 
 	// Repairs counts what the controllers put right.
@@ -46,5 +52,5 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionDuration, Claims, ClaimConflicts, Repairs, PoolPorts)
+	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionDuration, Claims, ClaimConflicts, HoldsGivenUp, Repairs, PoolPorts)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // FakeLedger is a Ledger in which "namespace/name" has each number; a name that ends in " until TIME"
-// (RFC 3339) is a hold.
+// (RFC 3339) is a hold, in " by NAME" the number is kept by that reservation.
 type FakeLedger map[int32]string
 
 // Holders implements Ledger.
@@ -17,9 +17,10 @@ func (f FakeLedger) Holders(number int32) []Holder {
 	if !ok {
 		return nil
 	}
+	entry, reservation, _ := strings.Cut(entry, " by ")
 	entry, until, held := strings.Cut(entry, " until ")
 	namespace, name, _ := strings.Cut(entry, "/")
-	h := Holder{Service: types.NamespacedName{Namespace: namespace, Name: name}}
+	h := Holder{Service: types.NamespacedName{Namespace: namespace, Name: name}, Reservation: reservation}
 	if held {
 		var err error
 		if h.HeldUntil, err = time.Parse(time.RFC3339, until); err != nil {
@@ -56,4 +57,15 @@ func (f FakeLedger) Usage(pool *Pool) Usage {
 		}
 	}
 	return u
+}
+
+// Used implements Ledger.
+func (f FakeLedger) Used(namespace string, pool *Pool) int {
+	used := 0
+	for n := range f {
+		if pool.Numbers.Contains(n) && f.Holders(n)[0].Service.Namespace == namespace {
+			used++
+		}
+	}
+	return used
 }

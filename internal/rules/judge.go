@@ -30,6 +30,8 @@ type Question struct {
 	Now time.Time
 	// DryRun: the API server picks no number then. What nobody set on the final object is made up.
 	DryRun bool
+	// Reservation is the NodePortReservation that asks for these numbers, for its Service; empty: the Service does.
+	Reservation string
 }
 
 // Answer is what becomes of a Service.
@@ -77,6 +79,7 @@ func Judge(c *Chart, l Ledger, q Question) Answer {
 		return j.answer
 	}
 	j.explicitNumbers()
+	j.quotasOfWarningPools()
 	j.numbersToChoose()
 	return j.answer
 }
@@ -161,7 +164,7 @@ func (j *judge) confined() bool {
 func (j *judge) explicitNumbers() {
 	userSet := serviceports.UserSet(j.Service)
 	for _, r := range j.answer.New {
-		if r.NodePort == 0 || j.DryRun && !userSet(r) {
+		if r.NodePort == 0 || j.DryRun && !userSet(r) || j.promised(r) {
 			continue
 		}
 		err, enforced := j.misplaced(r)
@@ -185,7 +188,7 @@ func (j *judge) numbersToChoose() {
 	}
 	asked := j.answer.Pools
 	j.answer.Pools = slices.DeleteFunc(slices.Clone(asked), func(p *Pool) bool {
-		return p.drained() || p.Spec.Allocation == v1alpha1.AllocationExplicit && p != j.named
+		return p.drained() || p.Spec.Allocation == v1alpha1.AllocationExplicit && p != j.named && j.Reservation == ""
 	})
 	if len(j.answer.Pools) > 0 {
 		return

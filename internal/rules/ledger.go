@@ -11,6 +11,8 @@ type Holder struct {
 	Service types.NamespacedName
 	// HeldUntil is set where the Service has gone and the number is only kept for it.
 	HeldUntil time.Time
+	// Reservation is the NodePortReservation, in the Service's namespace, that keeps the number for it, if one does.
+	Reservation string
 }
 
 // Held says whether the number is only kept for a Service that has gone.
@@ -32,4 +34,6 @@ type Ledger interface {
 	FreeNumbers(pool *Pool, atMost int) []int32
 	// Usage is how full a pool is.
 	Usage(pool *Pool) Usage
+	// Used is how many numbers of a pool a namespace has, whatever for.
+	Used(namespace string, pool *Pool) int
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portolan-dev/portolan/internal/serviceports"
@@ -13,7 +12,8 @@ import (
 // held refuses a number that another Service has, and warns where a hold of the namespace is taken over.
 func (j *judge) held(r serviceports.Request, userSet bool) {
 	others := slices.DeleteFunc(j.ledger.Holders(r.NodePort), func(h Holder) bool {
-		return h.Service == types.NamespacedName{Namespace: j.Namespace, Name: j.Service.Name}
+		// What one reservation keeps for the Service is not another reservation's.
+		return h.Service == j.service() && (j.Reservation == "" || h.Reservation == "" || h.Reservation == j.Reservation)
 	})
 	refused := slices.IndexFunc(others, func(h Holder) bool { return !h.Held() || h.Service.Namespace != j.Namespace })
 	switch {
@@ -29,7 +29,11 @@ func (j *judge) held(r serviceports.Request, userSet bool) {
 // Taken is the refusal of an explicit number that another Service has. Of another namespace it tells nothing,
 // not even whether the number is in use or held.
 func Taken(l Ledger, q Question, pools []*Pool, r serviceports.Request, holder Holder) *field.Error {
-	if holder.Service.Namespace == q.Namespace {
+	switch {
+	case holder.Service.Namespace == q.Namespace && holder.Reservation != "":
+		return field.Invalid(r.Path(), r.NodePort,
+			fmt.Sprintf("reserved for Service %q in this namespace by NodePortReservation %q", holder.Service.Name, holder.Reservation))
+	case holder.Service.Namespace == q.Namespace:
 		return field.Invalid(r.Path(), r.NodePort,
 			fmt.Sprintf("already allocated to Service %q in this namespace", holder.Service.Name))
 	}

@@ -32,7 +32,7 @@ func TestAHoldLastsAsLongAsItsPoolSays(t *testing.T) {
 	clock := w.withFakeClock()
 	w.start(nil)
 	shop, other := w.namespace("shop"), w.namespace("other")
-	pool := w.pool("team-a", w.allot(1), serving(shop, other), holding(3600))
+	pool := w.pool("team-a", w.allot(2), serving(shop, other), holding(3600))
 	web := w.create(makeService(shop+"/web").NodePort(80, 0))
 	w.wantAllBound(web)
 	w.remove(web)
@@ -44,18 +44,43 @@ func TestAHoldLastsAsLongAsItsPoolSays(t *testing.T) {
 
 	clock.SetTime(clock.Now().Add(time.Hour - 2*time.Minute))
 	w.lookAgain()
-	_, err := w.tryCreate(makeService(other+"/api").NodePort(80, 0))
-	w.wantRefusal(err, `no node port is free in the ranges of namespace "other" (pool "team-a": 1 of 1 in use or held, the next hold ends in 119s)`)
+	_, err := w.tryCreate(makeService(other+"/api").NodePort(80, n))
+	w.wantRefusal(err, "already allocated in another namespace; free now: ")
 	w.wantReason(n, v1alpha1.AllocationReasonHeld)
 
 	clock.SetTime(clock.Now().Add(2*time.Minute + time.Second))
 	w.lookAgain()
 	w.wantLedger(shop, ledger{})
-	w.wantCounts(pool, v1alpha1.PoolPorts{Total: 1, Free: 1})
-	api := w.create(makeService(other+"/api").NodePort(80, 0))
-	if number(api) != n {
-		t.Errorf("got %d, want the number that was held: %d", number(api), n)
+	w.wantCounts(pool, v1alpha1.PoolPorts{Total: 2, Free: 2})
+	w.create(makeService(other+"/api").NodePort(80, n))
+}
+
+func TestAFullPoolGivesUpTheOldestHoldOfTheNamespaceThatHoldsMost(t *testing.T) {
+	w := share(t)
+	shop, other := w.namespace("shop"), w.namespace("other")
+	pool := w.pool("team-a", w.allot(4), serving(shop, other), holding(3600))
+	var oldest int32
+	for _, name := range []string{shop + "/a", shop + "/b", other + "/c"} {
+		svc := w.create(makeService(name).NodePort(80, 0))
+		w.wantAllBound(svc)
+		w.remove(svc)
+		claim := w.wantReason(number(svc), v1alpha1.AllocationReasonHeld)
+		if oldest == 0 {
+			oldest = number(svc)
+			w.eventually("the next hold ends later", func() error { // in whole seconds
+				if !time.Now().Add(time.Hour).Truncate(time.Second).After(claim.Spec.HoldUntil.Time) {
+					return fmt.Errorf("it ends at %s", claim.Spec.HoldUntil)
+				}
+				return nil
+			})
+		}
 	}
+	w.create(makeService(other+"/last").NodePort(80, 0))
+	w.wantCounts(pool, v1alpha1.PoolPorts{Total: 4, Bound: 1, Held: 3})
+	if got := number(w.create(makeService(other+"/more").NodePort(80, 0))); got != oldest {
+		t.Errorf("got %d, want the oldest hold: %d", got, oldest)
+	}
+	w.wantCounts(pool, v1alpha1.PoolPorts{Total: 4, Bound: 2, Held: 2})
 }
 
 // refuseAfterUs makes the API server refuse NodePort Services after all webhooks: by a quota.

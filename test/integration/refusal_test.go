@@ -58,6 +58,7 @@ func TestEachRefusalSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	small := w.pool("small", w.exactly(30200, 30202), serving(shop), holding(year))
 	explicit := w.pool("by-number", w.exactly(30210, 30219), serving(shop), withAllocation(v1alpha1.AllocationExplicit))
 	drained := w.pool("drained", w.exactly(30220, 30229), serving(shop), withAllocation(v1alpha1.AllocationNone))
+	limited := w.pool("limited", w.exactly(30250, 30254), serving(shop), withAllocation(v1alpha1.AllocationExplicit), limitedTo(2))
 	w.pool("theirs", w.exactly(30230, 30239), serving(other))
 	w.pool("nothing", w.exactly(30240, 30240), func(p *v1alpha1.NodePortPoolSpec) { p.Ranges = []v1alpha1.PortRange{} }, serving(closed))
 	web := func() *Service { return makeService(shop + "/web") }
@@ -111,10 +112,20 @@ func TestEachRefusalSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	s.create("A full pool", in(small).NodePort(80, 0))
 	w.remove(w.fetch(makeService(shop + "/small-1").Obj()))
 	w.wantReason(30201, v1alpha1.AllocationReasonHeld)
-	s.create("A full pool with a hold", in(small).NodePort(80, 0))
+	s.create("Too few numbers in a full pool with a hold", in(small).NodePort(80, 0, Named("a")).NodePort(81, 0, Named("b")))
 	s.create("A dry-run is refused just so", web().NodePort(80, 30300), "--dry-run=server")
 	s.create("A hold of the namespace is taken over", web().NodePort(80, 30201))
 	w.wantAllBound(w.fetch(web().Obj()))
+	w.remove(w.fetch(makeService(shop + "/small-2").Obj()))
+	w.wantReason(30202, v1alpha1.AllocationReasonHeld)
+	s.create("A full pool gives up a hold", makeService(shop+"/late").Annotation(v1alpha1.PoolAnnotation, small.Name).NodePort(80, 0))
+	s.create("More numbers than a namespace may have", makeService(shop+"/greedy").Annotation(v1alpha1.PoolAnnotation, limited.Name).
+		NodePort(80, 0, Named("a")).NodePort(81, 0, Named("b")).NodePort(82, 0, Named("c")))
+	w.wantAllBound(w.create(makeService(shop+"/modest").NodePort(80, 30251)))
+	s.create("One more than a namespace may have, an explicit one", makeService(shop+"/greedy").
+		NodePort(80, 30252, Named("a")).NodePort(81, 30253, Named("b")))
+	s.create("And on a dry-run", makeService(shop+"/greedy").
+		NodePort(80, 30252, Named("a")).NodePort(81, 30253, Named("b")), "--dry-run=server")
 	s.create("A change to a number outside of the ranges", web().NodePort(80, 30300))
 	w.golden("refusals", s.text.String())
 }

@@ -167,6 +167,11 @@ func holding(seconds int32) poolOption {
 	return func(s *v1alpha1.NodePortPoolSpec) { s.HoldSeconds = &seconds }
 }
 
+// limitedTo is how many numbers a namespace may have.
+func limitedTo(numbers int32) poolOption {
+	return func(s *v1alpha1.NodePortPoolSpec) { s.MaxPortsPerNamespace = &numbers }
+}
+
 func makePool(name string, numbers v1alpha1.PortRange, options ...poolOption) *v1alpha1.NodePortPool {
 	pool := &v1alpha1.NodePortPool{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{testLabel: ""}}}
 	pool.Spec.Ranges = []v1alpha1.PortRange{numbers}
