@@ -95,10 +95,10 @@ func (l *Ledger) Claim(ctx context.Context, c Claimant, requests []Request, pool
 			return nil, err
 		}
 		claim := &Claim{ledger: l, Requests: make([]serviceports.Request, len(requests))}
-		written := make(chan error, 1)
-		go func() { written <- l.write(ctx, claim, c, requests, pools, chosen) }()
+		written := make(chan struct{})
+		go func() { err = l.write(ctx, claim, c, requests, pools, chosen); close(written) }()
 		select {
-		case err = <-written:
+		case <-written:
 		case <-ctx.Done(): // answer in time; what is still being written is undone when its outcome is known
 			go func() { <-written; claim.Revert(ctx) }()
 			return nil, ctx.Err()
