@@ -46,6 +46,7 @@ type allocationReconciler struct {
 	ledger        *allocator.Ledger
 	clock         clock.PassiveClock
 	partings      *partings
+	conflicts     *conflicts
 }
 
 func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) error {
@@ -90,6 +91,7 @@ func (r *allocationReconciler) Reconcile(ctx context.Context, req reconcile.Requ
 	if err != nil || o.number == 0 {
 		return reconcile.Result{}, err
 	}
+	r.conflicts.note(o)
 	p := planFor(o)
 	if p.confirm {
 		switch gone, err := r.confirmGone(ctx, o); {

@@ -3,8 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -22,7 +20,6 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
 	"github.com/portolan-dev/portolan/internal/rules"
-	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
 // +kubebuilder:rbac:groups="",resources=services/status,verbs=patch
@@ -137,61 +134,23 @@ func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) 
 		return conflicts, err
 	}
 	question := rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: namespace.Labels, Now: r.clock.Now()}
-	if misplaced := rules.Misplaced(chart, question); len(misplaced) > 0 {
-		return trouble{reason: reasonMisplaced, message: "the Service keeps its number: " + misplaced.ToAggregate().Error()}, nil
-	}
-	return trouble{}, nil
+	return breachTrouble(rules.LiveBreaches(chart, question)), nil
 }
 
-// conflictsOf tells of the numbers that other Services carry too, and how to mend it. Of another namespace it tells
-// nothing.
+// conflictsOf tells of the numbers that other Services carry too, and how to mend it.
 func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service, pools []*rules.Pool) (trouble, error) {
-	var texts, advice []string
-	for _, request := range serviceports.Requests(svc) {
-		if request.NodePort == 0 {
-			continue
-		}
+	shared := map[int32][]corev1.Service{}
+	for _, n := range numbersOf(svc) {
 		carriers := &corev1.ServiceList{}
-		if err := r.List(ctx, carriers, client.MatchingFields{servicesByNumber: allocator.NameOf(request.NodePort)}); err != nil {
-			return trouble{}, fmt.Errorf("list Services on %d: %w", request.NodePort, err)
+		if err := r.List(ctx, carriers, client.MatchingFields{servicesByNumber: allocator.NameOf(n)}); err != nil {
+			return trouble{}, fmt.Errorf("list Services on %d: %w", n, err)
 		}
-		if others := othersAs(svc, carriers.Items); len(others) > 0 {
-			texts = append(texts, fmt.Sprintf("node port %d is also carried by %s", request.NodePort, strings.Join(others, " and ")))
-			advice = append(advice, r.mend(svc, request, pools))
-		}
-	}
-	return trouble{reason: reasonConflict, message: strings.Join(texts, "; "), advice: strings.Join(advice, "; ")}, nil
-}
-
-// othersAs are the other Services of carriers as the owner of svc may read of them.
-func othersAs(svc *corev1.Service, carriers []corev1.Service) []string {
-	var others []string
-	for i := range carriers {
-		switch other := &carriers[i]; {
-		case nameOf(other) == nameOf(svc):
-		case other.Namespace == svc.Namespace:
-			others = append(others, fmt.Sprintf("Service %q", other.Name))
-		default:
-			others = append(others, "a Service in another namespace")
+		if len(carriers.Items) > 1 {
+			shared[n] = carriers.Items
 		}
 	}
-	slices.Sort(others)
-	return slices.Compact(others)
-}
-
-// mend is the command that gives a Service another number, one of its namespace's pools.
-func (r *serviceReconciler) mend(svc *corev1.Service, request serviceports.Request, pools []*rules.Pool) string {
-	var free []int32
-	for _, p := range pools {
-		free = append(free, r.ledger.FreeNumbers(p, 1)...)
+	if len(shared) == 0 {
+		return trouble{}, nil
 	}
-	if len(free) == 0 || request.Role == serviceports.HealthCheck {
-		return "delete and create one of them to give it another number"
-	}
-	var patch []string
-	for _, p := range request.Ports {
-		patch = append(patch, fmt.Sprintf(`{"op":"replace","path":"/spec/ports/%d/nodePort","value":%d}`, p.Index, free[0]))
-	}
-	return fmt.Sprintf("to give this one another number: kubectl -n %s patch service %s --type=json -p '[%s]'",
-		svc.Namespace, svc.Name, strings.Join(patch, ","))
+	return conflictTrouble(svc, shared, spread(svc, rules.Suggestions(r.ledger, pools, 32))), nil
 }

@@ -4,11 +4,15 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portolan-dev/portolan/internal/rules"
 )
 
 const (
 	reasonConflict  = "NodePortConflict"
 	reasonMisplaced = "NodePortOutsidePool"
+	reasonTooMany   = "TooManyNodePorts"
 
 	// noteLimit is the API server's for the note of an event: a longer one would be refused.
 	noteLimit = 1024
@@ -50,4 +54,21 @@ func (t trouble) note() string {
 		note = note[:noteLimit-len(" ...")] + " ..."
 	}
 	return note
+}
+
+// breachTrouble tells of the rules that a live Service breaks.
+func breachTrouble(breaches []rules.Breach) trouble {
+	if len(breaches) == 0 {
+		return trouble{}
+	}
+	t := trouble{reason: reasonMisplaced, message: "the Service keeps its number: "}
+	if breaches[0].Reason == rules.ReasonTooManyPorts { // it comes last
+		t = trouble{reason: reasonTooMany, message: "the Service keeps its numbers: "}
+	}
+	var errs field.ErrorList
+	for _, b := range breaches {
+		errs = append(errs, b.Err)
+	}
+	t.message += errs.ToAggregate().Error()
+	return t
 }

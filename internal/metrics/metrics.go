@@ -13,6 +13,12 @@ var (
 		Help: "Decisions about Services by webhook (default, validate), operation (CREATE, UPDATE) and result (allowed, refused, failed).",
 	}, []string{"webhook", "operation", "result"})
 
+	// AdmissionBreaches counts the rules that Services broke.
+	AdmissionBreaches = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portolan_admission_breaches_total",
+		Help: "Rules that a Service would have broken, by pool whose rule it is (empty: no pool's; a breach of several counts for each), reason, and whether it was refused (enforced true) or only warned about (false). Dry-runs are left out.",
+	}, []string{"pool", "reason", "enforced"})
+
 	// AdmissionDuration is how long decisions take.
 	AdmissionDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "portolan_admission_duration_seconds",
@@ -47,10 +53,31 @@ var (
 	// PoolPorts are the numbers of each pool by state.
 	PoolPorts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "portolan_pool_ports",
-		Help: "Numbers of a pool by state (total, bound, pending, held, reserved, free).",
+		Help: "Numbers of a pool by state (total, bound, pending, held, reserved, free; outside: taken from it, and not in its ranges any more).",
 	}, []string{"pool", "state"})
+
+	// PoolBreaches are the live Services that break the rules of each pool.
+	PoolBreaches = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portolan_pool_breaches",
+		Help: "Live Services that break the rules of a pool and keep their numbers; one that breaks the rules of several counts for each.",
+	}, []string{"pool"})
+
+	// Conflicts are the numbers that several Services carry.
+	Conflicts = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "portolan_conflicts",
+		Help: "Numbers that several Services carry at present.",
+	})
 )
 
+// ForgetPool ends the series of a pool that was deleted.
+func ForgetPool(name string) {
+	of := prometheus.Labels{"pool": name}
+	AdmissionBreaches.DeletePartialMatch(of)
+	PoolPorts.DeletePartialMatch(of)
+	PoolBreaches.DeletePartialMatch(of)
+}
+
 func init() {
-	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionDuration, Claims, ClaimConflicts, HoldsGivenUp, Repairs, PoolPorts)
+	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionBreaches, AdmissionDuration, Claims, ClaimConflicts,
+		HoldsGivenUp, Repairs, PoolPorts, PoolBreaches, Conflicts)
 }

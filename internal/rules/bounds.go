@@ -10,39 +10,32 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// misplaced is the error of a number that the namespace may not use, and whether it is enforced.
-func (j *judge) misplaced(r serviceports.Request) (err *field.Error, enforced bool) {
+// misplaced is the breach of a number that the namespace may not use; nil: it may.
+func (j *judge) misplaced(r serviceports.Request) *Breach {
 	pool := j.chart.PoolOf(r.NodePort)
-	mine := pool != nil && slices.Contains(j.pools, pool)
 	switch {
 	case pool == nil:
 		// The API server's own words; it would refuse next.
-		return field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
-			"provided port is not in the valid range. The range of valid ports is %s", Ranges{j.chart.clusterRange}.Join(","))), true
-	case !mine:
-		return field.Invalid(r.Path(), r.NodePort, j.notInRanges()), j.confined() || !pool.Commons() && pool.enforces()
+		return new(NewBreach(ReasonOutsideClusterRange, true, field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
+			"provided port is not in the valid range. The range of valid ports is %s", Ranges{j.chart.clusterRange}.Join(",")))))
+	case !slices.Contains(j.pools, pool):
+		return new(j.notMine(r, pool))
 	case j.named != nil && pool != j.named:
-		return field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
-			"in pool %q, but the annotation %s names pool %q", pool.Name, v1alpha1.PoolAnnotation, j.named.Name)), pool.enforces()
+		return new(NewBreach(ReasonNotInNamedPool, pool.enforces(), field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
+			"in pool %q, but the annotation %s names pool %q", pool.Name, v1alpha1.PoolAnnotation, j.named.Name)), pool))
 	}
-	return nil, false
+	return nil
 }
 
-// Misplaced are the numbers of a live Service that its namespace would not be given today: it had them before
-// Portolan or the pool came, or before a selector, a label or a range changed. It keeps them.
-func Misplaced(c *Chart, q Question) field.ErrorList {
-	j := judge{chart: c, ledger: nothingFree{}, Question: q, pools: c.PoolsFor(q.NamespaceLabels)}
-	j.answer.Pools = j.pools
-	var errs field.ErrorList
-	for _, r := range serviceports.Requests(q.Service) {
-		if r.NodePort == 0 {
-			continue
-		}
-		if err, _ := j.misplaced(r); err != nil {
-			errs = append(errs, err)
-		}
+// notMine is the breach of a number of a pool, or of none, that is not the namespace's.
+func (j *judge) notMine(r serviceports.Request, pool *Pool) Breach {
+	reason := ReasonForeignPool
+	if pool.Commons() {
+		reason = ReasonOutsideRanges
 	}
-	return errs
+	b := NewBreach(reason, false, field.Invalid(r.Path(), r.NodePort, j.notInRanges()), append(slices.Clip(j.pools), pool)...)
+	b.Enforced = slices.ContainsFunc(b.Pools, (*Pool).enforces)
+	return b
 }
 
 // notInRanges tells which numbers the namespace may use. Those of no pool are not listed: the gaps between them
@@ -65,8 +58,3 @@ func numbersOf(pools []*Pool) Ranges {
 	}
 	return NewRanges(all)
 }
-
-// nothingFree is a ledger that suggests nothing: a report does not change with what is free.
-type nothingFree struct{ Ledger }
-
-func (nothingFree) FreeNumbers(*Pool, int) []int32 { return nil }

@@ -12,16 +12,22 @@ import (
 // suggestions is how many free numbers a refusal lists.
 const suggestions = 3
 
+// Suggestions are free numbers of those of the pools that hand out numbers, at most so many.
+func Suggestions(l Ledger, pools []*Pool, atMost int) []int32 {
+	var free []int32
+	for _, p := range pools {
+		if !p.drained() {
+			free = append(free, l.FreeNumbers(p, atMost-len(free))...)
+		}
+	}
+	return free
+}
+
 // freeNow is "; free now: 30104, 30107, 30112", or nothing where nothing is.
 func freeNow(l Ledger, pools []*Pool) string {
 	var free []string
-	for _, p := range pools {
-		if p.drained() {
-			continue
-		}
-		for _, n := range l.FreeNumbers(p, suggestions-len(free)) {
-			free = append(free, fmt.Sprint(n))
-		}
+	for _, n := range Suggestions(l, pools, suggestions) {
+		free = append(free, fmt.Sprint(n))
 	}
 	if len(free) == 0 {
 		return ""

@@ -40,6 +40,8 @@ type Answer struct {
 	Errors field.ErrorList
 	// Warnings are for its user, whether it is refused or not.
 	Warnings []string
+	// Breaches are the rules that it breaks: those of Errors, and those that are only warned about.
+	Breaches []Breach
 	// New are the requests that Old does not have: numbers to be claimed, and (NodePort 0) to be chosen.
 	New []serviceports.Request
 	// Pools are asked for the numbers to be chosen, in this order.
@@ -48,18 +50,8 @@ type Answer struct {
 	Enforced bool
 }
 
-func (a *Answer) refuse(err *field.Error) { a.Errors = append(a.Errors, err) }
 func (a *Answer) warn(format string, args ...any) {
 	a.Warnings = append(a.Warnings, fmt.Sprintf(format, args...))
-}
-
-// breach refuses where a pool enforces and warns where all of them only warn.
-func (a *Answer) breach(enforced bool, err *field.Error) {
-	if enforced {
-		a.refuse(err)
-		return
-	}
-	a.warn("%s", err.Error())
 }
 
 // Judge decides about a Service. It is called before the API server's own allocator, with the numbers to be
@@ -67,13 +59,15 @@ func (a *Answer) breach(enforced bool, err *field.Error) {
 func Judge(c *Chart, l Ledger, q Question) Answer {
 	j := judge{chart: c, ledger: l, Question: q, pools: c.PoolsFor(q.NamespaceLabels)}
 	j.answer.Enforced = slices.ContainsFunc(j.pools, (*Pool).enforces)
-	j.answer.Errors = externalNameHoles(q.Service, q.Old)
+	for _, err := range externalNameHoles(q.Service, q.Old) {
+		j.answer.refuse(ReasonExternalName, err)
+	}
 	j.answer.New = newRequests(q.Service, q.Old)
 	if len(j.answer.New) == 0 {
 		return j.answer
 	}
 	for _, err := range serviceports.DuplicateNumbers(q.Old, q.Service) {
-		j.answer.refuse(err)
+		j.answer.refuse(ReasonDuplicate, err)
 	}
 	if !j.choosePools() || !j.fitsService() {
 		return j.answer
@@ -126,14 +120,23 @@ func (j *judge) choosePools() bool {
 	if !j.pools[0].Commons() {
 		choice = "it has " + poolNames(j.pools)
 	}
-	j.answer.refuse(field.Invalid(field.NewPath("metadata", "annotations").Key(v1alpha1.PoolAnnotation), name,
-		fmt.Sprintf("not a pool of namespace %q: %s", j.Namespace, choice)))
+	j.answer.refuse(ReasonUnknownPool, field.Invalid(field.NewPath("metadata", "annotations").Key(v1alpha1.PoolAnnotation), name,
+		fmt.Sprintf("not a pool of namespace %q: %s", j.Namespace, choice)), j.pools...)
 	return false
 }
 
-// fitsService holds the Service against maxPortsPerService, the largest of the pools asked. It is false where
-// there is nothing more to judge.
+// fitsService says whether there is more to judge: more ports than a Service may have are not.
 func (j *judge) fitsService() bool {
+	b := j.tooManyPorts()
+	if b == nil {
+		return true
+	}
+	j.answer.breach(*b)
+	return !b.Enforced
+}
+
+// tooManyPorts holds the Service against maxPortsPerService, the largest of the pools asked; nil: it fits.
+func (j *judge) tooManyPorts() *Breach {
 	largest := j.answer.Pools[0]
 	for _, p := range j.answer.Pools {
 		if p.Spec.MaxPortsPerService > largest.Spec.MaxPortsPerService {
@@ -146,12 +149,10 @@ func (j *judge) fitsService() bool {
 		limit, whose = maxBesidePools, fmt.Sprintf("namespace %q may have", j.Namespace)
 	}
 	if asked <= limit || largest.Commons() && !j.chart.guarded() {
-		return true
+		return nil
 	}
-	enforced := largest.Commons() || j.confined()
-	j.answer.breach(enforced, field.Forbidden(field.NewPath("spec", "ports"),
-		fmt.Sprintf("%s %d node ports in a Service, %d are asked for", whose, limit, asked)))
-	return !enforced
+	return new(NewBreach(ReasonTooManyPorts, largest.Commons() || j.confined(), field.Forbidden(field.NewPath("spec", "ports"),
+		fmt.Sprintf("%s %d node ports in a Service, %d are asked for", whose, limit, asked)), largest))
 }
 
 // confined says whether any pool that selects the namespace enforces.
@@ -167,15 +168,15 @@ func (j *judge) explicitNumbers() {
 		if r.NodePort == 0 || j.DryRun && !userSet(r) || j.promised(r) {
 			continue
 		}
-		err, enforced := j.misplaced(r)
-		if pool := j.chart.PoolOf(r.NodePort); err == nil && pool.drained() {
-			err, enforced = field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool.enforces()
+		b := j.misplaced(r)
+		if pool := j.chart.PoolOf(r.NodePort); b == nil && pool.drained() {
+			b = new(NewBreach(ReasonDraining, pool.enforces(), field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool))
 		}
-		enforced = enforced && userSet(r)
-		if err != nil {
-			j.answer.breach(enforced, err)
+		if b != nil {
+			b.Enforced = b.Enforced && userSet(r)
+			j.answer.breach(*b)
 		}
-		if err == nil || !enforced {
+		if b == nil || !b.Enforced {
 			j.held(r, userSet(r))
 		}
 	}
@@ -193,12 +194,12 @@ func (j *judge) numbersToChoose() {
 	if len(j.answer.Pools) > 0 {
 		return
 	}
-	text := drainedText(asked[0])
+	reason, text := ReasonDraining, drainedText(asked[0])
 	if open := slices.IndexFunc(asked, func(p *Pool) bool { return !p.drained() }); open >= 0 {
-		text = fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s, or the annotation %s: %s%s",
+		reason, text = ReasonNotAutomatic, fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s, or the annotation %s: %s%s",
 			asked[open].Name, asked[open].Numbers, v1alpha1.PoolAnnotation, asked[open].Name, freeNow(j.ledger, asked))
 	}
-	j.answer.breach(j.confined(), field.Forbidden(field.NewPath("spec", "ports"), text))
+	j.answer.breach(NewBreach(reason, j.confined(), field.Forbidden(field.NewPath("spec", "ports"), text), asked...))
 }
 
 func drainedText(p *Pool) string {

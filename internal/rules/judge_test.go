@@ -450,24 +450,6 @@ func TestANumberSharedThroughAHoleIsRefusedWhoeverItIsHeldFor(t *testing.T) {
 	}
 }
 
-func TestMisplacedReportsWhatANamespaceWouldNotBeGivenToday(t *testing.T) {
-	chart := chartOf(teamA, makePool("edge", "30200").For("a").Allocation("None"))
-	svc := MakeService("shop/web").NodePort(80, 31000, Named("a")).NodePort(81, 30100, Named("b")).NodePort(82, 30200, Named("c")).
-		NodePort(83, 0, Named("d")).NodePort(84, 40000, Named("e")).Annotation(v1alpha1.PoolAnnotation, "gone").Obj()
-	var got []string
-	for _, err := range Misplaced(chart, ask(svc, nil)) {
-		got = append(got, err.Error())
-	}
-	want := []string{
-		// What is free is left out: the report must not change with it.
-		`spec.ports[0].nodePort: Invalid value: 31000: not in the node port ranges of namespace "shop": 30100-30200, 30500`,
-		`spec.ports[4].nodePort: Invalid value: 40000: provided port is not in the valid range. The range of valid ports is 30000-32767`,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 func TestBesideGuardedPoolsAServiceHasNoMoreNumbersThanAreClaimedAtOnce(t *testing.T) {
 	large := MakeService("shop/web")
 	for i := range int32(maxBesidePools + 1) {

@@ -50,10 +50,10 @@ func are(n int, word string) string {
 	return fmt.Sprintf("%d%s are", n, word)
 }
 
-// quotasOfWarningPools warns where a pool that only warns has a limit and the namespace would be over it. Limits that
-// are enforced are kept where numbers are claimed.
+// quotasOfWarningPools warns where a pool of the namespace that only warns has a limit and the namespace would be over
+// it. Another's limit is not for it to know. Limits that are enforced are kept where numbers are claimed.
 func (j *judge) quotasOfWarningPools() {
-	for _, p := range j.chart.pools {
+	for _, p := range j.pools {
 		if p.enforces() || p.Spec.MaxPortsPerNamespace == nil {
 			continue
 		}
@@ -67,7 +67,7 @@ func (j *judge) quotasOfWarningPools() {
 			}
 		}
 		if limit := int(*p.Spec.MaxPortsPerNamespace); asked > 0 && used+asked > limit {
-			j.answer.breach(false, OverQuota(p, limit, used, asked))
+			j.answer.breach(NewBreach(ReasonQuotaExceeded, false, OverQuota(p, limit, used, asked), p))
 		}
 	}
 }

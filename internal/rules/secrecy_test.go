@@ -1,114 +1,82 @@
-package rules
+package rules_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"pgregory.net/rapid"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	. "github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/rules/secrecytest"
 	"github.com/portolan-dev/portolan/internal/serviceports"
-	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
-// drawQuestion draws a Service of namespace "shop" on few numbers. It may name a pool that selects its namespace or
-// one that nobody has.
-func drawQuestion(t *rapid.T) Question {
-	draw := func(label string) *corev1.Service {
-		s := MakeService("shop/web")
-		for i := range rapid.IntRange(1, 3).Draw(t, label) {
-			number := rapid.OneOf(rapid.Just[int32](0), rapid.Int32Range(29999, 30030)).Draw(t, "number")
-			s.NodePort(int32(80+i), number, Named(fmt.Sprint("p", i)))
+// Every text of this package that a tenant can read, of whatever pools, holders and Services. See secrecytest.
+var texts = map[string]secrecytest.Told{
+	"what an answer refuses": func(s secrecytest.Scene) []string {
+		return wordsOf(Judge(s.Chart, s.Ledger, s.Question).Errors...)
+	},
+	"what an answer warns of": func(s secrecytest.Scene) []string {
+		return Judge(s.Chart, s.Ledger, s.Question).Warnings
+	},
+	"the rules that a live Service breaks": func(s secrecytest.Scene) []string {
+		var texts []string
+		for _, b := range LiveBreaches(s.Chart, s.Question) {
+			texts = append(texts, b.Err.Error())
 		}
-		s.Type(rapid.SampledFrom([]corev1.ServiceType{"NodePort", "NodePort", "LoadBalancer", "ExternalName"}).Draw(t, "type"))
-		if rapid.Bool().Draw(t, "local") {
-			s.LocalTraffic().HealthCheck(rapid.Int32Range(30000, 30030).Draw(t, "health"))
+		return texts
+	},
+	"a number that is taken": func(s secrecytest.Scene) []string {
+		var texts []string
+		answer := Judge(s.Chart, s.Ledger, s.Question)
+		for _, r := range answer.New {
+			for _, h := range s.Ledger.Holders(r.NodePort) {
+				texts = append(texts, wordsOf(Taken(s.Ledger, s.Question, answer.Pools, r, h))...)
+			}
 		}
-		if rapid.Bool().Draw(t, "annotated") {
-			s.Annotation(v1alpha1.PoolAnnotation, rapid.SampledFrom([]string{"mine0", "mine1", "unheard-of"}).Draw(t, "pool"))
+		return texts
+	},
+	"no number is free": func(s secrecytest.Scene) []string {
+		answer := Judge(s.Chart, s.Ledger, s.Question)
+		if len(answer.Pools) == 0 {
+			return nil
 		}
-		if rapid.Bool().Draw(t, "picked") {
-			s.ManagedFields("kubectl", "", picked)
+		return wordsOf(Exhausted(s.Ledger, s.Question, answer.Pools))
+	},
+	"a quota of a pool that is asked": func(s secrecytest.Scene) []string {
+		var texts []string
+		for _, p := range Judge(s.Chart, s.Ledger, s.Question).Pools {
+			used := s.Ledger.Used(secrecytest.Namespace, p)
+			texts = append(texts, wordsOf(OverQuota(p, 1, used, 1), OverUnbound(p, secrecytest.Namespace, 1, used, 1))...)
 		}
-		return s.Obj()
-	}
-	q := ask(draw("ports"), nil)
-	if rapid.Bool().Draw(t, "update") {
-		q.Old = draw("old ports")
-	}
-	return q
+		return texts
+	},
 }
 
-// drawPools draws pools of team a, called "mine...", and of others, called "secret-pool...".
-func drawPools(t *rapid.T) []*testPool {
-	var all []*testPool
-	for i := range rapid.IntRange(0, 4).Draw(t, "pools") {
-		from := rapid.Int32Range(29995, 30025).Draw(t, "from")
-		ranges := fmt.Sprintf("%d-%d", from, from+rapid.Int32Range(0, 10).Draw(t, "more"))
-		p := makePool(fmt.Sprint("secret-pool", i), ranges).For("b")
-		if rapid.Bool().Draw(t, "mine") {
-			p = makePool(fmt.Sprint("mine", i), ranges).For("a")
-		}
-		p.Age(rapid.IntRange(0, 3).Draw(t, "age")).MaxPortsPerService(rapid.Int32Range(1, 3).Draw(t, "max"))
-		p.Allocation(rapid.SampledFrom([]v1alpha1.AllocationMode{"Automatic", "Explicit", "None"}).Draw(t, "allocation"))
-		if rapid.Bool().Draw(t, "warn") {
-			p.Warn()
-		}
-		all = append(all, p)
-	}
-	return all
-}
-
-func drawLedger(t *rapid.T) FakeLedger {
-	return rapid.MapOfN(rapid.Int32Range(30000, 30030), rapid.SampledFrom([]string{
-		"shop/api", "shop/web", "shop/api until 2026-05-01T12:05:00Z", "shop/web until 2026-05-01T12:05:00Z",
-		"secret-space/secret-service", "secret-space/secret-service until 2026-05-01T12:05:00Z",
-	}), 0, 20).Draw(t, "ledger")
-}
-
-// Everything that a user can be told, of whatever pools, holders and Services.
-func textsFor(chart *Chart, l Ledger, q Question) []string {
-	answer := Judge(chart, l, q)
-	errs := slices.Concat(answer.Errors, Misplaced(chart, q))
-	if len(answer.Pools) > 0 {
-		errs = append(errs, Exhausted(l, q, answer.Pools))
-	}
-	for _, r := range answer.New {
-		for _, h := range l.Holders(r.NodePort) {
-			errs = append(errs, Taken(l, q, answer.Pools, r, h))
-		}
-	}
-	texts := slices.Clone(answer.Warnings)
+func wordsOf(errs ...*field.Error) []string {
+	var texts []string
 	for _, err := range errs {
 		texts = append(texts, err.Error())
 	}
 	return texts
 }
 
-func TestATenantLearnsNothingOfOtherTenants(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		for _, text := range textsFor(chartOf(drawPools(t)...), drawLedger(t), drawQuestion(t)) {
-			if strings.Contains(text, "secret") {
-				t.Fatal(text)
-			}
-		}
-	})
-}
+func TestATenantLearnsNothingOfOtherTenants(t *testing.T) { secrecytest.Check(t, texts) }
 
 // Whether another namespace's Service is called so or so, lives, or is only waited for, must not show.
 func TestARefusalDoesNotTellWhetherAnotherNamespaceUsesOrHoldsANumber(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		chart, q := chartOf(drawPools(t)...), drawQuestion(t)
-		held, used := FakeLedger{}, FakeLedger{}
+		scene := secrecytest.Draw(t)
+		held, used := scene, scene
+		held.Ledger, used.Ledger = FakeLedger{}, FakeLedger{}
 		for n := range rapid.MapOfN(rapid.Int32Range(30000, 30030), rapid.Just(true), 0, 20).Draw(t, "foreign") {
-			held[n], used[n] = "bank/core until 2026-05-01T12:05:00Z", "city/desk"
+			held.Ledger[n], used.Ledger[n] = "bank/core until 2026-05-01T12:05:00Z", "city/desk"
 		}
-		a, b := shown(Judge(chart, held, q)), shown(Judge(chart, used, q))
-		if !slices.Equal(a.Errors, b.Errors) || !slices.Equal(a.Warnings, b.Warnings) {
+		a, b := Judge(held.Chart, held.Ledger, held.Question), Judge(used.Chart, used.Ledger, used.Question)
+		if !slices.Equal(wordsOf(a.Errors...), wordsOf(b.Errors...)) || !slices.Equal(a.Warnings, b.Warnings) {
 			t.Fatalf("held: %v\nin use: %v", a, b)
 		}
 	})
@@ -124,18 +92,22 @@ func numbersOfOld(q Question) map[int32]bool {
 	return had
 }
 
+func handsOutNothing(p *Pool) bool {
+	return p.Spec.Allocation == v1alpha1.AllocationNone || p.Overlaps != ""
+}
+
 // The invariants of every answer.
 func TestAnAnswerHoldsTogether(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		chart, q := chartOf(drawPools(t)...), drawQuestion(t)
-		answer := Judge(chart, drawLedger(t), q)
-		mine := chart.PoolsFor(q.NamespaceLabels)
+		s := secrecytest.Draw(t)
+		answer := Judge(s.Chart, s.Ledger, s.Question)
+		mine := s.Chart.PoolsFor(s.Question.NamespaceLabels)
 		for _, p := range answer.Pools {
 			if !slices.Contains(mine, p) {
 				t.Fatalf("pool %q is asked for a number but does not select the namespace", p.Name)
 			}
 		}
-		had := numbersOfOld(q)
+		had := numbersOfOld(s.Question)
 		toChoose := false
 		for _, r := range answer.New {
 			toChoose = toChoose || r.NodePort == 0
@@ -143,7 +115,7 @@ func TestAnAnswerHoldsTogether(t *testing.T) {
 				t.Fatalf("%d is judged anew", r.NodePort)
 			}
 		}
-		if toChoose && len(answer.Errors) == 0 && slices.ContainsFunc(answer.Pools, (*Pool).drained) {
+		if toChoose && len(answer.Errors) == 0 && slices.ContainsFunc(answer.Pools, handsOutNothing) {
 			t.Fatalf("a pool of %v is asked for a number but hands out none", answer.Pools)
 		}
 		// A number that it already has is refused only as one stored without being allocated, or as a duplicate.

@@ -20,7 +20,7 @@ func (j *judge) held(r serviceports.Request, userSet bool) {
 	case refused >= 0 && !userSet:
 		j.answer.warn("%s: %d was picked by Kubernetes, since Portolan did not answer, and was kept for another Service", r.Path(), r.NodePort)
 	case refused >= 0:
-		j.answer.refuse(Taken(j.ledger, j.Question, j.answer.Pools, r, others[refused]))
+		j.answer.refuse(ReasonTaken, Taken(j.ledger, j.Question, j.answer.Pools, r, others[refused]), j.chart.PoolOf(r.NodePort))
 	case len(others) > 0:
 		j.answer.warn("%s: %d was held for Service %q of this namespace and is taken over", r.Path(), r.NodePort, others[0].Service.Name)
 	}
