@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -43,6 +44,7 @@ type desk struct {
 	ledger *allocator.Ledger
 	// cached reads Namespaces and Services from the watches; live asks the API server itself.
 	cached, live client.Reader
+	events       events.EventRecorder
 	clock        clock.PassiveClock
 	decoder      admission.Decoder
 }
@@ -108,22 +110,6 @@ type verdict struct{ *apierrors.StatusError }
 // refusal is what kubectl prints as: The Service "web" is invalid: ...
 func refusal(q rules.Question, errs field.ErrorList) error {
 	return verdict{apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), q.Service.Name, errs)}
-}
-
-// refused is the refusal of a Service whose numbers could not be claimed, for a reason that is the user's; any other
-// error is ours.
-func refused(ledger *allocator.Ledger, q rules.Question, answer rules.Answer, err error) error {
-	var taken *allocator.TakenError
-	var over *allocator.QuotaError
-	switch {
-	case errors.Is(err, allocator.ErrExhausted):
-		return refusal(q, field.ErrorList{rules.Exhausted(ledger, q, answer.Pools)})
-	case errors.As(err, &taken):
-		return refusal(q, field.ErrorList{rules.Taken(ledger, q, answer.Pools, taken.Request, taken.Holder)})
-	case errors.As(err, &over):
-		return refusal(q, field.ErrorList{over.Refusal(q.Namespace)})
-	}
-	return fmt.Errorf("claim: %w", err)
 }
 
 // requestFrom is the request that the context of a webhook carries.

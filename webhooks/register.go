@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -13,7 +14,7 @@ import (
 
 // +kubebuilder:webhook:path=/mutate--v1-service,mutating=true,failurePolicy=ignore,sideEffects=NoneOnDryRun,groups="",resources=services,verbs=create;update,versions=v1,name=mservice.portolan.dev,admissionReviewVersions=v1,timeoutSeconds=3,matchPolicy=Equivalent,reinvocationPolicy=IfNeeded
 // +kubebuilder:webhook:path=/validate--v1-service,mutating=false,failurePolicy=ignore,sideEffects=NoneOnDryRun,groups="",resources=services,verbs=create;update,versions=v1,name=vservice.portolan.dev,admissionReviewVersions=v1,timeoutSeconds=3,matchPolicy=Equivalent
-// +kubebuilder:webhook:path=/validate-portolan-dev-v1alpha1-nodeportpool,mutating=false,failurePolicy=ignore,sideEffects=None,groups=portolan.dev,resources=nodeportpools,verbs=create;update,versions=v1alpha1,name=vnodeportpool.portolan.dev,admissionReviewVersions=v1,timeoutSeconds=3,matchPolicy=Equivalent
+// +kubebuilder:webhook:path=/validate-portolan-dev-v1alpha1-nodeportpool,mutating=false,failurePolicy=ignore,sideEffects=None,groups=portolan.dev,resources=nodeportpools,verbs=create;update;delete,versions=v1alpha1,name=vnodeportpool.portolan.dev,admissionReviewVersions=v1,timeoutSeconds=3,matchPolicy=Equivalent
 
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
@@ -25,13 +26,13 @@ type Registry interface {
 	Register(path string, hook http.Handler)
 }
 
-// Register serves the webhooks. cached reads Namespaces and pools, live asks the API server itself.
-func Register(server Registry, scheme *runtime.Scheme, ledger *allocator.Ledger, cached, live client.Reader, clock clock.PassiveClock) {
-	d := &desk{ledger: ledger, cached: cached, live: live, clock: clock, decoder: admission.NewDecoder(scheme)}
+// Register serves the webhooks. cached reads from the watches, live asks the API server itself.
+func Register(server Registry, scheme *runtime.Scheme, ledger *allocator.Ledger, cached, live client.Reader, events events.EventRecorder, clock clock.PassiveClock) {
+	d := &desk{ledger: ledger, cached: cached, live: live, events: events, clock: clock, decoder: admission.NewDecoder(scheme)}
 	for path, hook := range map[string]*admission.Webhook{
 		"/mutate--v1-service":                          admission.WithDefaulter(scheme, &serviceDefaulter{d}),
 		"/validate--v1-service":                        admission.WithValidator(scheme, &serviceValidator{d}),
-		"/validate-portolan-dev-v1alpha1-nodeportpool": admission.WithValidator(scheme, &poolValidator{ledger, cached}),
+		"/validate-portolan-dev-v1alpha1-nodeportpool": admission.WithValidator(scheme, &poolValidator{ledger, cached, clock}),
 	} {
 		hook.RecoverPanic = new(false) // it would turn a panic into a refusal; failOpen does not
 		server.Register(path, failOpen(hook))

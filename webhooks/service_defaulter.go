@@ -51,19 +51,27 @@ func (d *serviceDefaulter) fill(ctx context.Context, svc *corev1.Service) error 
 	}
 	answer := rules.Judge(d.ledger.Chart(), d.ledger, q)
 	if len(answer.Errors) > 0 {
+		d.report(ctx, q, enforced(answer)...)
 		return refusal(q, answer.Errors)
 	}
 	// An entry that shares a number gets it from us: on update the API server would pick it one of its own.
 	serviceports.Set(svc, numbered(serviceports.Requests(svc)))
 	chosen, err := d.choose(ctx, q, answer, exists)
 	switch {
-	case errors.Is(err, allocator.ErrExhausted) && !answer.Enforced:
-		return nil // only warned about: Kubernetes picks a number
+	case errors.Is(err, allocator.ErrExhausted) && !answer.Enforced: // only warned about: Kubernetes picks a number
+		d.report(ctx, q, rules.NewBreach(rules.ReasonExhausted, false, rules.Exhausted(d.ledger, q, answer.Pools), answer.Pools...))
+		return nil
 	case err != nil:
-		return refused(d.ledger, q, answer, err)
+		return d.refused(ctx, q, answer, err)
 	}
 	serviceports.Set(svc, chosen)
 	return nil
+}
+
+// enforced are the breaches that refuse a Service. What is only warned about the validating webhook reports, if it comes
+// as far as that.
+func enforced(answer rules.Answer) []rules.Breach {
+	return slices.DeleteFunc(slices.Clone(answer.Breaches), func(b rules.Breach) bool { return !b.Enforced })
 }
 
 // numbered are the requests that have a number.

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -42,6 +43,7 @@ func (v *serviceValidator) judge(ctx context.Context, svc, old *corev1.Service) 
 		}
 		answer := rules.Judge(v.ledger.Chart(), v.ledger, q)
 		warnings = answer.Warnings
+		v.report(ctx, q, answer.Breaches...)
 		if len(answer.Errors) > 0 {
 			return refusal(q, answer.Errors)
 		}
@@ -57,7 +59,7 @@ func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer r
 	open := v.ledger.Unclaimed(who, withOrigins(q.Service, answer.New))
 	if q.DryRun {
 		explicit, _ := byOrigin(open) // what Kubernetes picks on a dry-run is made up
-		return v.preview(q, answer, explicit)
+		return v.preview(ctx, q, answer, explicit)
 	}
 	abandoned := v.ledger.Abandoned(who.Service, who.Uses)
 	if len(open) == 0 && len(abandoned) == 0 {
@@ -71,25 +73,26 @@ func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer r
 		return nil
 	}
 	explicit, picked := byOrigin(open)
-	if err := v.claimAll(ctx, q, answer, explicit); err != nil {
-		return err
+	if err := v.claimAll(ctx, who, answer.Pools, explicit); err != nil {
+		return v.refused(ctx, q, answer, err)
 	}
 	// What Kubernetes picked is claimed if it can be; else its Service is reported.
-	for _, r := range picked {
-		if err := v.claimAll(ctx, q, answer, []allocator.Request{r}); err != nil && !errors.As(err, new(verdict)) {
-			return err
+	for i := range picked {
+		err := v.claimAll(ctx, who, answer.Pools, picked[i:i+1])
+		if _, theirs := breachOf(v.ledger, q, answer, err); !theirs && err != nil {
+			return fmt.Errorf("claim: %w", err)
 		}
 	}
 	return nil
 }
 
 // preview refuses what claim would refuse, and claims nothing.
-func (v *serviceValidator) preview(q rules.Question, answer rules.Answer, requests []allocator.Request) error {
+func (v *serviceValidator) preview(ctx context.Context, q rules.Question, answer rules.Answer, requests []allocator.Request) error {
 	if len(requests) == 0 || len(requests) > maxClaims {
 		return nil
 	}
 	if _, err := v.ledger.Preview(claimant(q), requests, answer.Pools, true); err != nil {
-		return refused(v.ledger, q, answer, err)
+		return v.refused(ctx, q, answer, err)
 	}
 	return nil
 }
@@ -105,15 +108,15 @@ func byOrigin(requests []allocator.Request) (explicit, picked []allocator.Reques
 	return explicit, picked
 }
 
-// claimAll claims all of the requests, or refuses the Service with none claimed.
-func (v *serviceValidator) claimAll(ctx context.Context, q rules.Question, answer rules.Answer, requests []allocator.Request) error {
+// claimAll claims all of the requests, or none.
+func (v *serviceValidator) claimAll(ctx context.Context, who allocator.Claimant, pools []*rules.Pool, requests []allocator.Request) error {
 	if len(requests) == 0 {
 		return nil
 	}
-	claim, err := v.ledger.Claim(ctx, claimant(q), requests, answer.Pools)
+	claim, err := v.ledger.Claim(ctx, who, requests, pools)
 	countClaim(claim, err)
 	if err != nil {
-		return refused(v.ledger, q, answer, err)
+		return err
 	}
 	claim.Commit()
 	return nil

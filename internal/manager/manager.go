@@ -134,7 +134,7 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (*Manager, error) {
 		return nil, fmt.Errorf("set up certificate: %w", err)
 	}
 	m.webhooks = newWebhookServer(o, m.certificate)
-	webhooks.Register(m.webhooks, mgr.GetScheme(), m.Ledger, mgr.GetClient(), mgr.GetAPIReader(), o.Clock)
+	webhooks.Register(m.webhooks, mgr.GetScheme(), m.Ledger, mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("portolan"), o.Clock)
 	if err := mgr.Add(m.webhooks); err != nil {
 		return nil, err
 	}
