@@ -33,11 +33,12 @@ import (
 // settle is how long counts may lag: a burst of Services is one write of a pool's status.
 const settle = 500 * time.Millisecond
 
-// poolReconciler reports what a pool has and what is wrong with it.
+// poolReconciler reports what a pool has, what is wrong with it, and which live Services break its rules.
 type poolReconciler struct {
 	client.Client
 	ledger *allocator.Ledger
 	clock  clock.PassiveClock
+	survey lastSurvey
 }
 
 type request = reconcile.Request
@@ -49,6 +50,7 @@ func (r *poolReconciler) setUp(mgr manager.Manager) error {
 		Watches(&v1alpha1.NodePortPool{}, r.every()).
 		Watches(&v1alpha1.NodePortAllocation{}, r.every()).
 		Watches(&corev1.Service{}, r.every()).
+		Watches(&corev1.Namespace{}, r.every(), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 }
 
@@ -74,18 +76,24 @@ func (r *poolReconciler) every() handler.EventHandler {
 				// Most likely our own status: to look at once would write again for each number taken meanwhile.
 				q.AddAfter(request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, settle)
 			}
-			// Services have no generation.
-			if e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration() || !slices.Equal(numbersOf(e.ObjectNew), numbersOf(e.ObjectOld)) {
+			if changesPools(e.ObjectOld, e.ObjectNew) {
 				later(e.ObjectNew, q)
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			if _, isPool := e.Object.(*v1alpha1.NodePortPool); isPool {
-				metrics.PoolPorts.DeletePartialMatch(map[string]string{"pool": e.Object.GetName()})
+				metrics.ForgetPool(e.Object.GetName())
 			}
 			later(e.Object, q)
 		},
 	}
+}
+
+// changesPools leaves out changes of a status, and of a Service that keeps its numbers. Services and namespaces have no
+// generation; of namespaces only changes of labels come here.
+func changesPools(before, after client.Object) bool {
+	_, isNamespace := after.(*corev1.Namespace)
+	return isNamespace || after.GetGeneration() != before.GetGeneration() || !slices.Equal(numbersOf(after), numbersOf(before))
 }
 
 // concernsPools leaves out Services without numbers: most.
@@ -107,9 +115,13 @@ func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortP
 	if charted == nil {
 		return reconcile.Result{RequeueAfter: settle}, nil
 	}
+	breaches, err := r.breachesOf(ctx, pool.Name, chart)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	counts := r.ledger.Counts(charted)
-	observeCounts(pool.Name, counts)
-	status := poolStatus(pool, charted, counts, r.clock.Now())
+	observeCounts(pool.Name, counts, breaches)
+	status := poolStatus(pool, charted, counts, breaches, r.clock.Now())
 	if equality.Semantic.DeepEqual(status, pool.Status) {
 		return reconcile.Result{}, nil
 	}
@@ -121,20 +133,22 @@ func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortP
 	return reconcile.Result{}, nil
 }
 
-func observeCounts(pool string, c allocator.Counts) {
+func observeCounts(pool string, c allocator.Counts, breaches []finding) {
 	for state, n := range map[string]int{"total": c.Total, "bound": c.Bound, "pending": c.Pending,
-		"held": c.Held, "reserved": c.Reserved, "free": c.Free} {
+		"held": c.Held, "reserved": c.Reserved, "free": c.Free, "outside": c.Outside} {
 		metrics.PoolPorts.WithLabelValues(pool, state).Set(float64(n))
 	}
+	metrics.PoolBreaches.WithLabelValues(pool).Set(float64(len(breaches)))
 }
 
 // poolStatus derives a pool's status.
-func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Counts, now time.Time) v1alpha1.NodePortPoolStatus {
+func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Counts, breaches []finding, now time.Time) v1alpha1.NodePortPoolStatus {
 	status := *pool.Status.DeepCopy()
 	status.Ranges = rules.NewRanges(pool.Spec.Ranges).Join(",")
 	status.Ports = &v1alpha1.PoolPorts{Total: int32(c.Total), Bound: int32(c.Bound), Pending: int32(c.Pending),
-		Held: int32(c.Held), Reserved: int32(c.Reserved), Free: int32(c.Free)}
-	for _, condition := range []metav1.Condition{poolReady(charted), poolExhausted(c)} {
+		Held: int32(c.Held), Reserved: int32(c.Reserved), Free: int32(c.Free), Outside: int32(c.Outside)}
+	status.Breaches = new(int32(len(breaches)))
+	for _, condition := range []metav1.Condition{poolReady(charted, c), poolExhausted(c), poolConforming(breaches)} {
 		condition.ObservedGeneration = pool.Generation
 		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
 		meta.SetStatusCondition(&status.Conditions, condition)
@@ -142,7 +156,7 @@ func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Co
 	return status
 }
 
-func poolReady(p *rules.Pool) metav1.Condition {
+func poolReady(p *rules.Pool, c allocator.Counts) metav1.Condition {
 	ready := metav1.Condition{Type: v1alpha1.PoolReady, Status: metav1.ConditionFalse}
 	switch {
 	case p.SelectorError != nil:
@@ -154,21 +168,28 @@ func poolReady(p *rules.Pool) metav1.Condition {
 	case len(p.Outside) > 0:
 		ready.Reason = v1alpha1.PoolReasonOutsideClusterRange
 		ready.Message = fmt.Sprintf("%s is outside the cluster's node port range and is not handed out", p.Outside)
+	case p.Spec.Allocation == v1alpha1.AllocationNone:
+		ready.Status = metav1.ConditionTrue
+		ready.Reason, ready.Message = draining(c)
 	default:
 		ready.Status, ready.Reason = metav1.ConditionTrue, v1alpha1.PoolReasonAvailable
-		ready.Message = available(p)
+		ready.Message = "all numbers of the pool can be handed out"
+		if len(p.Numbers) == 0 {
+			ready.Message = "the pool has no numbers: a namespace that no other pool selects gets no node port"
+		}
 	}
 	return ready
 }
 
-func available(p *rules.Pool) string {
-	switch {
-	case len(p.Numbers) == 0:
-		return "the pool has no numbers: a namespace that no other pool selects gets no node port"
-	case p.Spec.Allocation == v1alpha1.AllocationNone:
-		return "the pool is draining: it hands out nothing new"
+// draining tells how far a pool is that hands out nothing new. Holds do not keep it: they end when it is deleted.
+func draining(c allocator.Counts) (reason, message string) {
+	switch left := c.Bound + c.Pending + c.Reserved + c.Outside; {
+	case left > 0:
+		return v1alpha1.PoolReasonDraining, fmt.Sprintf("the pool is draining: it hands out nothing new; numbers still in use or reserved: %d", left)
+	case c.Held > 0:
+		return v1alpha1.PoolReasonDrained, fmt.Sprintf("the pool is drained: none of its numbers is in use; numbers held: %d, until they end or the pool is deleted", c.Held)
 	}
-	return "all numbers of the pool can be handed out"
+	return v1alpha1.PoolReasonDrained, "the pool is drained: none of its numbers is in use"
 }
 
 func poolExhausted(c allocator.Counts) metav1.Condition {

@@ -129,13 +129,22 @@ type NodePortPoolSpec struct {
 
 // Condition types and reasons of NodePortPool.
 const (
-	// PoolReady is true where the pool hands out all of its numbers.
+	// PoolReady is true where the pool works as its spec says.
 	PoolReady = "Ready"
 	// PoolExhausted is true where no number of the pool is free.
 	PoolExhausted = "Exhausted"
+	// PoolConforming is true where every live Service keeps to the pool's rules: where it is, to enforce them refuses
+	// nothing that is there now.
+	PoolConforming = "Conforming"
 
-	// PoolReasonAvailable is the reason of Ready=True.
+	// PoolReasonAvailable is the reason of Ready=True where the pool hands out its numbers.
 	PoolReasonAvailable = "Available"
+	// PoolReasonDraining is the reason of Ready=True where the pool hands out nothing new (allocation None) and numbers of
+	// it are in use or reserved.
+	PoolReasonDraining = "Draining"
+	// PoolReasonDrained is the reason of Ready=True where the pool hands out nothing new and none of its numbers is in use
+	// or reserved any more.
+	PoolReasonDrained = "Drained"
 	// PoolReasonOverlap is the reason of Ready=False where an older pool has some of the numbers: this one hands out
 	// nothing.
 	PoolReasonOverlap = "Overlap"
@@ -149,6 +158,11 @@ const (
 	PoolReasonPortsFree = "PortsFree"
 	// PoolReasonNoPortFree is the reason of Exhausted=True.
 	PoolReasonNoPortFree = "NoPortFree"
+	// PoolReasonNoBreach is the reason of Conforming=True.
+	PoolReasonNoBreach = "NoBreach"
+	// PoolReasonLiveServices is the reason of Conforming=False where live Services break the pool's rules. They keep their
+	// numbers.
+	PoolReasonLiveServices = "LiveServices"
 )
 
 // PoolPorts counts the numbers of a pool by state.
@@ -178,7 +192,8 @@ type PoolPorts struct {
 
 // NodePortPoolStatus is what is seen of a pool.
 type NodePortPoolStatus struct {
-	// conditions of the pool: Ready (reasons Available, Overlap, OutsideClusterRange, InvalidSelector) and Exhausted.
+	// conditions of the pool: Ready (reasons Available, Draining, Drained, Overlap, OutsideClusterRange, InvalidSelector),
+	// Exhausted, and Conforming (reasons NoBreach, LiveServices).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -193,6 +208,13 @@ type NodePortPoolStatus struct {
 	// ports counts the numbers of the pool by state.
 	// +optional
 	Ports *PoolPorts `json:"ports,omitempty"`
+
+	// breaches is how many live Services break the pool's rules: Services of its namespaces with numbers of no pool of
+	// theirs, Services of other namespaces with numbers of this one, and Services with more node ports than they may have.
+	// They keep their numbers.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Breaches *int32 `json:"breaches,omitempty"`
 }
 
 // NodePortPool is a set of node port numbers for the namespaces that it selects, with the rules by which
@@ -212,6 +234,8 @@ type NodePortPoolStatus struct {
 // +kubebuilder:printcolumn:name="Allocation",type=string,priority=1,JSONPath=`.spec.allocation`
 // +kubebuilder:printcolumn:name="Enforcement",type=string,priority=1,JSONPath=`.spec.enforcement`
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Outside",type=integer,priority=1,JSONPath=`.status.ports.outside`
+// +kubebuilder:printcolumn:name="Breaches",type=integer,priority=1,JSONPath=`.status.breaches`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name must be no more than 63 characters"
 type NodePortPool struct {
 	metav1.TypeMeta `json:",inline"`

@@ -64,8 +64,9 @@ func (l *Ledger) Usage(pool *rules.Pool) rules.Usage {
 	return u
 }
 
-// Counts are the numbers of a pool by state.
-type Counts struct{ Total, Bound, Pending, Held, Reserved, Free int }
+// Counts are the numbers of a pool by state. Outside are those that were taken from it and are not among its numbers
+// any more, and are not only held.
+type Counts struct{ Total, Bound, Pending, Held, Reserved, Free, Outside int }
 
 // Counts counts the numbers of a pool. A number that a Service carries without a claim counts as bound.
 func (l *Ledger) Counts(pool *rules.Pool) Counts {
@@ -74,10 +75,14 @@ func (l *Ledger) Counts(pool *rules.Pool) Counts {
 	now := l.clock.Now()
 	c := Counts{Total: pool.Numbers.Len()}
 	for n, claim := range l.claims {
+		state := StateOf(claim, now)
 		if !pool.Numbers.Contains(n) {
+			if claim.Spec.PoolName == pool.Name && !pool.Commons() && state != Held && state != Lapsed {
+				c.Outside++
+			}
 			continue
 		}
-		switch StateOf(claim, now) {
+		switch state {
 		case Bound:
 			c.Bound++
 		case Held:

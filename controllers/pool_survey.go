@@ -1,0 +1,118 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/rules"
+)
+
+// finding is a live Service that breaks rules of a pool.
+type finding struct {
+	service types.NamespacedName
+	what    []string // numbers, or the reason where it is not about a number
+}
+
+// String is "shop/web (31000, 31001)".
+func (f finding) String() string {
+	return fmt.Sprintf("%s (%s)", f.service, strings.Join(f.what, ", "))
+}
+
+// survey is the live Services that break rules, by the pool whose rules they are; sorted.
+type survey map[string][]finding
+
+// take adds what a Service breaks.
+func (s survey) take(svc *corev1.Service, breaches []rules.Breach) {
+	for _, b := range breaches {
+		what := string(b.Reason)
+		if number, ok := b.Err.BadValue.(int32); ok {
+			what = fmt.Sprint(number)
+		}
+		for _, p := range b.Pools {
+			found := s[p.Name]
+			if last := len(found) - 1; last >= 0 && found[last].service == nameOf(svc) {
+				found[last].what = append(found[last].what, what)
+				continue
+			}
+			s[p.Name] = append(found, finding{nameOf(svc), []string{what}})
+		}
+	}
+}
+
+func (s survey) sort() {
+	for _, findings := range s {
+		slices.SortFunc(findings, func(a, b finding) int { return strings.Compare(a.service.String(), b.service.String()) })
+	}
+}
+
+// lastSurvey is shared by pools that are looked at one after the other: all of them are, when a Service has changed.
+type lastSurvey struct {
+	at    time.Time
+	found survey
+}
+
+// breachesOf are the live Services that break the rules of a pool. They are as they were half of settle ago at most:
+// a change brings every pool here settle later. It is for the one worker of the controller.
+func (r *poolReconciler) breachesOf(ctx context.Context, pool string, chart *rules.Chart) ([]finding, error) {
+	if time.Since(r.survey.at) > settle/2 {
+		at := time.Now()
+		found, err := r.surveyAll(ctx, chart)
+		if err != nil {
+			return nil, err
+		}
+		r.survey = lastSurvey{at, found}
+	}
+	return r.survey.found[pool], nil
+}
+
+func (r *poolReconciler) surveyAll(ctx context.Context, chart *rules.Chart) (survey, error) {
+	namespaces, services := &corev1.NamespaceList{}, &corev1.ServiceList{}
+	for _, list := range []client.ObjectList{namespaces, services} {
+		if err := r.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("list %T: %w", list, err)
+		}
+	}
+	labels := map[string]map[string]string{}
+	for _, ns := range namespaces.Items {
+		labels[ns.Name] = ns.Labels
+	}
+	found := survey{}
+	for i := range services.Items {
+		svc := &services.Items[i]
+		of, known := labels[svc.Namespace]
+		if !known || svc.DeletionTimestamp != nil || len(numbersOf(svc)) == 0 {
+			continue
+		}
+		found.take(svc, rules.LiveBreaches(chart, rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: of}))
+	}
+	found.sort()
+	return found, nil
+}
+
+// maxListed is how many Services a condition lists.
+const maxListed = 10
+
+func poolConforming(breaches []finding) metav1.Condition {
+	if len(breaches) == 0 {
+		return metav1.Condition{Type: v1alpha1.PoolConforming, Status: metav1.ConditionTrue,
+			Reason: v1alpha1.PoolReasonNoBreach, Message: "every live Service keeps to the pool's rules"}
+	}
+	var listed []string
+	for _, f := range breaches[:min(len(breaches), maxListed)] {
+		listed = append(listed, f.String())
+	}
+	if more := len(breaches) - maxListed; more > 0 {
+		listed = append(listed, fmt.Sprintf("and %d more", more))
+	}
+	return metav1.Condition{Type: v1alpha1.PoolConforming, Status: metav1.ConditionFalse, Reason: v1alpha1.PoolReasonLiveServices,
+		Message: fmt.Sprintf("live Services that break the pool's rules, and keep their numbers: %d: %s", len(breaches), strings.Join(listed, ", "))}
+}
