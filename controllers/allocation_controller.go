@@ -13,11 +13,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -52,12 +54,30 @@ type allocationReconciler struct {
 func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("nodeportallocation").
-		For(&v1alpha1.NodePortAllocation{}).
+		Watches(&v1alpha1.NodePortAllocation{}, newestLast()).
 		Watches(&corev1.Service{}, r.partings.watch()).
 		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.heldIn), builder.WithPredicates(deletions)).
 		WatchesRawSource(repair).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 8}).
 		Complete(r)
+}
+
+// last is the priority of what can wait for all that has an event or comes with the first list of a watch.
+const last = handler.LowPriority - 1
+
+// newestLast has allocations looked at, but one that is new only when nothing else is to be done: its status can
+// wait. So on a cluster that had its Services before Portolan all numbers are claimed first.
+func newestLast() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[request]
+	enqueue := func(o client.Object, q queue, priority *int) {
+		item := request{NamespacedName: client.ObjectKeyFromObject(o)}
+		q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{Priority: priority}, item)
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q, new(last)) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { enqueue(e.ObjectNew, q, nil) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q, nil) },
+	}
 }
 
 var deletions = predicate.Funcs{
