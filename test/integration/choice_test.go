@@ -64,31 +64,6 @@ func TestAnExplicitPoolServesOnlyThoseWhoNameTheirNumberOrThePool(t *testing.T) 
 	w.wantWithin(w.create(makeService(shop+"/api").Annotation(v1alpha1.PoolAnnotation, pool.Name).NodePort(80, 0)), numbers, 1)
 }
 
-func TestADrainedPoolKeepsWhatIsInUseAndGivesNothingNew(t *testing.T) {
-	w := share(t)
-	shop := w.namespace("shop")
-	numbers := w.allot(3)
-	pool := w.pool("team-a", numbers, serving(shop))
-	web := w.create(makeService(shop+"/web").NodePort(80, numbers.From))
-	w.changePool(pool, withAllocation(v1alpha1.AllocationNone))
-	for name, svc := range map[string]*Service{
-		"automatic": makeService(shop+"/api").NodePort(80, 0),
-		"explicit":  makeService(shop+"/api").NodePort(80, numbers.To),
-		"by name":   makeService(shop+"/api").Annotation(v1alpha1.PoolAnnotation, pool.Name).NodePort(80, 0),
-	} {
-		_, err := w.tryCreate(svc)
-		if err == nil {
-			t.Fatalf("%s got a number", name)
-		}
-		w.wantRefusal(err, `pool "team-a" hands out nothing new (allocation: None)`)
-	}
-	kept := w.change(web, withoutNumbers)
-	if number(kept) != number(web) {
-		t.Errorf("the number went from %d to %d", number(web), number(kept))
-	}
-	w.wantTrouble(web, "")
-}
-
 func TestAPoolThatOnlyWarnsLetsThrough(t *testing.T) {
 	w := share(t)
 	shop := w.namespace("shop")

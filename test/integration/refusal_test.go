@@ -177,6 +177,8 @@ func TestWhatWasThereBeforeIsExplained(t *testing.T) {
 	w := alone(t)
 	s := &transcript{world: w}
 	shop := w.namespace("shop")
+	const office = "office-of-two" // the number that a command names depends on the Service's whole name
+	w.namespaceOfName(office)
 	older := w.pool("older", v1alpha1.PortRange{From: 31100, To: 31109}, serving("nobody"))
 	w.ageOf(older)
 	w.pool("team-a", v1alpha1.PortRange{From: 31105, To: 31119}, serving(shop))
@@ -184,24 +186,26 @@ func TestWhatWasThereBeforeIsExplained(t *testing.T) {
 	old.Spec.ExternalName = "example.com"
 	w.must(w.Create(t.Context(), old))
 	w.create(makeService(shop+"/outside").NodePort(80, 34000))
-	first := w.create(makeService(shop+"/first").NodePort(80, 31111))
+	w.pool("team-b", v1alpha1.PortRange{From: 31120, To: 31129}, serving(office))
+	first := w.create(makeService(office+"/first").NodePort(80, 31121))
 	w.ageOf(first)
-	w.throughTheHole(shop+"/second", 31111)
+	w.throughTheHole(office+"/second", 31121)
 	w.start(nil)
-	w.wantLedger(shop, ledger{31111: "first Bound Adopted team-a", 34000: "outside Bound Adopted"})
+	w.wantLedger(shop, ledger{34000: "outside Bound Adopted"})
+	w.wantLedger(office, ledger{31121: "first Bound Adopted team-b"})
 
 	out, _ := w.kubectl("", "patch", "service", "old", "-n", shop, "--type=merge",
 		"-p", `{"spec":{"type":"NodePort","externalName":null,"ports":[{"port":80,"nodePort":31110}]}}`)
 	s.note("A number is kept on leaving ExternalName", out)
 	s.create("A pool whose numbers are an older pool's", makeService(shop+"/web").NodePort(80, 0))
-	for _, name := range []string{"outside", "first", "second"} {
-		svc := w.fetch(makeService(shop + "/" + name).Obj())
+	for _, name := range []string{shop + "/outside", office + "/first", office + "/second"} {
+		svc := w.fetch(makeService(name).Obj())
 		reason := reasonConflict
-		if name == "outside" {
+		if svc.Namespace == shop {
 			reason = reasonMisplaced
 		}
 		message := w.wantTrouble(svc, reason)
-		s.note("The condition of Service "+name, message+"\n")
+		s.note("The condition of Service "+svc.Name, message+"\n")
 		if advice := w.wantEvent(svc, reason, message); advice != "" {
 			s.note("Its event goes on", advice+"\n")
 		}

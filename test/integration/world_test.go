@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,10 +36,11 @@ const (
 type world struct {
 	*testing.T
 	*plane
-	clock    clock.PassiveClock
-	replicas []*install.Replica // those that run
-	names    map[string]string  // how the test calls its namespaces and pools
-	ranges   []v1alpha1.PortRange
+	clock      clock.PassiveClock
+	replicas   []*install.Replica // those that run
+	names      map[string]string  // how the test calls its namespaces and pools
+	namespaces map[string]bool    // those of names that are namespaces
+	ranges     []v1alpha1.PortRange
 }
 
 // share gives the test a part of the shared control plane.
@@ -50,7 +52,7 @@ func share(t *testing.T) *world {
 
 func onShared(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, plane: shared.plane, clock: clock.RealClock{}, names: map[string]string{},
+	w := &world{T: t, plane: shared.plane, clock: clock.RealClock{}, names: map[string]string{}, namespaces: map[string]bool{},
 		replicas: []*install.Replica{shared.replica}}
 	t.Cleanup(w.tidy)
 	return w
@@ -70,7 +72,7 @@ func onSecond(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, plane: p, clock: clock.RealClock{}, names: map[string]string{}}
+	w := &world{T: t, plane: p, clock: clock.RealClock{}, names: map[string]string{}, namespaces: map[string]bool{}}
 	t.Cleanup(w.sweep)
 	return w
 }
@@ -126,6 +128,7 @@ func (w *world) namespaceOfName(name string) {
 	w.Helper()
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{testLabel: ""}}}
 	w.must(w.Create(w.Context(), object))
+	w.namespaces[name] = true
 	if _, random := w.names[name]; !random {
 		w.names[name] = name
 	}
@@ -271,6 +274,7 @@ func (w *world) tidy() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	clean := tidying{w.plane, w.T}
+	w.noNamespaceIsToldOfAnother(ctx)
 	for name := range w.names {
 		clean.services(ctx, client.InNamespace(name))
 		clean.ignoring(w.Delete(ctx, &v1alpha1.NodePortPool{ObjectMeta: metav1.ObjectMeta{Name: name}}))
@@ -290,6 +294,7 @@ func (w *world) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	clean := tidying{w.plane, w.T}
+	w.noNamespaceIsToldOfAnother(ctx)
 	clean.services(ctx)
 	clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortPool{}))
 	clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortAllocation{}))
@@ -298,6 +303,35 @@ func (w *world) sweep() {
 	}
 	for _, r := range w.ranges {
 		w.numbers.giveBack(r)
+	}
+}
+
+// noNamespaceIsToldOfAnother holds, after every test, what Portolan has written where tenants read it against the names
+// of the test's other namespaces.
+func (w *world) noNamespaceIsToldOfAnother(ctx context.Context) {
+	for namespace := range w.namespaces {
+		events, services := &eventsv1.EventList{}, &corev1.ServiceList{}
+		for _, list := range []client.ObjectList{events, services} {
+			if err := w.List(ctx, list, client.InNamespace(namespace)); err != nil {
+				w.Error(err)
+			}
+		}
+		var texts []string
+		for _, e := range events.Items {
+			texts = append(texts, e.Note)
+		}
+		for i := range services.Items {
+			for _, c := range services.Items[i].Status.Conditions {
+				texts = append(texts, c.Message)
+			}
+		}
+		for other := range w.namespaces {
+			for _, text := range texts {
+				if other != namespace && strings.Contains(text, other) {
+					w.Errorf("namespace %s is told of %s: %s", namespace, other, text)
+				}
+			}
+		}
 	}
 }
 
