@@ -68,7 +68,7 @@ func (v *poolValidator) leftBehind(ctx context.Context, before, after *rules.Poo
 	}
 	var warnings admission.Warnings
 	if used > 0 {
-		warnings = append(warnings, fmt.Sprintf("numbers of the pool that stay in use: %d (kubectl get npa --field-selector spec.poolName=%s)", used, before.Name))
+		warnings = append(warnings, fmt.Sprintf("numbers of the pool that stay in use or reserved: %d (kubectl get npa --field-selector spec.poolName=%s)", used, before.Name))
 	}
 	if held > 0 && after == nil {
 		warnings = append(warnings, fmt.Sprintf("numbers held for deleted Services that are given up: %d", held))

@@ -32,7 +32,18 @@ func (w *world) create(svc *servicetest.Service, options ...client.CreateOption)
 
 func (w *world) tryCreate(svc *servicetest.Service, options ...client.CreateOption) (*corev1.Service, error) {
 	created := svc.Obj()
-	return created, w.Create(w.Context(), created, options...)
+	err := w.Create(w.Context(), created, options...)
+	w.tellsOfNoOther(created.Namespace, err)
+	return created, err
+}
+
+// tellsOfNoOther fails the test if a refusal names another namespace of it.
+func (w *world) tellsOfNoOther(namespace string, err error) {
+	for other := range w.namespaces {
+		if err != nil && other != namespace && strings.Contains(err.Error(), other) {
+			w.Errorf("namespace %s is told of %s: %v", namespace, other, err)
+		}
+	}
 }
 
 // change updates a Service and returns it as the API server has it.
@@ -49,6 +60,7 @@ func (w *world) tryChange(svc *corev1.Service, change func(*corev1.Service), opt
 		changed := w.fetch(svc)
 		change(changed)
 		if err := w.Update(w.Context(), changed, options...); !apierrors.IsConflict(err) {
+			w.tellsOfNoOther(changed.Namespace, err)
 			return changed, err
 		}
 	}
