@@ -103,7 +103,6 @@ bin/manager:
 bin/demo:
 	go build -o $@ ./test/demo
 
-# The webhooks' certificate must be in ARGS' --webhook-cert-dir: see CONTRIBUTING.md.
 .PHONY: run
 run: manifests generate fmt vet ## Run the manager from your host against the cluster of your kubeconfig (ARGS: see CONTRIBUTING.md).
 	go run ./cmd/manager $(ARGS)

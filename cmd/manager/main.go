@@ -41,7 +41,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	m, err := manager.New(ctx, cfg, options)
+	m, err := manager.New(cfg, options)
 	if err != nil {
 		return err
 	}
@@ -57,10 +57,10 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 		"The API server's node port `range`, such as 30000-32767. Default: learned from the API server.")
 	fs.StringVar(&o.WebhookHost, "webhook-bind-host", "", "The `address` that the webhooks are served on. Default: all.")
 	fs.IntVar(&o.WebhookPort, "webhook-port", 9443, "The `port` that the webhooks are served on.")
-	fs.StringVar(&o.WebhookCertDir, "webhook-cert-dir", "/tmp/k8s-webhook-server/serving-certs",
-		"The `directory` in which the webhooks' certificate (tls.crt, tls.key) is mounted.")
 	fs.BoolVar(&o.RotateCertificate, "rotate-certificate", true,
 		"Make and renew the webhooks' certificate in the Secret portolan-webhook-server-cert, and have the webhook configurations trust it. Switch off where something else does, like cert-manager.")
+	fs.StringVar(&o.WebhookCertDir, "webhook-cert-dir", "/tmp/k8s-webhook-server/serving-certs",
+		"The `directory` in which the webhooks' certificate (tls.crt, tls.key) is mounted; with --rotate-certificate=false only.")
 	var dnsNames string
 	fs.StringVar(&dnsNames, "extra-dns-names", "", "More `names` for the webhooks' certificate, separated by commas.")
 	fs.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "The `address` that metrics are served on; 0 serves none.")
@@ -68,7 +68,12 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 	fs.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", ":8081", "The `address` that /healthz and /readyz are served on.")
 	fs.StringVar(&o.PprofBindAddress, "pprof-bind-address", "", "The `address` that profiles (/debug/pprof) are served on, for example 127.0.0.1:6060. Default: none.")
 	fs.BoolVar(&o.LeaderElect, "leader-elect", false, "Run the controllers on one replica only: needed with more than one.")
-	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay", 5*time.Second,
+	fs.DurationVar(&o.Lease.Duration, "leader-elect-lease-duration", 15*time.Second,
+		"How long the other replicas wait after the leader's last sign of life before one of them runs the controllers.")
+	fs.DurationVar(&o.Lease.RenewDeadline, "leader-elect-renew-deadline", 10*time.Second,
+		"How long the leader tries to renew its lease before it ends, and is started again; less than the lease's duration.")
+	fs.DurationVar(&o.Lease.RetryPeriod, "leader-elect-retry-period", 2*time.Second, "The time between two tries to get or renew the lease.")
+	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay", 10*time.Second,
 		"How long the webhooks go on being served after SIGTERM, until the API servers have learned that this endpoint goes.")
 	zapOptions := zap.Options{}
 	zapOptions.BindFlags(fs)

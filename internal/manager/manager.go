@@ -1,18 +1,16 @@
 // Package manager puts Portolan's manager together: webhooks and ledger on every replica, controllers on the
 // leader.
+//
+// A replica starts in whatever order its surroundings come: it waits for the kinds, its rights, the API server and the
+// certificate, alive but not ready, and serves nobody before all that was there at its start is in the ledger. How it
+// ends is said at Run.
 package manager
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
-	"github.com/open-policy-agent/cert-controller/pkg/rotator"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -22,13 +20,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/controllers"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/certificate"
 	"github.com/portolan-dev/portolan/webhooks"
 )
 
@@ -48,13 +46,15 @@ type Options struct {
 	// ServiceNodePortRange is the API server's node port range; empty: it is learned.
 	ServiceNodePortRange string
 
-	WebhookHost    string
-	WebhookPort    int
-	WebhookCertDir string
-	// RotateCertificate keeps the webhooks' certificate; else somebody else, like cert-manager, does.
+	WebhookHost string
+	WebhookPort int
+	// RotateCertificate keeps the webhooks' certificate; else somebody else, like cert-manager, does, in WebhookCertDir.
 	RotateCertificate bool
+	WebhookCertDir    string
 	// ExtraDNSNames are names that the certificate has besides the webhook Service's.
 	ExtraDNSNames []string
+	// CertificateSettle is how long a new certificate must have been trusted before it is served; zero: 10 s.
+	CertificateSettle time.Duration
 
 	MetricsBindAddress string
 	MetricsSecure      bool
@@ -62,7 +62,8 @@ type Options struct {
 	PprofBindAddress   string
 
 	LeaderElect bool
-	// ShutdownDelay is how long the webhooks go on being served after Shutdown began, for the endpoint to drain.
+	Lease       Lease
+	// ShutdownDelay is how long the webhooks go on being served after the shutdown began, for the endpoint to drain.
 	ShutdownDelay time.Duration
 
 	// Instance tells this manager from others in the same process, as in tests; empty: there is no other.
@@ -75,14 +76,19 @@ type Options struct {
 
 // Manager is a replica of Portolan's manager.
 type Manager struct {
-	ctrl.Manager
+	ctrl.Manager // of all that every replica does
 	// Ledger is its view of the numbers.
 	Ledger *allocator.Ledger
 
 	options     Options
+	store       allocator.Store
+	certificate certificateSource
 	webhooks    *webhookServer
-	certificate chan struct{} // closed when the certificate is there and the webhooks trust it
-	stopping    chan struct{} // closed when the shutdown begins
+
+	fed      chan struct{} // closed when the ledger has all that was there at the start, but for the cluster's range
+	stopping chan struct{} // closed when the shutdown begins
+	failed   chan struct{} // closed when the controllers have failed
+	failure  error         // why; set before failed is closed
 }
 
 // Scheme has the kinds that the manager reads and writes.
@@ -93,8 +99,9 @@ func Scheme() *runtime.Scheme {
 	return s
 }
 
-// New puts a manager together. It does nothing until Run.
-func New(ctx context.Context, cfg *rest.Config, o Options) (*Manager, error) {
+// New puts a manager together. It asks the API server nothing and does nothing until Run, but for listening at the
+// addresses of probes and profiles.
+func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
@@ -115,27 +122,23 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (*Manager, error) {
 	}
 	ledger = allocator.New(store, o.Clock)
 	m := &Manager{
-		Manager:     mgr,
-		Ledger:      ledger,
-		options:     o,
-		certificate: make(chan struct{}),
-		stopping:    make(chan struct{}),
+		Manager:  mgr,
+		Ledger:   ledger,
+		options:  o,
+		store:    store,
+		fed:      make(chan struct{}),
+		stopping: make(chan struct{}),
+		failed:   make(chan struct{}),
 	}
-	if err := m.Ledger.Feed(ctx, mgr.GetCache()); err != nil {
-		return nil, err
-	}
-	if err := mgr.Add(&rangeFinder{client: mgr.GetClient(), ledger: m.Ledger, namespace: o.Namespace, fixed: o.ServiceNodePortRange}); err != nil {
-		return nil, err
-	}
-	if err := controllers.SetUp(ctx, mgr, m.Ledger, store, o.Clock); err != nil {
-		return nil, fmt.Errorf("set up controllers: %w", err)
-	}
-	if err := m.keepCertificate(); err != nil {
+	if m.certificate, err = addCertificate(mgr, o); err != nil {
 		return nil, fmt.Errorf("set up certificate: %w", err)
 	}
-	m.webhooks = newWebhookServer(o, m.certificate)
+	m.webhooks = newWebhookServer(o, m.certificate, m.fed)
 	webhooks.Register(m.webhooks, mgr.GetScheme(), m.Ledger, mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("portolan"), o.Clock)
 	if err := mgr.Add(m.webhooks); err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(manager.RunnableFunc(m.begin)); err != nil {
 		return nil, err
 	}
 	return m, m.addChecks()
@@ -150,120 +153,24 @@ func managerOptions(o Options) ctrl.Options {
 		Scheme: Scheme(),
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject:         certificate.CacheOf(certificateOptions(o)),
 		},
-		Client:                        client.Options{FieldOwner: "portolan"},
-		Metrics:                       metrics,
-		HealthProbeBindAddress:        o.ProbeBindAddress,
-		PprofBindAddress:              o.PprofBindAddress,
-		LeaderElection:                o.LeaderElect,
-		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       o.Namespace,
-		LeaderElectionReleaseOnCancel: true,
-		Controller:                    config.Controller{EnableWarmup: new(true), SkipNameValidation: new(o.Instance != "")},
+		Client:                 client.Options{FieldOwner: "portolan"},
+		Metrics:                metrics,
+		HealthProbeBindAddress: o.ProbeBindAddress,
+		PprofBindAddress:       o.PprofBindAddress,
+		Controller:             controllerOptions(o),
 	}
 }
 
-// webhookServer serves as soon as there is a certificate: controller-runtime's own would fail without.
-type webhookServer struct {
-	webhook.Server
-	certificate <-chan struct{}
-}
+// patience is how long a controller waits for what it watches before the manager ends, which would only be back to wait
+// again. What it waits for, like a right, is in the log.
+const patience = 365 * 24 * time.Hour
 
-func newWebhookServer(o Options, certificate <-chan struct{}) *webhookServer {
-	return &webhookServer{certificate: certificate, Server: webhook.NewServer(webhook.Options{
-		Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.WebhookCertDir,
-		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }},
-	})}
-}
-
-// Start implements manager.Runnable.
-func (s *webhookServer) Start(ctx context.Context) error {
-	select {
-	case <-s.certificate:
-		return s.Server.Start(ctx)
-	case <-ctx.Done():
-		return nil
+func controllerOptions(o Options) config.Controller {
+	return config.Controller{
+		EnableWarmup:       new(true),
+		SkipNameValidation: new(o.Instance != ""),
+		CacheSyncTimeout:   patience,
 	}
-}
-
-// keepCertificate makes and renews the certificate in its Secret, from where the kubelet mounts it, and has the
-// webhook configurations trust it.
-func (m *Manager) keepCertificate() error {
-	if !m.options.RotateCertificate {
-		close(m.certificate)
-		return nil
-	}
-	service := webhookService + "." + m.options.Namespace
-	return rotator.AddRotator(m, &rotator.CertRotator{
-		ControllerName: "certificate" + m.options.Instance,
-		SecretKey:      types.NamespacedName{Namespace: m.options.Namespace, Name: certificateSecret},
-		CertDir:        m.options.WebhookCertDir,
-		CAName:         "portolan-ca",
-		CAOrganization: "portolan",
-		DNSName:        service + ".svc",
-		ExtraDNSNames:  append([]string{service + ".svc.cluster.local"}, m.options.ExtraDNSNames...),
-		IsReady:        m.certificate,
-		FieldOwner:     "portolan",
-		Webhooks: []rotator.WebhookInfo{
-			{Name: mutatingWebhookName, Type: rotator.Mutating},
-			{Name: validatingWebhookName, Type: rotator.Validating},
-		},
-	})
-}
-
-func (m *Manager) addChecks() error {
-	alive := func(*http.Request) error { return nil }
-	if err := m.AddHealthzCheck("alive", alive); err != nil {
-		return err
-	}
-	for name, check := range map[string]func(*http.Request) error{
-		"certificate": func(*http.Request) error { return closed(m.certificate, "the webhook certificate is not there yet") },
-		"ledger": func(*http.Request) error {
-			if !m.Ledger.Ready() {
-				return allocator.ErrNotReady
-			}
-			return nil
-		},
-		"webhooks": m.webhooks.StartedChecker(),
-		"serving": func(*http.Request) error {
-			if closed(m.stopping, "") == nil {
-				return errors.New("shutting down")
-			}
-			return nil
-		},
-	} {
-		if err := m.AddReadyzCheck(name, check); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// closed is nil once c is closed.
-func closed(c chan struct{}, otherwise string) error {
-	select {
-	case <-c:
-		return nil
-	default:
-		return errors.New(otherwise)
-	}
-}
-
-// Ready says whether the manager would answer an admission request.
-func (m *Manager) Ready() bool {
-	return closed(m.certificate, "-") == nil && m.Ledger.Ready() && m.webhooks.StartedChecker()(nil) == nil
-}
-
-// Run runs the manager until shutdown is done. Then it is not ready any more, but goes on serving for
-// ShutdownDelay: API servers learn only after a while that this endpoint is going.
-func (m *Manager) Run(shutdown context.Context) error {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(shutdown))
-	defer cancel()
-	go func() {
-		<-shutdown.Done()
-		close(m.stopping)
-		time.Sleep(m.options.ShutdownDelay)
-		cancel()
-	}()
-	return m.Start(ctx)
 }

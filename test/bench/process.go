@@ -33,7 +33,7 @@ func startManager(ctx context.Context, binary string, i *install.Installation, l
 	}
 	args := []string{
 		"--namespace=" + install.Namespace, "--leader-elect",
-		"--webhook-bind-host=127.0.0.1", "--webhook-port=" + strconv.Itoa(i.WebhookPort), "--webhook-cert-dir=" + i.CertDir,
+		"--webhook-bind-host=127.0.0.1", "--webhook-port=" + strconv.Itoa(i.WebhookPort),
 		"--extra-dns-names=localhost", "--metrics-bind-address=0", "--health-probe-bind-address=" + probes, "--shutdown-delay=0s",
 	}
 	m := &managerProcess{exited: make(chan struct{}), log: log}

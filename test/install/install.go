@@ -29,7 +29,7 @@ const (
 // Installation is Portolan's objects on a cluster, and where its manager is to run.
 type Installation struct {
 	Cluster *cluster.Cluster
-	// Kubeconfig is the manager's, CertDir has its certificate, WebhookPort is where the API server calls it.
+	// Kubeconfig is the manager's, WebhookPort is where the API server calls it, CertDir has the certificate for that.
 	Kubeconfig, CertDir string
 	WebhookPort         int
 	// Args are the manager's, as the Deployment has them.

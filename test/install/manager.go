@@ -21,7 +21,8 @@ var instances atomic.Int64
 type Replica struct {
 	*manager.Manager
 	cancel context.CancelFunc
-	done   chan error
+	ended  chan struct{} // closed when Run has returned
+	err    error         // what it has returned; set before ended is closed
 }
 
 // Config is the manager's connection to the API server, with its own rights.
@@ -38,6 +39,7 @@ func (i *Installation) Options() manager.Options {
 		WebhookCertDir:     i.CertDir,
 		RotateCertificate:  true,
 		ExtraDNSNames:      []string{"localhost"},
+		CertificateSettle:  200 * time.Millisecond,
 		MetricsBindAddress: "0",
 		ProbeBindAddress:   "0",
 		LeaderElect:        true,
@@ -46,6 +48,18 @@ func (i *Installation) Options() manager.Options {
 
 // Start runs a manager in this process and returns when it is ready. change, if not nil, changes its options.
 func (i *Installation) Start(ctx context.Context, change func(*manager.Options)) (*Replica, error) {
+	r, err := i.Launch(ctx, change)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.AwaitReady(ctx); err != nil {
+		return nil, errors.Join(err, r.Stop())
+	}
+	return r, nil
+}
+
+// Launch is Start that does not wait.
+func (i *Installation) Launch(ctx context.Context, change func(*manager.Options)) (*Replica, error) {
 	config, err := i.Config()
 	if err != nil {
 		return nil, err
@@ -55,31 +69,46 @@ func (i *Installation) Start(ctx context.Context, change func(*manager.Options))
 	if change != nil {
 		change(&options)
 	}
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	m, err := manager.New(running, config, options)
+	m, err := manager.New(config, options)
 	if err != nil {
-		cancel()
 		return nil, err
 	}
-	r := &Replica{Manager: m, cancel: cancel, done: make(chan error, 1)}
-	go func() { r.done <- m.Run(running) }()
-	err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
-		select {
-		case err := <-r.done:
-			r.done <- err
-			return false, fmt.Errorf("the manager has ended: %w", err)
-		default:
-			return m.Ready(), nil
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r := &Replica{Manager: m, cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.err = m.Run(running)
+	}()
+	return r, nil
+}
+
+// AwaitReady returns when the manager is ready, for which it has a minute.
+func (r *Replica) AwaitReady(ctx context.Context) error {
+	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		if r.Ended() {
+			return false, fmt.Errorf("it has ended: %w", r.err)
 		}
+		return r.Ready(), nil
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the manager is not ready: %w", err), r.Stop())
+		return fmt.Errorf("the manager is not ready: %w", err)
 	}
-	return r, nil
+	return nil
+}
+
+// Ended says whether the manager has ended, of itself or by Stop.
+func (r *Replica) Ended() bool {
+	select {
+	case <-r.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // Stop shuts the manager down and waits for its end.
 func (r *Replica) Stop() error {
 	r.cancel()
-	return <-r.done
+	<-r.ended
+	return r.err
 }

@@ -30,8 +30,9 @@ type Process struct {
 }
 
 // StartProcess runs the manager's program, as a Pod of the Deployment would, and returns when it is ready. An empty
-// program is one named manager beside the running program, else bin/manager of the checkout.
-func (i *Installation) StartProcess(ctx context.Context, program string) (*Process, error) {
+// program is one named manager beside the running program, else bin/manager of the checkout. args come after the
+// Deployment's, and win.
+func (i *Installation) StartProcess(ctx context.Context, program string, args ...string) (*Process, error) {
 	if program == "" {
 		program = findManager()
 	}
@@ -45,7 +46,7 @@ func (i *Installation) StartProcess(ctx context.Context, program string) (*Proce
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, i.processArgs(p)...)
+	cmd := exec.Command(program, append(i.processArgs(p), args...)...)
 	cmd.Dir = filepath.Dir(i.Cluster.LogDir())
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.Kubeconfig)
 	var err error
@@ -56,12 +57,11 @@ func (i *Installation) StartProcess(ctx context.Context, program string) (*Proce
 }
 
 // processArgs are the Deployment's arguments, and after them, so that they win, those that differ on a machine that it
-// shares with others: addresses on loopback, and the certificate where MountSecret puts it.
+// shares with others: addresses on loopback.
 func (i *Installation) processArgs(p *Process) []string {
 	return append(append([]string(nil), i.Args...),
 		"--webhook-bind-host=127.0.0.1",
 		"--webhook-port="+strconv.Itoa(i.WebhookPort),
-		"--webhook-cert-dir="+i.CertDir,
 		"--extra-dns-names=localhost",
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", p.ProbePort),
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", p.MetricsPort),

@@ -29,7 +29,6 @@ type plane struct {
 	client.Client // as admin
 	numbers       allotment
 	printed       string // by kubectl, at the installation
-	certified     bool   // a manager has made the webhooks' certificate, and they trust it
 	auditLog      string // what the manager's ServiceAccount did; empty: not recorded
 }
 

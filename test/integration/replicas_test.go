@@ -39,12 +39,21 @@ func (w *world) startReplicas(count int) {
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		},
 	}}
+	w.standIn(balancer)
+}
+
+// standIn has a server answer where the API server calls the webhooks, with their certificate.
+func (w *world) standIn(server *http.Server) {
+	w.Helper()
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", w.WebhookPort))
 	w.must(err)
-	w.Cleanup(func() { _ = balancer.Close() })
-	go func() {
-		_ = balancer.ServeTLS(listener, filepath.Join(w.CertDir, "tls.crt"), filepath.Join(w.CertDir, "tls.key"))
-	}()
+	w.Cleanup(func() { _ = server.Close() })
+	w.eventually("the certificate is mounted", func() error {
+		certificate, err := tls.LoadX509KeyPair(filepath.Join(w.CertDir, "tls.crt"), filepath.Join(w.CertDir, "tls.key"))
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+		return err
+	})
+	go func() { _ = server.ServeTLS(listener, "", "") }()
 }
 
 func freePort(w *world) int {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,7 +92,6 @@ func (w *world) start(change func(*manager.Options)) *install.Replica {
 	defer cancel()
 	r, err := w.Start(ctx, func(o *manager.Options) {
 		o.Clock = w.clock
-		o.RotateCertificate = !w.certified // to see that all is in place takes two seconds
 		if change != nil {
 			change(o)
 		}
@@ -99,7 +99,6 @@ func (w *world) start(change func(*manager.Options)) *install.Replica {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.certified = true
 	w.replicas = append(w.replicas, r)
 	return r
 }
@@ -107,11 +106,15 @@ func (w *world) start(change func(*manager.Options)) *install.Replica {
 // stop stops all managers of a test that is alone.
 func (w *world) stop() {
 	w.Helper()
+	var stopping sync.WaitGroup
 	for _, r := range w.replicas {
-		if err := r.Stop(); err != nil {
-			w.Errorf("stop the manager: %v", err)
-		}
+		stopping.Go(func() {
+			if err := r.Stop(); err != nil {
+				w.Errorf("stop the manager: %v", err)
+			}
+		})
 	}
+	stopping.Wait()
 	w.replicas = nil
 }
 
@@ -351,16 +354,25 @@ func (c tidying) ignoring(err error) {
 func (c tidying) services(ctx context.Context, in ...client.ListOption) {
 	services := &corev1.ServiceList{}
 	c.ignoring(c.List(ctx, services, in...))
-	for i := range services.Items {
-		svc := &services.Items[i]
-		if svc.Namespace == install.Namespace || svc.Namespace == corev1.NamespaceDefault {
-			continue
-		}
-		if len(svc.Finalizers) > 0 {
-			c.ignoring(c.Patch(ctx, svc, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
-		}
-		c.ignoring(c.Delete(ctx, svc))
+	var deleting sync.WaitGroup
+	for some := range slices.Chunk(services.Items, 1+len(services.Items)/8) {
+		deleting.Go(func() {
+			for i := range some {
+				c.service(ctx, &some[i])
+			}
+		})
 	}
+	deleting.Wait()
+}
+
+func (c tidying) service(ctx context.Context, svc *corev1.Service) {
+	if svc.Namespace == install.Namespace || svc.Namespace == corev1.NamespaceDefault {
+		return
+	}
+	if len(svc.Finalizers) > 0 {
+		c.ignoring(c.Patch(ctx, svc, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
+	}
+	c.ignoring(c.Delete(ctx, svc))
 }
 
 // claims deletes claims as soon as they are not bound any more.
