@@ -81,6 +81,7 @@ func TestALiveServiceKeepsItsNumberWhateverBecomesOfItsPool(t *testing.T) {
 			s := scene{world: w, shop: w.namespace("shop"), numbers: w.allot(3), further: w.allot(3)}
 			s.pool = w.pool("team-a", s.numbers, serving(s.shop))
 			s.other = w.pool("team-b", w.allot(3), serving("nobody"))
+			w.label(s.shop, teamLabel, s.pool.Name)
 			web := w.create(makeService(s.shop+"/web").NodePort(80, 0))
 			w.wantAllBound(web)
 			if _, err := w.tryCreate(makeService(s.shop+"/probe").NodePort(80, s.further.From), client.DryRunAll); err == nil {
