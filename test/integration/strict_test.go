@@ -1,0 +1,105 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/test/install"
+)
+
+// setFailurePolicies gives the live webhooks failure policies, and takes them back at the end of the test.
+func (w *world) setFailurePolicies(policies map[string]admissionv1.FailurePolicyType) {
+	w.Helper()
+	ctx := context.WithoutCancel(w.Context())
+	set := func(policies map[string]admissionv1.FailurePolicyType) (before map[string]admissionv1.FailurePolicyType) {
+		mutating, validating := &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}
+		w.must(w.Get(ctx, client.ObjectKey{Name: "portolan-mutating-webhook-configuration"}, mutating))
+		w.must(w.Get(ctx, client.ObjectKey{Name: "portolan-validating-webhook-configuration"}, validating))
+		before = map[string]admissionv1.FailurePolicyType{}
+		change := func(name string, policy *admissionv1.FailurePolicyType) {
+			before[name] = *policy
+			*policy = policies[name]
+		}
+		for i := range mutating.Webhooks {
+			change(mutating.Webhooks[i].Name, mutating.Webhooks[i].FailurePolicy)
+		}
+		for i := range validating.Webhooks {
+			change(validating.Webhooks[i].Name, validating.Webhooks[i].FailurePolicy)
+		}
+		w.must(w.Update(ctx, mutating))
+		w.must(w.Update(ctx, validating))
+		return before
+	}
+	before := set(policies)
+	w.Cleanup(func() { set(before) })
+}
+
+// follow runs the commands of a section of a page of docs/, as an administrator does.
+func (w *world) follow(page, section string) {
+	w.Helper()
+	text, err := os.ReadFile(filepath.Join(install.Repository(), "docs", page))
+	w.must(err)
+	_, rest, found := strings.Cut(string(text), "\n## "+section+"\n")
+	_, rest, fenced := strings.Cut(rest, "\n```\n")
+	commands, _, closed := strings.Cut(rest, "\n```\n")
+	if !found || !fenced || !closed {
+		w.Fatalf("%s has no commands under %q", page, section)
+	}
+	kubectl := w.Cluster.Kubectl(w.Context())
+	shell := exec.CommandContext(w.Context(), "bash", "-euc", commands)
+	shell.Env = append(kubectl.Env, "PATH="+filepath.Dir(kubectl.Path)+":"+os.Getenv("PATH"))
+	if out, err := shell.CombinedOutput(); err != nil {
+		w.Fatalf("%s: %v\n%s", section, err, out)
+	}
+}
+
+func TestInStrictModeWithoutAManagerNodePortsAreRefusedUntilTheEmergencyPageIsFollowed(t *testing.T) {
+	w := alone(t)
+	shop := w.namespace("shop")
+	old := w.create(makeService(shop+"/old").NodePort(80, 0))
+	w.setFailurePolicies(w.render("strict").failurePolicies())
+	refused := func(name string) error {
+		_, err := w.tryCreate(makeService(shop+"/"+name).NodePort(80, 0))
+		if !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), `failed calling webhook "mservice.portolan.dev"`) {
+			return fmt.Errorf("want a refusal that names the webhook, got %w", err)
+		}
+		return nil
+	}
+	w.eventually("strict mode is in force", func() error { return refused(w.nameLike("try")) })
+
+	// Nothing else is affected, and pools can be mended.
+	w.create(makeService(shop + "/closed").Port(80))
+	w.must(w.Create(t.Context(), makePool(w.nameLike("team-a"), v1alpha1.PortRange{From: 31000, To: 31009}, serving(shop))))
+	if _, err := w.tryChange(old, relabel); err == nil {
+		t.Error("a Service with node ports was changed")
+	}
+	w.remove(old)
+
+	w.follow("howto/emergency.md", "Let Services through")
+	var meanwhile *corev1.Service
+	w.eventually("Services go through", func() (err error) {
+		meanwhile, err = w.tryCreate(makeService(shop+"/web").NodePort(80, 0))
+		return err
+	})
+	w.follow("howto/emergency.md", "Go back")
+	w.eventually("strict mode is in force again", func() error { return refused(w.nameLike("again")) })
+
+	// With a manager all is as ever: it needs no Service with node ports to start.
+	w.start(nil)
+	w.wantWithin(w.create(makeService(shop+"/api").NodePort(80, 0)), v1alpha1.PortRange{From: 31000, To: 31009}, 1)
+	w.wantTrouble(meanwhile, reasonMisplaced)
+	w.follow("howto/emergency.md", "Mend it")
+}
+
+func relabel(svc *corev1.Service) { svc.Labels = map[string]string{"tier": "front"} }
