@@ -82,14 +82,14 @@ func TestAClaimThatFailsLeavesTheServiceToKubernetesAndNoNumberLeaks(t *testing.
 		times  int32
 		origin []string // of the native number
 	}{
-		{"too slow before the write", slowBefore, 1, []string{"Automatic"}},
-		{"too slow after the write", slowAfter, 1, []string{"Automatic"}},
-		{"written after the deadline", late, 1, []string{"Automatic"}},
-		{"broken", broken, 1, []string{"Automatic"}},
+		{"times out before the commit", slowBefore, 1, []string{"Automatic"}},
+		{"times out after the commit", slowAfter, 1, []string{"Automatic"}},
+		{"is committed after the timeout", late, 1, []string{"Automatic"}},
+		{"fails", broken, 1, []string{"Automatic"}},
 		// Now the validating webhook cannot claim either: it is left to the controllers.
-		{"broken, twice", broken, 2, []string{"Adopted"}},
+		{"fails twice", broken, 2, []string{"Adopted"}},
 		// Here they may be faster than the webhook undoes what it did.
-		{"too slow after the write, twice", slowAfter, 2, []string{"Adopted", "Automatic"}},
+		{"times out after the commit twice", slowAfter, 2, []string{"Adopted", "Automatic"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := *w
