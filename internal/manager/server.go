@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
-// drainTimeout is how long requests under way may take at most; webhooks give up long before.
-const drainTimeout = 10 * time.Second
+// drainTimeout is how long requests under way may take at most; webhooks give up before.
+const drainTimeout = 5 * time.Second
 
 // webhookServer serves once there is a certificate and the ledger is fed, until it is drained. Before and after that its
 // port is closed: API servers see at once that nobody is there, and go on without us.
@@ -86,10 +86,10 @@ func (s *webhookServer) shutDown(ctx context.Context, server *http.Server) error
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return fmt.Errorf("drain webhooks: %w", err)
+	if server.Shutdown(ctx) == nil {
+		return nil
 	}
-	return nil
+	return server.Close()
 }
 
 // drain ends the serving in order, and returns when it has ended. Call it once.

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
+	"github.com/portolan-dev/portolan/internal/manager"
 	"github.com/portolan-dev/portolan/test/install"
 )
 
@@ -85,11 +86,11 @@ func TestWithTheComponentCertmanagerTheManagerOnlyReadsItsCertificate(t *testing
 	deployment := &appsv1.Deployment{}
 	r.the("Deployment", deployment)
 	pod := deployment.Spec.Template.Spec
-	manager := pod.Containers[0]
-	if !slices.Contains(manager.Args, "--rotate-certificate=false") || !slices.Contains(manager.Args, "--webhook-cert-dir="+manager.VolumeMounts[0].MountPath) {
-		t.Errorf("the manager has the arguments %v", manager.Args)
+	container := pod.Containers[0]
+	if !slices.Contains(container.Args, "--rotate-certificate=false") || !slices.Contains(container.Args, "--webhook-cert-dir="+container.VolumeMounts[0].MountPath) {
+		t.Errorf("the manager has the arguments %v", container.Args)
 	}
-	if got := pod.Volumes[0]; got.Name != manager.VolumeMounts[0].Name || got.Secret.SecretName != text(certificate, "spec", "secretName") {
+	if got := pod.Volumes[0]; got.Name != container.VolumeMounts[0].Name || got.Secret.SecretName != text(certificate, "spec", "secretName") {
 		t.Errorf("mounted is %+v", got)
 	}
 	for _, kind := range []string{"Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"} {
@@ -98,6 +99,19 @@ func TestWithTheComponentCertmanagerTheManagerOnlyReadsItsCertificate(t *testing
 		}
 	}
 	r.wantIssued(certificate)
+}
+
+func TestACertificateThatSomebodyElseKeepsIsServedWithoutRightsToIt(t *testing.T) {
+	w := alone(t)
+	w.start(nil) // this one makes it
+	w.stop()
+	w.takeAway("rbac.authorization.k8s.io/v1", "RoleBinding", "portolan-certificate")
+	w.takeAway("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "portolan-certificate")
+	w.start(func(o *manager.Options) { o.RotateCertificate, o.WebhookCertDir = false, w.CertDir })
+	shop := w.namespace("shop")
+	numbers := w.allot(5)
+	w.pool("team-a", numbers, serving(shop))
+	w.wantWithin(w.create(makeService(shop+"/web").NodePort(80, 0)), numbers, 1)
 }
 
 // wantIssued follows a certificate's issuers up to the one that signs itself.

@@ -119,7 +119,7 @@ func TestALeaderThatLosesItsLeaseServesUntilItEnds(t *testing.T) {
 	shop := w.namespace("shop")
 	numbers := w.allot(5)
 	w.pool("team-a", numbers, serving(shop))
-	rights := w.takeAway("rbac.authorization.k8s.io/v1", "RoleBinding")
+	rights := w.takeAway("rbac.authorization.k8s.io/v1", "RoleBinding", "portolan-leader-election")
 	w.eventually("the manager is not ready any more", func() error {
 		if status := w.probe(port, "readyz"); status == http.StatusOK {
 			return errors.New("it is")

@@ -16,9 +16,9 @@ import (
 	"github.com/portolan-dev/portolan/internal/manager"
 )
 
-// takeAway deletes objects of the installation and returns what brings them back, which the end of the test does at the
-// latest.
-func (w *world) takeAway(apiVersion, kind string) (bringBack func()) {
+// takeAway deletes the installation's objects of a kind with such names, and returns what brings them back, which the end
+// of the test does at the latest.
+func (w *world) takeAway(apiVersion, kind, named string) (bringBack func()) {
 	w.Helper()
 	list := &unstructured.UnstructuredList{}
 	list.SetAPIVersion(apiVersion)
@@ -26,7 +26,7 @@ func (w *world) takeAway(apiVersion, kind string) (bringBack func()) {
 	w.must(w.List(w.Context(), list))
 	var ours []*unstructured.Unstructured
 	for i := range list.Items {
-		if name := list.Items[i].GetName(); strings.HasPrefix(name, "portolan-") || strings.HasSuffix(name, ".portolan.dev") {
+		if strings.Contains(list.Items[i].GetName(), named) {
 			ours = append(ours, &list.Items[i])
 			w.must(w.Delete(w.Context(), &list.Items[i]))
 		}
@@ -71,10 +71,10 @@ func (w *world) wantProbes(port int, when string, ready bool) {
 
 func TestAManagerThatComesBeforeAllElseLivesAndIsReadyOnlyWhenAllIsThere(t *testing.T) {
 	w := alone(t)
-	kinds := w.takeAway("apiextensions.k8s.io/v1", "CustomResourceDefinition")
-	secrets := w.takeAway("v1", "Secret")
-	rights := w.takeAway("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")
-	ownRights := w.takeAway("rbac.authorization.k8s.io/v1", "RoleBinding")
+	kinds := w.takeAway("apiextensions.k8s.io/v1", "CustomResourceDefinition", ".portolan.dev")
+	secrets := w.takeAway("v1", "Secret", "portolan-")
+	rights := w.takeAway("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "portolan-")
+	ownRights := w.takeAway("rbac.authorization.k8s.io/v1", "RoleBinding", "portolan-")
 
 	port := freePort(w)
 	r, err := w.Launch(t.Context(), func(o *manager.Options) { o.ProbeBindAddress = fmt.Sprintf("127.0.0.1:%d", port) })
