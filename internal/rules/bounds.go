@@ -21,7 +21,7 @@ func (j *judge) misplaced(r serviceports.Request) *Breach {
 	case !slices.Contains(j.pools, pool):
 		return new(j.notMine(r, pool))
 	case j.named != nil && pool != j.named:
-		return new(NewBreach(ReasonNotInNamedPool, pool.enforces(), field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
+		return new(NewBreach(ReasonNotInNamedPool, pool.Enforces(), field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
 			"in pool %q, but the annotation %s names pool %q", pool.Name, v1alpha1.PoolAnnotation, j.named.Name)), pool))
 	}
 	return nil
@@ -34,7 +34,7 @@ func (j *judge) notMine(r serviceports.Request, pool *Pool) Breach {
 		reason = ReasonOutsideRanges
 	}
 	b := NewBreach(reason, false, field.Invalid(r.Path(), r.NodePort, j.notInRanges()), append(slices.Clip(j.pools), pool)...)
-	b.Enforced = slices.ContainsFunc(b.Pools, (*Pool).enforces)
+	b.Enforced = slices.ContainsFunc(b.Pools, (*Pool).Enforces)
 	return b
 }
 

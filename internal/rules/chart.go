@@ -51,11 +51,11 @@ func (p *Pool) Hold() time.Duration {
 	return time.Duration(*p.Spec.HoldSeconds) * time.Second
 }
 
-// enforces says whether a breach of the pool's confinement is refused rather than warned about.
-func (p *Pool) enforces() bool { return p.Spec.Enforcement != v1alpha1.EnforcementWarn }
+// Enforces says whether a breach of the pool's confinement is refused rather than warned about.
+func (p *Pool) Enforces() bool { return p.Spec.Enforcement != v1alpha1.EnforcementWarn }
 
-// drained says whether the pool hands out nothing new at all.
-func (p *Pool) drained() bool {
+// Drained says whether the pool hands out nothing new at all.
+func (p *Pool) Drained() bool {
 	return p.Spec.Allocation == v1alpha1.AllocationNone || p.Overlaps != ""
 }
 
@@ -82,16 +82,16 @@ func NewChart(clusterRange v1alpha1.PortRange, pools []v1alpha1.NodePortPool) *C
 		c.pools = append(c.pools, p)
 	}
 	c.commons = &Pool{Numbers: unowned, selector: labels.Nothing()}
-	if len(cluster.Subtract(unowned)) > 0 && !c.guarded() {
+	if len(cluster.Subtract(unowned)) > 0 && !c.Guarded() {
 		// Who runs out of these may have numbers of pools that only warn.
 		c.commons.Spec.Enforcement = v1alpha1.EnforcementWarn
 	}
 	return c
 }
 
-// guarded says whether any pool keeps its numbers from other namespaces.
-func (c *Chart) guarded() bool {
-	return slices.ContainsFunc(c.pools, func(p *Pool) bool { return len(p.Numbers) > 0 && p.enforces() })
+// Guarded says whether any pool keeps its numbers from other namespaces.
+func (c *Chart) Guarded() bool {
+	return slices.ContainsFunc(c.pools, func(p *Pool) bool { return len(p.Numbers) > 0 && p.Enforces() })
 }
 
 func (c *Chart) newPool(pool *v1alpha1.NodePortPool, unowned Ranges) *Pool {

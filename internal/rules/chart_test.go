@@ -88,7 +88,7 @@ func TestTheOlderPoolOwnsWhatOverlaps(t *testing.T) {
 			got := map[string]charted{}
 			for _, p := range chartOf(c.pools...).Pools() {
 				if !p.Commons() {
-					got[p.Name] = charted{p.Numbers.String(), p.Outside.String(), p.Overlaps, p.drained()}
+					got[p.Name] = charted{p.Numbers.String(), p.Outside.String(), p.Overlaps, p.Drained()}
 				}
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {

@@ -16,7 +16,7 @@ const suggestions = 3
 func Suggestions(l Ledger, pools []*Pool, atMost int) []int32 {
 	var free []int32
 	for _, p := range pools {
-		if !p.drained() {
+		if !p.Drained() {
 			free = append(free, l.FreeNumbers(p, atMost-len(free))...)
 		}
 	}

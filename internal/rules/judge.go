@@ -13,9 +13,9 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// maxBesidePools is how many node ports a Service may have where no pool selects its namespace but others are
+// MaxBesidePools is how many node ports a Service may have where no pool selects its namespace but others are
 // enforced: as many as are claimed in one request. More would be Kubernetes' own picks, also out of those pools.
-const maxBesidePools = 100
+const MaxBesidePools = 100
 
 // Question is a Service that is about to be created or changed.
 type Question struct {
@@ -58,7 +58,7 @@ func (a *Answer) warn(format string, args ...any) {
 // chosen still 0, and again on the final object.
 func Judge(c *Chart, l Ledger, q Question) Answer {
 	j := judge{chart: c, ledger: l, Question: q, pools: c.PoolsFor(q.NamespaceLabels)}
-	j.answer.Enforced = slices.ContainsFunc(j.pools, (*Pool).enforces)
+	j.answer.Enforced = slices.ContainsFunc(j.pools, (*Pool).Enforces)
 	for _, err := range externalNameHoles(q.Service, q.Old) {
 		j.answer.refuse(ReasonExternalName, err)
 	}
@@ -146,9 +146,9 @@ func (j *judge) tooManyPorts() *Breach {
 	asked := len(serviceports.Requests(j.Service))
 	limit, whose := int(largest.Spec.MaxPortsPerService), fmt.Sprintf("pool %q allows", largest.Name)
 	if largest.Commons() {
-		limit, whose = maxBesidePools, fmt.Sprintf("namespace %q may have", j.Namespace)
+		limit, whose = MaxBesidePools, fmt.Sprintf("namespace %q may have", j.Namespace)
 	}
-	if asked <= limit || largest.Commons() && !j.chart.guarded() {
+	if asked <= limit || largest.Commons() && !j.chart.Guarded() {
 		return nil
 	}
 	return new(NewBreach(ReasonTooManyPorts, largest.Commons() || j.confined(), field.Forbidden(field.NewPath("spec", "ports"),
@@ -157,7 +157,7 @@ func (j *judge) tooManyPorts() *Breach {
 
 // confined says whether any pool that selects the namespace enforces.
 func (j *judge) confined() bool {
-	return slices.ContainsFunc(j.pools, func(p *Pool) bool { return !p.Commons() && p.enforces() })
+	return slices.ContainsFunc(j.pools, func(p *Pool) bool { return !p.Commons() && p.Enforces() })
 }
 
 // explicitNumbers judges the numbers that are there. One that nobody set was picked by Kubernetes while we did
@@ -169,8 +169,8 @@ func (j *judge) explicitNumbers() {
 			continue
 		}
 		b := j.misplaced(r)
-		if pool := j.chart.PoolOf(r.NodePort); b == nil && pool.drained() {
-			b = new(NewBreach(ReasonDraining, pool.enforces(), field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool))
+		if pool := j.chart.PoolOf(r.NodePort); b == nil && pool.Drained() {
+			b = new(NewBreach(ReasonDraining, pool.Enforces(), field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool))
 		}
 		if b != nil {
 			b.Enforced = b.Enforced && userSet(r)
@@ -189,13 +189,13 @@ func (j *judge) numbersToChoose() {
 	}
 	asked := j.answer.Pools
 	j.answer.Pools = slices.DeleteFunc(slices.Clone(asked), func(p *Pool) bool {
-		return p.drained() || p.Spec.Allocation == v1alpha1.AllocationExplicit && p != j.named && j.Reservation == ""
+		return p.Drained() || p.Spec.Allocation == v1alpha1.AllocationExplicit && p != j.named && j.Reservation == ""
 	})
 	if len(j.answer.Pools) > 0 {
 		return
 	}
 	reason, text := ReasonDraining, drainedText(asked[0])
-	if open := slices.IndexFunc(asked, func(p *Pool) bool { return !p.drained() }); open >= 0 {
+	if open := slices.IndexFunc(asked, func(p *Pool) bool { return !p.Drained() }); open >= 0 {
 		reason, text = ReasonNotAutomatic, fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s, or the annotation %s: %s%s",
 			asked[open].Name, asked[open].Numbers, v1alpha1.PoolAnnotation, asked[open].Name, freeNow(j.ledger, asked))
 	}

@@ -17,7 +17,7 @@ const minUnbound = 8
 // only those that no Service carries (unbound). It is negative where nothing is enforced.
 func (p *Pool) Allowance() (limit int, unbound bool) {
 	switch {
-	case !p.enforces():
+	case !p.Enforces():
 		return -1, false
 	case p.Spec.MaxPortsPerNamespace != nil:
 		return int(*p.Spec.MaxPortsPerNamespace), false
@@ -54,7 +54,7 @@ func are(n int, word string) string {
 // it. Another's limit is not for it to know. Limits that are enforced are kept where numbers are claimed.
 func (j *judge) quotasOfWarningPools() {
 	for _, p := range j.pools {
-		if p.enforces() || p.Spec.MaxPortsPerNamespace == nil {
+		if p.Enforces() || p.Spec.MaxPortsPerNamespace == nil {
 			continue
 		}
 		used, asked := j.ledger.Used(j.Namespace, p), 0
