@@ -19,10 +19,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/admissionpolicy"
 	"github.com/portolan-dev/portolan/internal/allocator"
 	"github.com/portolan-dev/portolan/internal/metrics"
 	"github.com/portolan-dev/portolan/internal/rules"
@@ -39,11 +41,15 @@ type poolReconciler struct {
 	ledger *allocator.Ledger
 	clock  clock.PassiveClock
 	survey lastSurvey
+	policy *policyReport
 }
 
-type request = reconcile.Request
+type (
+	request = reconcile.Request
+	queue   = workqueue.TypedRateLimitingInterface[request]
+)
 
-func (r *poolReconciler) setUp(mgr manager.Manager) error {
+func (r *poolReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("nodeportpool").
 		For(&v1alpha1.NodePortPool{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -51,22 +57,18 @@ func (r *poolReconciler) setUp(mgr manager.Manager) error {
 		Watches(&v1alpha1.NodePortAllocation{}, r.every()).
 		Watches(&corev1.Service{}, r.every()).
 		Watches(&corev1.Namespace{}, r.every(), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&admissionv1.ValidatingAdmissionPolicy{}, r.ofPolicy()).
+		WatchesRawSource(rangeChanged.source(r.every())).
+		WatchesRawSource(r.policy.changed.source(r.every())).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 }
 
 // every has all pools looked at once things have settled: a change of one pool may concern its neighbours, and
 // there are few.
 func (r *poolReconciler) every() handler.EventHandler {
-	type queue = workqueue.TypedRateLimitingInterface[request]
 	later := func(o client.Object, q queue) {
-		chart := r.ledger.Chart()
-		if chart == nil || !concernsPools(o) {
-			return
-		}
-		for _, p := range chart.Pools() {
-			if !p.Commons() {
-				q.AddAfter(request{NamespacedName: client.ObjectKey{Name: p.Name}}, settle)
-			}
+		if concernsPools(o) {
+			r.lookAtAll(q)
 		}
 	}
 	return handler.Funcs{
@@ -86,6 +88,41 @@ func (r *poolReconciler) every() handler.EventHandler {
 			}
 			later(e.Object, q)
 		},
+		GenericFunc: func(_ context.Context, _ event.GenericEvent, q queue) { r.lookAtAll(q) },
+	}
+}
+
+// ofPolicy has all pools looked at where the API server has checked the policy, or lost it.
+func (r *poolReconciler) ofPolicy() handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { r.lookAtAll(q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if !equality.Semantic.DeepEqual(typeChecking(e.ObjectOld), typeChecking(e.ObjectNew)) {
+				r.lookAtAll(q)
+			}
+		},
+		DeleteFunc: func(_ context.Context, _ event.DeleteEvent, q queue) { r.lookAtAll(q) },
+	}
+}
+
+func typeChecking(o client.Object) *admissionv1.TypeChecking {
+	policy, ok := o.(*admissionv1.ValidatingAdmissionPolicy)
+	if !ok {
+		return nil
+	}
+	return policy.Status.TypeChecking
+}
+
+// lookAtAll has the status of every pool written anew, once things have settled.
+func (r *poolReconciler) lookAtAll(q queue) {
+	chart := r.ledger.Chart()
+	if chart == nil {
+		return
+	}
+	for _, p := range chart.Pools() {
+		if !p.Commons() {
+			q.AddAfter(request{NamespacedName: client.ObjectKey{Name: p.Name}}, settle)
+		}
 	}
 }
 
@@ -119,9 +156,13 @@ func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortP
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	policyTrouble, err := r.policyTrouble(ctx)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	counts := r.ledger.Counts(charted)
 	observeCounts(pool.Name, counts, breaches)
-	status := poolStatus(pool, charted, counts, breaches, r.clock.Now())
+	status := poolStatus(pool, charted, counts, breaches, policyTrouble, r.clock.Now())
 	if equality.Semantic.DeepEqual(status, pool.Status) {
 		return reconcile.Result{}, nil
 	}
@@ -133,6 +174,16 @@ func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortP
 	return reconcile.Result{}, nil
 }
 
+// policyTrouble says what the API server has against the policy of all pools.
+func (r *poolReconciler) policyTrouble(ctx context.Context) (string, error) {
+	policy := &admissionv1.ValidatingAdmissionPolicy{}
+	err := r.Get(ctx, client.ObjectKey{Name: admissionpolicy.Name}, policy)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("read the policy: %w", err)
+	}
+	return r.policy.troubleWith(policy), nil
+}
+
 func observeCounts(pool string, c allocator.Counts, breaches []finding) {
 	for state, n := range map[string]int{"total": c.Total, "bound": c.Bound, "pending": c.Pending,
 		"held": c.Held, "reserved": c.Reserved, "free": c.Free, "outside": c.Outside} {
@@ -141,14 +192,14 @@ func observeCounts(pool string, c allocator.Counts, breaches []finding) {
 	metrics.PoolBreaches.WithLabelValues(pool).Set(float64(len(breaches)))
 }
 
-// poolStatus derives a pool's status.
-func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Counts, breaches []finding, now time.Time) v1alpha1.NodePortPoolStatus {
+// poolStatus derives a pool's status. policyTrouble is what the API server has against the policy of all pools.
+func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Counts, breaches []finding, policyTrouble string, now time.Time) v1alpha1.NodePortPoolStatus {
 	status := *pool.Status.DeepCopy()
 	status.Ranges = rules.NewRanges(pool.Spec.Ranges).Join(",")
 	status.Ports = &v1alpha1.PoolPorts{Total: int32(c.Total), Bound: int32(c.Bound), Pending: int32(c.Pending),
 		Held: int32(c.Held), Reserved: int32(c.Reserved), Free: int32(c.Free), Outside: int32(c.Outside)}
 	status.Breaches = new(int32(len(breaches)))
-	for _, condition := range []metav1.Condition{poolReady(charted, c), poolExhausted(c), poolConforming(breaches)} {
+	for _, condition := range []metav1.Condition{poolReady(charted, c, policyTrouble), poolExhausted(c), poolConforming(breaches)} {
 		condition.ObservedGeneration = pool.Generation
 		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
 		meta.SetStatusCondition(&status.Conditions, condition)
@@ -156,7 +207,7 @@ func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Co
 	return status
 }
 
-func poolReady(p *rules.Pool, c allocator.Counts) metav1.Condition {
+func poolReady(p *rules.Pool, c allocator.Counts, policyTrouble string) metav1.Condition {
 	ready := metav1.Condition{Type: v1alpha1.PoolReady, Status: metav1.ConditionFalse}
 	switch {
 	case p.SelectorError != nil:
@@ -168,6 +219,9 @@ func poolReady(p *rules.Pool, c allocator.Counts) metav1.Condition {
 	case len(p.Outside) > 0:
 		ready.Reason = v1alpha1.PoolReasonOutsideClusterRange
 		ready.Message = fmt.Sprintf("%s is outside the cluster's node port range and is not handed out", p.Outside)
+	case policyTrouble != "" && p.Enforces():
+		ready.Reason = v1alpha1.PoolReasonPolicyNotCompiled
+		ready.Message = "while Portolan is away, the rules of the pools as they are now do not hold: " + policyTrouble
 	case p.Spec.Allocation == v1alpha1.AllocationNone:
 		ready.Status = metav1.ConditionTrue
 		ready.Reason, ready.Message = draining(c)

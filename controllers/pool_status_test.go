@@ -80,7 +80,7 @@ func TestPoolStatus(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			chart := rules.NewChart(v1alpha1.PortRange{From: 30000, To: 32767}, []v1alpha1.NodePortPool{
 				c.pool, poolOn("older", time.Hour, v1alpha1.PortRange{From: 30100, To: 30199})})
-			status := poolStatus(&c.pool, chart.Pool("mine"), c.counts, c.breaches, noon)
+			status := poolStatus(&c.pool, chart.Pool("mine"), c.counts, c.breaches, "", noon)
 			got := map[string]string{}
 			for _, condition := range status.Conditions {
 				got[condition.Type] = string(condition.Status) + " " + condition.Reason + ": " + condition.Message
@@ -103,7 +103,7 @@ func TestPoolStatus(t *testing.T) {
 				t.Errorf("breaches is %d, want %d", got, len(c.breaches))
 			}
 			c.pool.Status = status
-			if again := poolStatus(&c.pool, chart.Pool("mine"), c.counts, c.breaches, noon.Add(time.Minute)); !equality.Semantic.DeepEqual(status, again) {
+			if again := poolStatus(&c.pool, chart.Pool("mine"), c.counts, c.breaches, "", noon.Add(time.Minute)); !equality.Semantic.DeepEqual(status, again) {
 				t.Errorf("a minute later, though nothing happened (-before +after):\n%s", cmp.Diff(status, again))
 			}
 		})

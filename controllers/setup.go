@@ -6,11 +6,20 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/portolan-dev/portolan/internal/admissionpolicy"
 	"github.com/portolan-dev/portolan/internal/allocator"
 )
 
+// Options change what the controllers do.
+type Options struct {
+	// Strict has the policy judge every number, also one that nobody set.
+	Strict bool
+	// RangeChanged rings when the ledger has learned the cluster's node port range.
+	RangeChanged *Bell
+}
+
 // SetUp adds all controllers to mgr. They run on the leader alone.
-func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, store allocator.Store, clock clock.PassiveClock) error {
+func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, store allocator.Store, clock clock.PassiveClock, o Options) error {
 	if err := addIndexes(ctx, mgr); err != nil {
 		return err
 	}
@@ -27,6 +36,10 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := services.setUp(mgr); err != nil {
 		return err
 	}
-	pools := &poolReconciler{Client: mgr.GetClient(), ledger: ledger, clock: clock}
-	return pools.setUp(mgr)
+	policy := &policyReconciler{Client: mgr.GetClient(), ledger: ledger, options: admissionpolicy.Options{Strict: o.Strict}, report: &policyReport{}}
+	if err := policy.setUp(mgr, o.RangeChanged); err != nil {
+		return err
+	}
+	pools := &poolReconciler{Client: mgr.GetClient(), ledger: ledger, clock: clock, policy: policy.report}
+	return pools.setUp(mgr, o.RangeChanged)
 }

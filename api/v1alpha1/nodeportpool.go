@@ -154,6 +154,9 @@ const (
 	// PoolReasonInvalidSelector is the reason of Ready=False where namespaceSelector cannot be read: the pool selects
 	// nothing.
 	PoolReasonInvalidSelector = "InvalidSelector"
+	// PoolReasonPolicyNotCompiled is the reason of Ready=False where the pool enforces, and the API server does not
+	// take the ValidatingAdmissionPolicy of all pools, or warns of it: while Portolan is away, older rules hold or none.
+	PoolReasonPolicyNotCompiled = "PolicyNotCompiled"
 	// PoolReasonPortsFree is the reason of Exhausted=False.
 	PoolReasonPortsFree = "PortsFree"
 	// PoolReasonNoPortFree is the reason of Exhausted=True.
@@ -192,8 +195,8 @@ type PoolPorts struct {
 
 // NodePortPoolStatus is what is seen of a pool.
 type NodePortPoolStatus struct {
-	// conditions of the pool: Ready (reasons Available, Draining, Drained, Overlap, OutsideClusterRange, InvalidSelector),
-	// Exhausted, and Conforming (reasons NoBreach, LiveServices).
+	// conditions of the pool: Ready (reasons Available, Draining, Drained, Overlap, OutsideClusterRange, InvalidSelector,
+	// PolicyNotCompiled), Exhausted, and Conforming (reasons NoBreach, LiveServices).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -67,6 +67,8 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 	fs.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those only whom the API server lets get /metrics.")
 	fs.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", ":8081", "The `address` that /healthz and /readyz are served on.")
 	fs.StringVar(&o.PprofBindAddress, "pprof-bind-address", "", "The `address` that profiles (/debug/pprof) are served on, for example 127.0.0.1:6060. Default: none.")
+	fs.BoolVar(&o.Strict, "strict", false,
+		"Have the ValidatingAdmissionPolicy nodeports.portolan.dev judge every node port. By default one that Kubernetes picks while Portolan is away gets through, whatever it is.")
 	fs.BoolVar(&o.LeaderElect, "leader-elect", false, "Run the controllers on one replica only: needed with more than one.")
 	fs.DurationVar(&o.Lease.Duration, "leader-elect-lease-duration", 15*time.Second,
 		"How long the other replicas wait after the leader's last sign of life before one of them runs the controllers.")

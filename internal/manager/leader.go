@@ -36,7 +36,8 @@ func (m *Manager) lead(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make manager of the controllers: %w", err)
 	}
-	if err := controllers.SetUp(ctx, mgr, m.Ledger, m.store, m.options.Clock); err != nil {
+	options := controllers.Options{Strict: m.options.Strict, RangeChanged: &m.rangeChanged}
+	if err := controllers.SetUp(ctx, mgr, m.Ledger, m.store, m.options.Clock, options); err != nil {
 		return fmt.Errorf("set up controllers: %w", err)
 	}
 	go func() {

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -25,6 +27,8 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/controllers"
+	"github.com/portolan-dev/portolan/internal/admissionpolicy"
 	"github.com/portolan-dev/portolan/internal/allocator"
 	"github.com/portolan-dev/portolan/internal/certificate"
 	"github.com/portolan-dev/portolan/webhooks"
@@ -61,6 +65,9 @@ type Options struct {
 	ProbeBindAddress   string
 	PprofBindAddress   string
 
+	// Strict has the ValidatingAdmissionPolicy of the pools judge every number, also one that nobody set.
+	Strict bool
+
 	LeaderElect bool
 	Lease       Lease
 	// ShutdownDelay is how long the webhooks go on being served after the shutdown began, for the endpoint to drain.
@@ -84,6 +91,8 @@ type Manager struct {
 	store       allocator.Store
 	certificate certificateSource
 	webhooks    *webhookServer
+	// rangeChanged tells the controllers, where they run here, that the ledger has learned the cluster's range.
+	rangeChanged controllers.Bell
 
 	fed      chan struct{} // closed when the ledger has all that was there at the start, but for the cluster's range
 	stopping chan struct{} // closed when the shutdown begins
@@ -153,7 +162,7 @@ func managerOptions(o Options) ctrl.Options {
 		Scheme: Scheme(),
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject:         certificate.CacheOf(certificateOptions(o)),
+			ByObject:         ownObjects(o),
 		},
 		Client:                 client.Options{FieldOwner: "portolan"},
 		Metrics:                metrics,
@@ -161,6 +170,15 @@ func managerOptions(o Options) ctrl.Options {
 		PprofBindAddress:       o.PprofBindAddress,
 		Controller:             controllerOptions(o),
 	}
+}
+
+// ownObjects are what the manager reads by name, so that it needs rights to that only.
+func ownObjects(o Options) map[client.Object]cache.ByObject {
+	objects := certificate.CacheOf(certificateOptions(o))
+	policy := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", admissionpolicy.Name)}
+	objects[&admissionv1.ValidatingAdmissionPolicy{}] = policy
+	objects[&admissionv1.ValidatingAdmissionPolicyBinding{}] = policy
+	return objects
 }
 
 // patience is how long a controller waits for what it watches before the manager ends, which would only be back to wait

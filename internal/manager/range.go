@@ -26,6 +26,7 @@ type rangeFinder struct {
 	ledger    *allocator.Ledger
 	namespace string
 	fixed     string // from the flag; empty: ask the API server
+	changed   func() // tells the controllers
 
 	known v1alpha1.PortRange
 }
@@ -40,6 +41,7 @@ func (f *rangeFinder) Start(ctx context.Context) error {
 		found, err := rules.ParseRange(f.fixed)
 		if err == nil {
 			f.ledger.SetClusterRange(found)
+			f.changed()
 		}
 		return err
 	}
@@ -54,6 +56,7 @@ func (f *rangeFinder) Start(ctx context.Context) error {
 			log.Info("Learned the cluster's node port range", "from", found.From, "to", found.To)
 			f.known = found
 			f.ledger.SetClusterRange(found)
+			f.changed()
 		}
 		select {
 		case <-ctx.Done():

@@ -106,5 +106,6 @@ func (m *Manager) feed(ctx context.Context) error {
 	if err := m.Ledger.Feed(ctx, m.GetCache()); err != nil {
 		return err
 	}
-	return m.Add(&rangeFinder{client: m.GetClient(), ledger: m.Ledger, namespace: m.options.Namespace, fixed: m.options.ServiceNodePortRange})
+	return m.Add(&rangeFinder{client: m.GetClient(), ledger: m.Ledger, namespace: m.options.Namespace, fixed: m.options.ServiceNodePortRange,
+		changed: m.rangeChanged.Ring})
 }
