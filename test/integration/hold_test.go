@@ -22,7 +22,7 @@ func (w *world) lookAgain() {
 	w.must(w.List(w.Context(), claims))
 	for i := range claims.Items {
 		touch := fmt.Appendf(nil, `{"metadata":{"annotations":{"example.com/touched":"%d"}}}`, time.Now().UnixNano())
-		err := w.Patch(w.Context(), &claims.Items[i], client.RawPatch("application/merge-patch+json", touch))
+		err := w.asManager().Patch(w.Context(), &claims.Items[i], client.RawPatch("application/merge-patch+json", touch))
 		w.must(client.IgnoreNotFound(err))
 	}
 }

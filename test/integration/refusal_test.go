@@ -61,6 +61,7 @@ func TestEachRefusalSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	limited := w.pool("limited", w.exactly(30250, 30254), serving(shop), withAllocation(v1alpha1.AllocationExplicit), limitedTo(2))
 	w.pool("theirs", w.exactly(30230, 30239), serving(other))
 	w.pool("nothing", w.exactly(30240, 30240), func(p *v1alpha1.NodePortPoolSpec) { p.Ranges = []v1alpha1.PortRange{} }, serving(closed))
+	w.awaitVerdict(makeService(closed+"/web").NodePort(80, 30250), true) // what is allowed below is then allowed by the policy too
 	web := func() *Service { return makeService(shop + "/web") }
 	in := func(pool *v1alpha1.NodePortPool) *Service {
 		return web().Annotation(v1alpha1.PoolAnnotation, pool.Name)

@@ -30,6 +30,8 @@ func makeRight(verb, group, resource string) right { return right(verb + " " + g
 var seldom = map[right]string{
 	"patch /events":              "client-go counts an event that repeats by a change of the first",
 	"patch events.k8s.io/events": "likewise",
+	"create admissionregistration.k8s.io/validatingadmissionpolicies":       "to apply what is not there is a patch in the audit log",
+	"create admissionregistration.k8s.io/validatingadmissionpolicybindings": "likewise",
 }
 
 func TestTheManagerHasNoRightThatItDoesNotUse(t *testing.T) {
@@ -76,6 +78,9 @@ func (w *world) useEveryRight() {
 		w.changePool(pool, func(s *v1alpha1.NodePortPoolSpec) { s.Ranges = []v1alpha1.PortRange{here} })
 		w.wantTrouble(web, "")
 	}
+	w.awaitPolicyOf(pool)
+	w.must(w.Delete(w.Context(), pool))
+	w.awaitNoPolicy()
 	w.stop()
 }
 

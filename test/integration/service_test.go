@@ -31,8 +31,11 @@ func (w *world) create(svc *servicetest.Service, options ...client.CreateOption)
 }
 
 func (w *world) tryCreate(svc *servicetest.Service, options ...client.CreateOption) (*corev1.Service, error) {
-	created := svc.Obj()
-	err := w.Create(w.Context(), created, options...)
+	var created *corev1.Service
+	err := w.inStep(func() error {
+		created = svc.Obj()
+		return w.Create(w.Context(), created, options...)
+	})
 	w.tellsOfNoOther(created.Namespace, err)
 	return created, err
 }
@@ -57,9 +60,13 @@ func (w *world) change(svc *corev1.Service, change func(*corev1.Service)) *corev
 // tryChange is change that may be refused. It is a PUT of the whole object, and comes again on a conflict.
 func (w *world) tryChange(svc *corev1.Service, change func(*corev1.Service), options ...client.UpdateOption) (*corev1.Service, error) {
 	for {
-		changed := w.fetch(svc)
-		change(changed)
-		if err := w.Update(w.Context(), changed, options...); !apierrors.IsConflict(err) {
+		var changed *corev1.Service
+		err := w.inStep(func() error {
+			changed = w.fetch(svc)
+			change(changed)
+			return w.Update(w.Context(), changed, options...)
+		})
+		if !apierrors.IsConflict(err) {
 			w.tellsOfNoOther(changed.Namespace, err)
 			return changed, err
 		}

@@ -300,6 +300,7 @@ func (w *world) sweep() {
 	w.noNamespaceIsToldOfAnother(ctx)
 	clean.services(ctx)
 	clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortPool{}))
+	clean.policy(ctx)
 	clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortAllocation{}))
 	for name := range w.names {
 		clean.ignoring(w.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
