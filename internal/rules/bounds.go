@@ -22,9 +22,16 @@ func (j *judge) misplaced(r serviceports.Request) *Breach {
 		return new(j.notMine(r, pool))
 	case j.named != nil && pool != j.named:
 		return new(NewBreach(ReasonNotInNamedPool, pool.Enforces(), field.Invalid(r.Path(), r.NodePort, fmt.Sprintf(
-			"in pool %q, but the annotation %s names pool %q", pool.Name, v1alpha1.PoolAnnotation, j.named.Name)), pool))
+			"in pool %q, but %s names pool %q", pool.Name, j.namedBy(), j.named.Name)), pool))
 	}
 	return nil
+}
+
+func (j *judge) namedBy() string {
+	if j.Reservation != "" {
+		return "spec.poolName"
+	}
+	return "the annotation " + v1alpha1.PoolAnnotation
 }
 
 // notMine is the breach of a number of a pool, or of none, that is not the namespace's.

@@ -66,7 +66,7 @@ func (a *Answer) refuse(reason Reason, err *field.Error, pools ...*Pool) {
 // today. It had them before Portolan or the pool came, before a selector, a label or a range changed, or was only
 // warned. It keeps them. What is said of them does not change with what is free.
 func LiveBreaches(c *Chart, q Question) []Breach {
-	j := judge{chart: c, ledger: nothingFree{}, Question: q, pools: c.PoolsFor(q.NamespaceLabels)}
+	j := judge{chart: c, ledger: Quiet{}, Question: q, pools: c.PoolsFor(q.NamespaceLabels)}
 	j.answer.Pools = j.pools
 	var breaches []Breach
 	for _, r := range serviceports.Requests(q.Service) {
@@ -82,8 +82,3 @@ func LiveBreaches(c *Chart, q Question) []Breach {
 	}
 	return breaches
 }
-
-// nothingFree is a ledger that suggests nothing.
-type nothingFree struct{ Ledger }
-
-func (nothingFree) FreeNumbers(*Pool, int) []int32 { return nil }

@@ -57,7 +57,7 @@ func Exhausted(l Ledger, q Question, pools []*Pool) *field.Error {
 	if len(numbersOf(pools)) == 0 {
 		text = noNumbers(q.Namespace)
 	}
-	return field.Forbidden(field.NewPath("spec", "ports"), text)
+	return field.Forbidden(allPorts, text)
 }
 
 func noNumbers(namespace string) string {

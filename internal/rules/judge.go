@@ -48,7 +48,30 @@ type Answer struct {
 	Pools []*Pool
 	// Enforced: where they have too few the Service is refused, rather than let through for Kubernetes to pick.
 	Enforced bool
+
+	// asAWhole: it is refused for what it is, whatever its numbers.
+	asAWhole bool
 }
+
+// Claimable are the requests of New that no error is about.
+func (a *Answer) Claimable() []serviceports.Request {
+	if a.asAWhole {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(a.New), func(r serviceports.Request) bool {
+		return slices.ContainsFunc(a.Errors, func(err *field.Error) bool { return concerns(err, r) })
+	})
+}
+
+// concerns says whether an error is about a request. One about spec.ports is about all numbers to be chosen.
+func concerns(err *field.Error, r serviceports.Request) bool {
+	if err.Field == allPorts.String() {
+		return r.NodePort == 0
+	}
+	return slices.ContainsFunc(r.Paths(), func(p *field.Path) bool { return p.String() == err.Field })
+}
+
+var allPorts = field.NewPath("spec", "ports")
 
 func (a *Answer) warn(format string, args ...any) {
 	a.Warnings = append(a.Warnings, fmt.Sprintf(format, args...))
@@ -70,6 +93,7 @@ func Judge(c *Chart, l Ledger, q Question) Answer {
 		j.answer.refuse(ReasonDuplicate, err)
 	}
 	if !j.choosePools() || !j.fitsService() {
+		j.answer.asAWhole = true
 		return j.answer
 	}
 	j.explicitNumbers()
@@ -120,9 +144,17 @@ func (j *judge) choosePools() bool {
 	if !j.pools[0].Commons() {
 		choice = "it has " + poolNames(j.pools)
 	}
-	j.answer.refuse(ReasonUnknownPool, field.Invalid(field.NewPath("metadata", "annotations").Key(v1alpha1.PoolAnnotation), name,
+	j.answer.refuse(ReasonUnknownPool, field.Invalid(j.poolField(), name,
 		fmt.Sprintf("not a pool of namespace %q: %s", j.Namespace, choice)), j.pools...)
 	return false
+}
+
+// poolField is the field that names a pool.
+func (j *judge) poolField() *field.Path {
+	if j.Reservation != "" {
+		return field.NewPath("spec", "poolName")
+	}
+	return field.NewPath("metadata", "annotations").Key(v1alpha1.PoolAnnotation)
 }
 
 // fitsService says whether there is more to judge: more ports than a Service may have are not.
@@ -151,7 +183,7 @@ func (j *judge) tooManyPorts() *Breach {
 	if asked <= limit || largest.Commons() && !j.chart.Guarded() {
 		return nil
 	}
-	return new(NewBreach(ReasonTooManyPorts, largest.Commons() || j.confined(), field.Forbidden(field.NewPath("spec", "ports"),
+	return new(NewBreach(ReasonTooManyPorts, largest.Commons() || j.confined(), field.Forbidden(allPorts,
 		fmt.Sprintf("%s %d node ports in a Service, %d are asked for", whose, limit, asked)), largest))
 }
 
@@ -199,7 +231,7 @@ func (j *judge) numbersToChoose() {
 		reason, text = ReasonNotAutomatic, fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s, or the annotation %s: %s%s",
 			asked[open].Name, asked[open].Numbers, v1alpha1.PoolAnnotation, asked[open].Name, freeNow(j.ledger, asked))
 	}
-	j.answer.breach(NewBreach(reason, j.confined(), field.Forbidden(field.NewPath("spec", "ports"), text), asked...))
+	j.answer.breach(NewBreach(reason, j.confined(), field.Forbidden(allPorts, text), asked...))
 }
 
 func drainedText(p *Pool) string {

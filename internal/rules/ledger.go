@@ -37,3 +37,17 @@ type Ledger interface {
 	// Used is how many numbers of a pool a namespace has, whatever for.
 	Used(namespace string, pool *Pool) int
 }
+
+// Quiet is a ledger that leaves out what is different the next moment: which numbers are free, and when a hold ends.
+// It is for reports, which would change with every Service that comes or goes.
+type Quiet struct{ Ledger }
+
+// FreeNumbers implements Ledger.
+func (Quiet) FreeNumbers(*Pool, int) []int32 { return nil }
+
+// Usage implements Ledger.
+func (q Quiet) Usage(pool *Pool) Usage {
+	u := q.Ledger.Usage(pool)
+	u.NextHoldEnd = time.Time{}
+	return u
+}

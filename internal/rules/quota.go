@@ -27,7 +27,7 @@ func (p *Pool) Allowance() (limit int, unbound bool) {
 
 // OverQuota is the refusal of numbers that a namespace may not have in addition to those it uses.
 func OverQuota(pool *Pool, limit, used, asked int) *field.Error {
-	return field.Forbidden(field.NewPath("spec", "ports"), fmt.Sprintf(
+	return field.Forbidden(allPorts, fmt.Sprintf(
 		"pool %q allows %d node ports in a namespace, %s used and %s asked for", pool.Name, limit, are(used, ""), are(asked, " more")))
 }
 
@@ -37,7 +37,7 @@ func OverUnbound(pool *Pool, namespace string, limit, unbound, asked int) *field
 	if pool.Commons() {
 		of = "of no pool"
 	}
-	return field.Forbidden(field.NewPath("spec", "ports"), fmt.Sprintf(
+	return field.Forbidden(allPorts, fmt.Sprintf(
 		"namespace %q may have %d node ports %s that no Service carries: %s claimed, held or reserved and %s asked for; try again in a minute",
 		namespace, limit, of, are(unbound, ""), are(asked, " more")))
 }
@@ -77,8 +77,10 @@ func (j *judge) service() types.NamespacedName {
 	return types.NamespacedName{Namespace: j.Namespace, Name: j.Service.Name}
 }
 
-// promised says whether a reservation keeps a number for the very Service that is judged: it was judged then.
+// promised says whether a reservation keeps a number for the very Service that is judged: it was judged then. Another
+// reservation does not get it by that.
 func (j *judge) promised(r serviceports.Request) bool {
 	holders := j.ledger.Holders(r.NodePort)
-	return len(holders) > 0 && holders[0].Service == j.service() && holders[0].Reservation != ""
+	return len(holders) > 0 && holders[0].Service == j.service() && holders[0].Reservation != "" &&
+		(j.Reservation == "" || j.Reservation == holders[0].Reservation)
 }

@@ -40,11 +40,18 @@ type Request struct {
 
 // Path is the field that an error about the number belongs to. Where entries
 // share the number it is the first one's, as in the API server's own errors.
-func (r Request) Path() *field.Path {
+func (r Request) Path() *field.Path { return r.Paths()[0] }
+
+// Paths are the fields of all entries that carry the number.
+func (r Request) Paths() []*field.Path {
 	if r.Role == HealthCheck {
-		return healthCheckPath
+		return []*field.Path{healthCheckPath}
 	}
-	return nodePortPath(r.Ports[0].Index)
+	paths := make([]*field.Path, len(r.Ports))
+	for i, p := range r.Ports {
+		paths[i] = nodePortPath(p.Index)
+	}
+	return paths
 }
 
 var healthCheckPath = field.NewPath("spec", "healthCheckNodePort")

@@ -51,7 +51,7 @@ type Scene struct {
 	Chart *rules.Chart
 	// Ledger has Services of Namespace, and "secret-space/secret-service".
 	Ledger rules.FakeLedger
-	// Question is about the Service "web" of Namespace.
+	// Question is about the Service "web" of Namespace; reservation "mine" may ask it.
 	Question rules.Question
 }
 
@@ -96,6 +96,9 @@ func Draw(t *rapid.T) Scene {
 	if rapid.Bool().Draw(t, "update") {
 		s.Question.Old = drawService(t, "old ports")
 	}
+	if rapid.Bool().Draw(t, "reserving") {
+		s.Question.Reservation = Own
+	}
 	return s
 }
 
@@ -127,7 +130,7 @@ func drawPools(t *rapid.T) []v1alpha1.NodePortPool {
 func drawLedger(t *rapid.T) rules.FakeLedger {
 	return rapid.MapOfN(rapid.Int32Range(first, last), rapid.SampledFrom([]string{
 		Namespace + "/api", Namespace + "/web", Namespace + "/api until 2026-05-01T12:05:00Z", Namespace + "/web until 2026-05-01T12:05:00Z",
-		Namespace + "/api by mine", Namespace + "/web by mine",
+		Namespace + "/api by mine", Namespace + "/web by mine", Namespace + "/web by mine-too",
 		"secret-space/secret-service", "secret-space/secret-service until 2026-05-01T12:05:00Z",
 		"secret-space/secret-service by secret-reservation",
 	}), 0, 20).Draw(t, "ledger")
