@@ -278,6 +278,23 @@ func TestTheCapLeavesRoomForOneLargeService(t *testing.T) {
 	}
 }
 
+func TestTheCapLeavesNoRoomForALargeReservation(t *testing.T) {
+	w := newWorld(t)
+	w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, -1))
+	var nine []Request
+	for i := range 9 {
+		nine = append(nine, promise(fmt.Sprint("p", i), 0)...)
+	}
+	var over *QuotaError
+	_, err := w.ledger.Claim(t.Context(), reservation("shop/large", "promise"), nine, w.pools())
+	if !errors.As(err, &over) || over.Limit != 8 || over.Asked != 9 {
+		t.Errorf("got %v, want the cap of 8", err)
+	}
+	if claims := w.claims(); len(claims) > 0 {
+		t.Errorf("claimed are %v", claims)
+	}
+}
+
 func TestHoldsBeyondTheCapAreSurplus(t *testing.T) {
 	w := newWorld(t)
 	w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, -1))
@@ -316,6 +333,11 @@ func TestAReservationKeepsItsNumbersForItsService(t *testing.T) {
 	w.clock.SetTime(start.Add(24 * time.Hour))
 	if diff := cmp.Diff(map[string]string{"30003": "shop/web reserved"}, w.claims()); diff != "" {
 		t.Fatalf("(-want +got):\n%s", diff)
+	}
+	for name, want := range map[string][]int32{"shop/promise": {30003}, "shop/another": nil, "bank/promise": nil} {
+		if diff := cmp.Diff(want, w.ledger.Reserved(named(name))); diff != "" {
+			t.Errorf("numbers of %s (-want +got):\n%s", name, diff)
+		}
 	}
 	svc := MakeService("shop/web").NodePort(80, 0, Named("http")).NodePort(81, 0, Named("admin")).NodePort(80, 0, Named("quic"), UDP).Obj()
 	w.ledger.FillReserved(claimant("shop/web"), svc)

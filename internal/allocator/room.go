@@ -85,8 +85,11 @@ func (ch *chooser) makeRoom(pool *rules.Pool, more int) *QuotaError {
 	}
 	t := ch.tallyOf(ch.claimant.Service.Namespace, pool)
 	used, asked := t.all, ch.newIn(pool)
-	if unbound { // a Service of many ports may come when nothing else is unbound
-		used, limit = t.unbound, max(limit, asked)
+	if unbound {
+		used = t.unbound
+		if ch.claimant.Reservation == "" { // a Service of many ports may come when nothing else is unbound
+			limit = max(limit, asked)
+		}
 	}
 	before := used - ch.chosenIn(pool)
 	for _, hold := range ch.givenUp {
