@@ -157,8 +157,7 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 // namespace would not be given it any more.
 func (r *allocationReconciler) observePool(ctx context.Context, o *observed) error {
 	chart := r.ledger.Chart()
-	pool := chart.PoolOf(o.number)
-	if pool != nil {
+	if pool := chart.PoolOf(o.number); pool != nil {
 		o.pool, o.hold = pool.Name, pool.Hold()
 	}
 	if o.allocation == nil {
@@ -175,9 +174,7 @@ func (r *allocationReconciler) observePool(ctx context.Context, o *observed) err
 	if apierrors.IsNotFound(err) { // it may come back, with its Services
 		return nil
 	}
-	if !slices.Contains(chart.PoolsFor(namespace.Labels), pool) {
-		o.hold = 0
-	}
+	o.hold = holdFor(chart, o.number, namespace)
 	return err
 }
 

@@ -84,7 +84,9 @@ func boundCondition(o observed, conflicts int) metav1.Condition {
 func protocols(ports []v1alpha1.AllocatedPort) string {
 	var names []string
 	for _, p := range ports {
-		names = append(names, string(p.Protocol))
+		if p.Protocol != "" { // else it is reserved for an entry that has not been seen yet
+			names = append(names, string(p.Protocol))
+		}
 	}
 	slices.Sort(names)
 	return strings.Join(slices.Compact(names), ",")

@@ -17,17 +17,46 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// servicesByNumber finds the cached Services that carry a number.
-const servicesByNumber = "spec.nodePorts"
+const (
+	// servicesByNumber finds the cached Services that carry a number.
+	servicesByNumber = "spec.nodePorts"
+	// allocationsByNamespace finds the cached allocations for Services of a namespace.
+	allocationsByNamespace = "spec.serviceRef.namespace"
+	// reservationsWaiting finds the cached reservations that lack a number: see waitingFor.
+	reservationsWaiting = "status.waiting"
+)
 
 func addIndexes(ctx context.Context, mgr manager.Manager) error {
-	return mgr.GetFieldIndexer().IndexField(ctx, &corev1.Service{}, servicesByNumber, func(o client.Object) []string {
-		var names []string
-		for _, n := range numbersOf(o) {
-			names = append(names, strconv.Itoa(int(n)))
+	for _, index := range []struct {
+		object client.Object
+		name   string
+		values client.IndexerFunc
+	}{
+		{&corev1.Service{}, servicesByNumber, namesOfNumbers},
+		{&v1alpha1.NodePortAllocation{}, allocationsByNamespace, namespaceOfClaim},
+		{&v1alpha1.NodePortReservation{}, reservationsWaiting, waitingFor},
+	} {
+		if err := mgr.GetFieldIndexer().IndexField(ctx, index.object, index.name, index.values); err != nil {
+			return fmt.Errorf("index %T by %s: %w", index.object, index.name, err)
 		}
-		return names
-	})
+	}
+	return nil
+}
+
+func namesOfNumbers(o client.Object) []string {
+	var names []string
+	for _, n := range numbersOf(o) {
+		names = append(names, strconv.Itoa(int(n)))
+	}
+	return names
+}
+
+func namespaceOfClaim(o client.Object) []string {
+	a, ok := o.(*v1alpha1.NodePortAllocation)
+	if !ok {
+		return nil
+	}
+	return []string{a.Spec.ServiceRef.Namespace}
 }
 
 // numbersOf are the numbers that a Service carries.

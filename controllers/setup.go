@@ -36,6 +36,11 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := services.setUp(mgr); err != nil {
 		return err
 	}
+	reservations := &reservationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger,
+		events: mgr.GetEventRecorder("portolan"), clock: clock}
+	if err := reservations.setUp(mgr); err != nil {
+		return err
+	}
 	policy := &policyReconciler{Client: mgr.GetClient(), ledger: ledger, options: admissionpolicy.Options{Strict: o.Strict}, report: &policyReport{}}
 	if err := policy.setUp(mgr, o.RangeChanged); err != nil {
 		return err

@@ -46,14 +46,18 @@ func (t trouble) condition(now time.Time) metav1.Condition {
 
 // note is the text of the event.
 func (t trouble) note() string {
-	note := t.message
 	if t.advice != "" {
-		note += "; " + t.advice
+		return note(t.message + "; " + t.advice)
 	}
-	if len(note) > noteLimit {
-		note = note[:noteLimit-len(" ...")] + " ..."
+	return note(t.message)
+}
+
+// note is as much of a text as an event can have.
+func note(text string) string {
+	if len(text) > noteLimit {
+		return text[:noteLimit-len(" ...")] + " ..."
 	}
-	return note
+	return text
 }
 
 // breachTrouble tells of the rules that a live Service breaks.

@@ -131,7 +131,8 @@ func (w *world) wantWithin(svc *corev1.Service, r v1alpha1.PortRange, count int)
 type ledger map[int32]string
 
 var stateNames = map[allocator.State]string{
-	allocator.Bound: "Bound", allocator.Pending: "Pending", allocator.Held: "Held", allocator.Lapsed: "Lapsed",
+	allocator.Bound: "Bound", allocator.Pending: "Pending", allocator.Held: "Held", allocator.Reserved: "Reserved",
+	allocator.Lapsed: "Lapsed",
 }
 
 // ledgerOf describes the claims for Services of a namespace.

@@ -279,6 +279,7 @@ func (w *world) tidy() {
 	clean := tidying{w.plane, w.T}
 	w.noNamespaceIsToldOfAnother(ctx)
 	for name := range w.names {
+		clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortReservation{}, client.InNamespace(name)))
 		clean.services(ctx, client.InNamespace(name))
 		clean.ignoring(w.Delete(ctx, &v1alpha1.NodePortPool{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 		clean.ignoring(w.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
@@ -298,6 +299,9 @@ func (w *world) sweep() {
 	defer cancel()
 	clean := tidying{w.plane, w.T}
 	w.noNamespaceIsToldOfAnother(ctx)
+	for name := range w.names {
+		clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortReservation{}, client.InNamespace(name)))
+	}
 	clean.services(ctx)
 	clean.ignoring(w.DeleteAllOf(ctx, &v1alpha1.NodePortPool{}))
 	clean.policy(ctx)
