@@ -24,6 +24,8 @@ const (
 	allocationsByNamespace = "spec.serviceRef.namespace"
 	// reservationsWaiting finds the cached reservations that lack a number: see waitingFor.
 	reservationsWaiting = "status.waiting"
+	// usagesByPool finds the cached usages of a pool, whose name they have.
+	usagesByPool = "metadata.name"
 )
 
 func addIndexes(ctx context.Context, mgr manager.Manager) error {
@@ -35,6 +37,7 @@ func addIndexes(ctx context.Context, mgr manager.Manager) error {
 		{&corev1.Service{}, servicesByNumber, namesOfNumbers},
 		{&v1alpha1.NodePortAllocation{}, allocationsByNamespace, namespaceOfClaim},
 		{&v1alpha1.NodePortReservation{}, reservationsWaiting, waitingFor},
+		{&v1alpha1.NodePortUsage{}, usagesByPool, func(o client.Object) []string { return []string{o.GetName()} }},
 	} {
 		if err := mgr.GetFieldIndexer().IndexField(ctx, index.object, index.name, index.values); err != nil {
 			return fmt.Errorf("index %T by %s: %w", index.object, index.name, err)

@@ -41,6 +41,10 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := reservations.setUp(mgr); err != nil {
 		return err
 	}
+	usages := &usageReconciler{Client: mgr.GetClient(), ledger: ledger, clock: clock}
+	if err := usages.setUp(mgr); err != nil {
+		return err
+	}
 	policy := &policyReconciler{Client: mgr.GetClient(), ledger: ledger, options: admissionpolicy.Options{Strict: o.Strict}, report: &policyReport{}}
 	if err := policy.setUp(mgr, o.RangeChanged); err != nil {
 		return err

@@ -19,8 +19,8 @@ import (
 // reservationOption changes a reservation in the making.
 type reservationOption func(*v1alpha1.NodePortReservationSpec)
 
-// port reserves a number for an entry of the Service; 0: one is to be chosen.
-func port(name string, n int32) reservationOption {
+// entry reserves a number for an entry of the Service; 0: one is to be chosen.
+func entry(name string, n int32) reservationOption {
 	return func(s *v1alpha1.NodePortReservationSpec) {
 		s.Ports = append(s.Ports, v1alpha1.ReservedPort{Name: name, NodePort: n})
 	}
@@ -109,7 +109,7 @@ func TestAReservationKeepsItsNumbersBeforeBetweenAndAfterTheLivesOfItsService(t 
 	numbers := w.allot(20)
 	pool := w.pool("team-a", numbers, serving(shop), holding(0))
 	named := numbers.From + 7
-	r := w.reserve(shop+"/promise", "web", port("http", named), port("admin", 0))
+	r := w.reserve(shop+"/promise", "web", entry("http", named), entry("admin", 0))
 	chosen := reservedFor(r, "admin")
 	if chosen == named || !within(numbers, chosen) || kept(r) != fmt.Sprintf("http=%d admin=%d", named, chosen) {
 		t.Fatalf("it keeps %s", kept(r))
@@ -158,10 +158,10 @@ func TestANumberIsChosenOnceAndKept(t *testing.T) {
 	shop := w.namespace("shop")
 	numbers := w.allot(20)
 	w.pool("team-a", numbers, serving(shop))
-	r := w.reserve(shop+"/promise", "web", port("http", 0))
+	r := w.reserve(shop+"/promise", "web", entry("http", 0))
 	first := reservedFor(r, "http")
 
-	w.changeReservation(r, port("admin", 0))
+	w.changeReservation(r, entry("admin", 0))
 	w.wantReservation(r, v1alpha1.ReservationReasonReserved)
 	second := reservedFor(r, "admin")
 	if got := reservedFor(r, "http"); got != first || second == first {
@@ -197,11 +197,11 @@ func TestAReservationThatIsMadeAgainHasItsNumbersBack(t *testing.T) {
 	w := share(t)
 	shop := w.namespace("shop")
 	w.pool("team-a", w.allot(20), serving(shop))
-	before := w.reserve(shop+"/promise", "web", port("http", 0), port("admin", 0))
+	before := w.reserve(shop+"/promise", "web", entry("http", 0), entry("admin", 0))
 	n, m := reservedFor(before, "http"), reservedFor(before, "admin")
 	w.must(w.Delete(t.Context(), before))
 	w.wantLedger(shop, ledger{n: "web Held Automatic team-a", m: "web Held Automatic team-a"})
-	again := w.reserve(shop+"/promise", "web", port("http", 0), port("admin", 0))
+	again := w.reserve(shop+"/promise", "web", entry("http", 0), entry("admin", 0))
 	if kept(again) != kept(before) {
 		t.Errorf("it keeps %s, had %s", kept(again), kept(before))
 	}
@@ -212,7 +212,7 @@ func TestAReservedNumberIsItsServicesAlone(t *testing.T) {
 	shop, other := w.namespace("shop"), w.namespace("other")
 	numbers := w.allot(2)
 	w.pool("team-a", numbers, serving(shop, other), holding(0))
-	w.reserve(shop+"/promise", "web", port("http", numbers.From))
+	w.reserve(shop+"/promise", "web", entry("http", numbers.From))
 
 	_, err := w.tryCreate(makeService(shop+"/api").NodePort(80, numbers.From))
 	w.wantRefusal(err, fmt.Sprintf(`%d: reserved for Service "web" in this namespace by NodePortReservation "promise"`, numbers.From))
@@ -237,7 +237,7 @@ func TestADryRunShowsTheReservedNumberAndWritesNothing(t *testing.T) {
 	w := share(t)
 	shop := w.namespace("shop")
 	w.pool("team-a", w.allot(20), serving(shop))
-	r := w.reserve(shop+"/promise", "web", port("http", 0))
+	r := w.reserve(shop+"/promise", "web", entry("http", 0))
 	n := reservedFor(r, "http")
 	before := w.wantReason(n, v1alpha1.AllocationReasonReserved)
 	if web := w.create(makeService(shop+"/web").NodePort(80, 0, Named("http")), client.DryRunAll); number(web) != n {
@@ -247,7 +247,7 @@ func TestADryRunShowsTheReservedNumberAndWritesNothing(t *testing.T) {
 		t.Errorf("the claim was written (-before +after)\n%s", cmp.Diff(before, after))
 	}
 	// Nor does the dry-run of a reservation.
-	w.must(w.Create(t.Context(), makeReservation(shop+"/more", "web", port("admin", 0)), client.DryRunAll))
+	w.must(w.Create(t.Context(), makeReservation(shop+"/more", "web", entry("admin", 0)), client.DryRunAll))
 	w.wantLedger(shop, ledger{n: "web Reserved Automatic team-a"})
 }
 
@@ -260,7 +260,7 @@ func TestAReservationForALiveServiceKeepsTheNumbersThatItHas(t *testing.T) {
 	web := w.create(manifest)
 	w.wantAllBound(web)
 	has := numbersByName(web)
-	r := w.reserve(shop+"/promise", "web", port("http", 0), port("dns", has["dns"]), port("dns-tcp", 0), healthCheck(web.Spec.HealthCheckNodePort))
+	r := w.reserve(shop+"/promise", "web", entry("http", 0), entry("dns", has["dns"]), entry("dns-tcp", 0), healthCheck(web.Spec.HealthCheckNodePort))
 	if got, want := kept(r), fmt.Sprintf("http=%d dns=%d dns-tcp=%d healthCheck=%d", has["http"], has["dns"], has["dns"], web.Spec.HealthCheckNodePort); got != want {
 		t.Fatalf("it keeps %s, want %s", got, want)
 	}
@@ -286,7 +286,7 @@ func TestProtocolsThatAreToShareANumberNameItBoth(t *testing.T) {
 	shop := w.namespace("shop")
 	numbers := w.allot(5)
 	w.pool("team-a", numbers, serving(shop))
-	r := w.reserve(shop+"/promise", "dns", port("udp", numbers.To), port("tcp", numbers.To), port("metrics", 0))
+	r := w.reserve(shop+"/promise", "dns", entry("udp", numbers.To), entry("tcp", numbers.To), entry("metrics", 0))
 	dns := w.create(makeService(shop+"/dns").NodePort(53, 0, Named("tcp")).NodePort(53, 0, Named("udp"), UDP).NodePort(9153, 0, Named("metrics")))
 	want := map[string]int32{"tcp": numbers.To, "udp": numbers.To, "metrics": reservedFor(r, "metrics")}
 	if diff := cmp.Diff(want, numbersByName(dns)); diff != "" {
@@ -331,7 +331,7 @@ func TestAPoolThatGivesNoNumberByItselfServesReservations(t *testing.T) {
 	explicit := w.pool("by-number", numbers, serving(shop), withAllocation(v1alpha1.AllocationExplicit))
 	_, err := w.tryCreate(makeService(shop+"/web").NodePort(80, 0))
 	w.wantRefusal(err, "gives no number by itself")
-	r := w.reserve(shop+"/promise", "web", port("http", 0), fromPool(explicit.Name))
+	r := w.reserve(shop+"/promise", "web", entry("http", 0), fromPool(explicit.Name))
 	web := w.create(makeService(shop+"/web").NodePort(80, 0, Named("http")))
 	if number(web) != reservedFor(r, "http") || !within(numbers, number(web)) {
 		t.Errorf("the Service has %d, the reservation %s", number(web), kept(r))
@@ -342,7 +342,7 @@ func TestAPortThatIsRenamedGetsTheReservedNumberUnderTheReservationsName(t *test
 	w := share(t)
 	shop := w.namespace("shop")
 	w.pool("team-a", w.allot(20), serving(shop), holding(0))
-	r := w.reserve(shop+"/promise", "web", port("http", 0))
+	r := w.reserve(shop+"/promise", "web", entry("http", 0))
 	n := reservedFor(r, "http")
 	web := w.create(makeService(shop+"/web").NodePort(80, 0, Named("http")))
 	w.change(web, func(svc *corev1.Service) { svc.Spec.Ports[0].Name = "web" })
@@ -370,7 +370,7 @@ func TestADeletedReservationLeavesTheNumbersThatAreInUse(t *testing.T) {
 	shop := w.namespace("shop")
 	numbers := w.allot(20)
 	w.pool("team-a", numbers, serving(shop))
-	r := w.reserve(shop+"/promise", "web", port("http", numbers.From), port("admin", numbers.To))
+	r := w.reserve(shop+"/promise", "web", entry("http", numbers.From), entry("admin", numbers.To))
 	web := w.create(makeService(shop+"/web").NodePort(80, 0, Named("http")))
 	w.wantLedger(shop, ledger{numbers.From: "web Bound Explicit team-a", numbers.To: "web Reserved Explicit team-a"})
 	w.must(w.Delete(t.Context(), r))
@@ -393,7 +393,7 @@ func TestAReservationMayChangeWhatItWants(t *testing.T) {
 	shop := w.namespace("shop")
 	numbers := w.allot(20)
 	w.pool("team-a", numbers, serving(shop), limitedTo(1))
-	r := w.reserve(shop+"/promise", "web", port("http", numbers.From))
+	r := w.reserve(shop+"/promise", "web", entry("http", numbers.From))
 	w.changeReservation(r, func(s *v1alpha1.NodePortReservationSpec) { s.Ports[0].NodePort = numbers.To })
 	// The former number makes room for it.
 	w.wantReservation(r, v1alpha1.ReservationReasonReserved)

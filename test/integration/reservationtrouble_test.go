@@ -62,7 +62,7 @@ func TestAReservationNeverTakesALiveServicesNumberAndHealsWhenItGoes(t *testing.
 			api := w.create(makeService(spaces[c.owner]+"/api").NodePort(80, numbers.From))
 			w.wantAllBound(api)
 			// What can be kept is kept.
-			r := w.promise(spaces["shop"]+"/promise", "web", port("http", numbers.From), port("admin", numbers.To), port("more", 0))
+			r := w.promise(spaces["shop"]+"/promise", "web", entry("http", numbers.From), entry("admin", numbers.To), entry("more", 0))
 			says := fmt.Sprintf("spec.ports[0].nodePort: Invalid value: %d: %s", numbers.From, c.says)
 			w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonNumberTaken), says)
 			w.wantReservationEvent(r, corev1.EventTypeWarning, v1alpha1.ReservationReasonNumberTaken, says)
@@ -96,9 +96,9 @@ func TestAReservationTakesOverAHoldOfItsNamespaceAndOfNoOther(t *testing.T) {
 		w.remove(old)
 		w.wantReason(n, v1alpha1.AllocationReasonHeld)
 	}
-	w.reserve(shop+"/promise", "web", port("http", numbers.From))
+	w.reserve(shop+"/promise", "web", entry("http", numbers.From))
 	w.wantLedger(shop, ledger{numbers.From: "web Reserved Explicit team-a"})
-	r := w.promise(shop+"/more", "web", port("http", numbers.To))
+	r := w.promise(shop+"/more", "web", entry("http", numbers.To))
 	w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonNumberTaken),
 		fmt.Sprintf("spec.ports[0].nodePort: Invalid value: %d: already allocated in another namespace", numbers.To))
 	w.wantLedger(other, ledger{numbers.To: "old Held Explicit team-a"})
@@ -109,8 +109,8 @@ func TestOfTwoReservationsForOneNumberTheFirstHasItUntilItIsDeleted(t *testing.T
 	shop := w.namespace("shop")
 	numbers := w.allot(5)
 	w.pool("team-a", numbers, serving(shop))
-	first := w.reserve(shop+"/first", "web", port("http", numbers.From))
-	second := w.promise(shop+"/second", "api", port("http", numbers.From))
+	first := w.reserve(shop+"/first", "web", entry("http", numbers.From))
+	second := w.promise(shop+"/second", "api", entry("http", numbers.From))
 	w.wantMessage(w.wantReservation(second, v1alpha1.ReservationReasonNumberTaken), fmt.Sprintf(
 		`spec.ports[0].nodePort: Invalid value: %d: reserved for Service "web" in this namespace by NodePortReservation "first"`, numbers.From))
 	w.wantLedger(shop, ledger{numbers.From: "web Reserved Explicit team-a"})
@@ -126,7 +126,7 @@ func TestAReservationForAFullPoolHealsWhenANumberIsGivenUp(t *testing.T) {
 	w.pool("team-a", numbers, serving(shop, other))
 	api := w.create(makeService(other+"/api").NodePort(80, 0))
 	w.wantAllBound(api)
-	r := w.promise(shop+"/promise", "web", port("http", 0))
+	r := w.promise(shop+"/promise", "web", entry("http", 0))
 	w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonNumberTaken),
 		`spec.ports: Forbidden: no node port is free in the ranges of namespace "shop" (pool "team-a": 1 of 1 in use or held)`)
 	w.remove(api) // its hold is given up
@@ -149,7 +149,7 @@ func TestReservationsCountForTheQuotaAndHealWhenThereIsRoom(t *testing.T) {
 			pool := w.pool("team-a", numbers, serving(shop), limitedTo(3))
 			api := w.create(makeService(shop+"/api").NodePort(80, numbers.From))
 			w.wantAllBound(api)
-			r := w.promise(shop+"/promise", "web", port("http", numbers.To), port("admin", 0), port("more", 0))
+			r := w.promise(shop+"/promise", "web", entry("http", numbers.To), entry("admin", 0), entry("more", 0))
 			w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonQuotaExceeded),
 				`spec.ports: Forbidden: pool "team-a" allows 3 node ports in a namespace, 3 are used and 1 more is asked for`)
 			if reservedFor(r, "http") != numbers.To || len(r.Status.Ports) != 2 {
@@ -174,7 +174,7 @@ func TestWithoutAQuotaReservationsAreCapped(t *testing.T) {
 	pool := w.pool("team-a", w.allot(20), serving(shop))
 	var nine []reservationOption
 	for i := range 9 {
-		nine = append(nine, port(fmt.Sprintf("p%d", i), 0))
+		nine = append(nine, entry(fmt.Sprintf("p%d", i), 0))
 	}
 	r := w.promise(shop+"/promise", "web", nine...)
 	w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonQuotaExceeded), `spec.ports: Forbidden: namespace "shop" may have `+
@@ -203,18 +203,18 @@ func TestAReservationIsAllowedWhatItsServiceIs(t *testing.T) {
 		if c.pool == "" {
 			n = theirs.From
 		}
-		r := w.promise(shop+"/"+c.name, "web", port("http", 0), port("admin", n), fromPool(c.pool))
+		r := w.promise(shop+"/"+c.name, "web", entry("http", 0), entry("admin", n), fromPool(c.pool))
 		w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonNotAllowed), c.says)
 	}
 	// It heals as soon as the number is the namespace's: here by a label.
 	w.changePool(teamB, ofTeam("b-"+shop))
-	r := w.promise(shop+"/promise", "web", port("admin", theirs.To))
+	r := w.promise(shop+"/promise", "web", entry("admin", theirs.To))
 	w.wantReservation(r, v1alpha1.ReservationReasonNotAllowed)
 	w.label(shop, teamLabel, "b-"+shop)
 	w.wantReservation(r, v1alpha1.ReservationReasonReserved)
 	// What is kept stays, whatever the label.
 	w.label(shop, teamLabel, shop)
-	w.changeReservation(r, port("http", mine.To))
+	w.changeReservation(r, entry("http", mine.To))
 	w.wantReservation(r, v1alpha1.ReservationReasonReserved)
 	if want := fmt.Sprintf("admin=%d http=%d", theirs.To, mine.To); kept(r) != want {
 		t.Errorf("it keeps %s, want %s", kept(r), want)
@@ -226,7 +226,7 @@ func TestADeletedPoolLeavesItsReservedNumbers(t *testing.T) {
 	shop := w.namespace("shop")
 	numbers := w.allot(5)
 	pool := w.pool("team-a", numbers, serving(shop))
-	r := w.reserve(shop+"/promise", "web", port("http", numbers.From), fromPool(pool.Name))
+	r := w.reserve(shop+"/promise", "web", entry("http", numbers.From), fromPool(pool.Name))
 	w.must(w.Delete(t.Context(), pool))
 	w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonPoolMissing), fmt.Sprintf(`%d is kept, but its pool "team-a" has been deleted`, numbers.From))
 	if want := fmt.Sprintf("http=%d", numbers.From); kept(r) != want {

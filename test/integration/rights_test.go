@@ -78,9 +78,11 @@ func (w *world) useEveryRight() {
 		w.changePool(pool, func(s *v1alpha1.NodePortPoolSpec) { s.Ranges = []v1alpha1.PortRange{here} })
 		w.wantTrouble(web, "")
 	}
+	w.reserve(shop+"/promise", "web", entry("http", 0))
 	w.awaitPolicyOf(pool)
 	w.must(w.Delete(w.Context(), pool))
 	w.awaitNoPolicy()
+	w.wantUsage(shop, pool, "none")
 	w.stop()
 }
 
