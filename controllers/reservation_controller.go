@@ -74,7 +74,7 @@ func (r *reservationReconciler) keep(ctx context.Context, name types.NamespacedN
 	if err := r.correct(ctx, o, p); err != nil {
 		return err
 	}
-	problems = slices.Concat(refusals(p.answer), problems, o.poolsMissing(p))
+	problems = slices.Concat(problemsOf(p.answer.Breaches...), problems, o.poolsMissing(p))
 	return r.report(ctx, o.reservation, reservationStatus(p, problems, o.now))
 }
 
@@ -175,8 +175,8 @@ func (r *reservationReconciler) tryClaim(ctx context.Context, o reserving, p *pr
 		Uses: append(serviceports.Numbers(p.open), p.kept...)}
 	claim, err := r.ledger.Claim(ctx, claimant, o.asClaimed(requests), p.answer.Pools)
 	if err != nil {
-		if refusal, ok := refusalOf(o.ledger, p.question, p.answer, err); ok {
-			return []problem{refusal}, nil
+		if b, theirs := allocator.BreachOf(err, o.chart, o.ledger, p.question, p.answer.Pools); theirs {
+			return problemsOf(b), nil
 		}
 		return nil, fmt.Errorf("claim for reservation %s: %w", o.name, err)
 	}

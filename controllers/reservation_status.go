@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
@@ -27,39 +25,22 @@ var worstFirst = []string{
 	v1alpha1.ReservationReasonQuotaExceeded, v1alpha1.ReservationReasonPoolMissing,
 }
 
-// refusals are what the rules have against a reservation.
-func refusals(answer rules.Answer) []problem {
+// reasons of the condition by the rule that is broken; any other means that the number is not allowed.
+var reasons = map[rules.Reason]string{
+	rules.ReasonTaken:         v1alpha1.ReservationReasonNumberTaken,
+	rules.ReasonExhausted:     v1alpha1.ReservationReasonNumberTaken,
+	rules.ReasonQuotaExceeded: v1alpha1.ReservationReasonQuotaExceeded,
+}
+
+// problemsOf are what the rules have against a reservation, in the words that its Service would be refused with.
+func problemsOf(breaches ...rules.Breach) []problem {
 	var problems []problem
-	for _, b := range answer.Breaches {
-		reason := v1alpha1.ReservationReasonNotAllowed
-		if b.Reason == rules.ReasonTaken {
-			reason = v1alpha1.ReservationReasonNumberTaken
-		}
+	for _, b := range breaches {
 		if b.Enforced {
-			problems = append(problems, problem{reason, b.Err.Error()})
+			problems = append(problems, problem{cmp.Or(reasons[b.Reason], v1alpha1.ReservationReasonNotAllowed), b.Err.Error()})
 		}
 	}
 	return problems
-}
-
-// refusalOf is why a number could not be claimed, in the words that a Service would be refused with; false where it
-// is an error of ours.
-func refusalOf(l rules.Ledger, q rules.Question, answer rules.Answer, err error) (problem, bool) {
-	var taken *allocator.TakenError
-	var over *allocator.QuotaError
-	var text *field.Error
-	reason := v1alpha1.ReservationReasonNumberTaken
-	switch {
-	case errors.As(err, &taken):
-		text = rules.Taken(l, q, answer.Pools, taken.Request, taken.Holder)
-	case errors.Is(err, allocator.ErrExhausted):
-		text = rules.Exhausted(l, q, answer.Pools)
-	case errors.As(err, &over):
-		reason, text = v1alpha1.ReservationReasonQuotaExceeded, over.Refusal(q.Namespace)
-	default:
-		return problem{}, false
-	}
-	return problem{reason, text.Error()}, true
 }
 
 // poolsMissing are the numbers that are kept though their pool has been deleted, and no other of the namespace's has

@@ -64,22 +64,22 @@ func TestWhyANumberIsNotReserved(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		err  error
-		want problem // none: the error is ours
+		want []problem // none: the error is ours
 	}{
 		{"taken", &allocator.TakenError{Request: serviceports.Request{Role: serviceports.HealthCheck, NodePort: 30003}, Holder: theirs},
-			problem{"NumberTaken", "spec.healthCheckNodePort: Invalid value: 30003: already allocated in another namespace"}},
-		{"none free", allocator.ErrExhausted, problem{"NumberTaken",
-			`spec.ports: Forbidden: too few node ports are free in the ranges of namespace "shop" (pool "team-a": 0 of 20 in use or held)`}},
-		{"too many", &allocator.QuotaError{Pool: &rules.Pool{Name: "team-a"}, Limit: 2, Used: 2, Asked: 1}, problem{"QuotaExceeded",
-			`spec.ports: Forbidden: pool "team-a" allows 2 node ports in a namespace, 2 are used and 1 more is asked for`}},
-		{"ours", errors.New("no API server"), problem{}},
+			[]problem{{"NumberTaken", "spec.healthCheckNodePort: Invalid value: 30003: already allocated in another namespace"}}},
+		{"none free", allocator.ErrExhausted, []problem{{"NumberTaken",
+			`spec.ports: Forbidden: too few node ports are free in the ranges of namespace "shop" (pool "team-a": 0 of 20 in use or held)`}}},
+		{"too many", &allocator.QuotaError{Pool: &rules.Pool{Name: "team-a"}, Limit: 2, Used: 2, Asked: 1}, []problem{{"QuotaExceeded",
+			`spec.ports: Forbidden: pool "team-a" allows 2 node ports in a namespace, 2 are used and 1 more is asked for`}}},
+		{"ours", errors.New("no API server"), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := reservingWith(reservationOf("http"), nil)
 			p := promiseFor(o)
-			got, ok := refusalOf(rules.Quiet{Ledger: o.ledger}, p.question, p.answer, c.err)
-			if got != c.want || ok != (c.want != problem{}) {
-				t.Errorf("got %t %+v, want %+v", ok, got, c.want)
+			b, _ := allocator.BreachOf(c.err, o.chart, rules.Quiet{Ledger: o.ledger}, p.question, p.answer.Pools)
+			if diff := cmp.Diff(c.want, problemsOf(b), cmp.AllowUnexported(problem{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-// Package webhooks is the admission of Services and pools.
+// Package webhooks is the admission of Services, pools and reservations.
 //
 // A Service passes twice. The mutating webhook, before the API server's own allocator, refuses all that can be
 // refused, so that the user reads our words, and claims and fills in the numbers that are to be chosen. The
@@ -39,7 +39,7 @@ const (
 	maxClaims = 100
 )
 
-// desk is what both webhooks for Services work with.
+// desk is what the webhooks for Services, and that for reservations, work with.
 type desk struct {
 	ledger *allocator.Ledger
 	// cached reads Namespaces and Services from the watches; live asks the API server itself.
@@ -51,8 +51,17 @@ type desk struct {
 
 // question is a request as the rules see it. old is nil on create.
 func (d *desk) question(ctx context.Context, svc, old *corev1.Service) (rules.Question, error) {
+	labels, err := d.namespaceLabels(ctx)
+	return rules.Question{
+		Service: svc, Old: old, Namespace: requestFrom(ctx).Namespace, NamespaceLabels: labels,
+		Now: d.clock.Now(), DryRun: isDryRun(ctx),
+	}, err
+}
+
+// namespaceLabels are those of the request's namespace, once the rules can be asked.
+func (d *desk) namespaceLabels(ctx context.Context) (map[string]string, error) {
 	if !d.ledger.Ready() {
-		return rules.Question{}, allocator.ErrNotReady
+		return nil, allocator.ErrNotReady
 	}
 	name := requestFrom(ctx).Namespace
 	namespace := &corev1.Namespace{}
@@ -61,12 +70,9 @@ func (d *desk) question(ctx context.Context, svc, old *corev1.Service) (rules.Qu
 		err = d.live.Get(ctx, client.ObjectKey{Name: name}, namespace)
 	}
 	if err != nil {
-		return rules.Question{}, fmt.Errorf("read namespace %q: %w", name, err)
+		return nil, fmt.Errorf("read namespace %q: %w", name, err)
 	}
-	return rules.Question{
-		Service: svc, Old: old, Namespace: name, NamespaceLabels: namespace.Labels,
-		Now: d.clock.Now(), DryRun: isDryRun(ctx),
-	}, nil
+	return namespace.Labels, nil
 }
 
 // exists asks the API server whether there is a Service of this name, if there are signs of one. Its creation

@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -68,26 +67,10 @@ func (d *desk) tellOperator(ctx context.Context, pool string, reason rules.Reaso
 // refused is the refusal of a Service whose numbers could not be claimed, reported, if the reason is the user's; any
 // other error is ours.
 func (d *desk) refused(ctx context.Context, q rules.Question, answer rules.Answer, err error) error {
-	b, theirs := breachOf(d.ledger, q, answer, err)
+	b, theirs := allocator.BreachOf(err, d.ledger.Chart(), d.ledger, q, answer.Pools)
 	if !theirs {
 		return fmt.Errorf("claim: %w", err)
 	}
 	d.report(ctx, q, b)
 	return refusal(q, field.ErrorList{b.Err})
-}
-
-// breachOf is the breach for which numbers could not be claimed; false: the error is ours.
-func breachOf(ledger *allocator.Ledger, q rules.Question, answer rules.Answer, err error) (_ rules.Breach, theirs bool) {
-	var taken *allocator.TakenError
-	var over *allocator.QuotaError
-	switch {
-	case errors.Is(err, allocator.ErrExhausted):
-		return rules.NewBreach(rules.ReasonExhausted, true, rules.Exhausted(ledger, q, answer.Pools), answer.Pools...), true
-	case errors.As(err, &taken):
-		return rules.NewBreach(rules.ReasonTaken, true, rules.Taken(ledger, q, answer.Pools, taken.Request, taken.Holder),
-			ledger.Chart().PoolOf(taken.Request.NodePort)), true
-	case errors.As(err, &over):
-		return rules.NewBreach(rules.ReasonQuotaExceeded, true, over.Refusal(q.Namespace), over.Pool), true
-	}
-	return rules.Breach{}, false
 }

@@ -79,7 +79,7 @@ func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer r
 	// What Kubernetes picked is claimed if it can be; else its Service is reported.
 	for i := range picked {
 		err := v.claimAll(ctx, who, answer.Pools, picked[i:i+1])
-		if _, theirs := breachOf(v.ledger, q, answer, err); !theirs && err != nil {
+		if _, theirs := allocator.BreachOf(err, v.ledger.Chart(), v.ledger, q, answer.Pools); !theirs && err != nil {
 			return fmt.Errorf("claim: %w", err)
 		}
 	}

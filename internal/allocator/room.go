@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
 )
@@ -27,14 +25,6 @@ type QuotaError struct {
 
 func (e *QuotaError) Error() string {
 	return fmt.Sprintf("pool %q: %d of %d node ports are used, %d more are asked for", e.Pool.Name, e.Used, e.Limit, e.Asked)
-}
-
-// Refusal is the error that a user of the namespace reads.
-func (e *QuotaError) Refusal(namespace string) *field.Error {
-	if e.Unbound {
-		return rules.OverUnbound(e.Pool, namespace, e.Limit, e.Used, e.Asked)
-	}
-	return rules.OverQuota(e.Pool, e.Limit, e.Used, e.Asked)
 }
 
 // tally is what a namespace has of a pool.

@@ -80,6 +80,9 @@ func TestEachRefusalSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	s.create("A number that a Service of the namespace has", web().NodePort(80, 30101))
 	s.create("A number that a Service of another namespace has", web().NodePort(80, 30102))
 	s.create("A number that is held for another namespace: it reads the same", web().NodePort(80, 30103))
+	w.reserve(shop+"/promise", "later", entry("http", 30110))
+	s.create("A number that is reserved for another Service of the namespace", web().NodePort(80, 30110))
+	s.create("A number that is reserved in another namespace: it reads as any that is taken", makeService(other+"/web").NodePort(80, 30110))
 	s.create("Several mistakes at once", web().
 		NodePort(80, 30101, Named("http")).NodePort(443, 30300, Named("https")).NodePort(8080, 30301, Named("admin")))
 	s.create("A health check's number outside of the ranges", web().LoadBalancer().LocalTraffic().NodePort(80, 0).HealthCheck(30300))

@@ -239,3 +239,36 @@ func TestADeletedPoolLeavesItsReservedNumbers(t *testing.T) {
 	w.must(w.Create(t.Context(), makePool(pool.Name, numbers, serving(shop))))
 	w.wantReservation(r, v1alpha1.ReservationReasonReserved)
 }
+
+func TestWhoReservesReadsAtOnceWhatIsInTheWay(t *testing.T) {
+	w := share(t)
+	s := &transcript{world: w}
+	shop, other := w.namespace("shop"), w.namespace("other")
+	teamA := w.pool("team-a", w.exactly(30600, 30609), serving(shop, other))
+	small := w.pool("small", w.exactly(30610, 30614), serving(shop), withAllocation(v1alpha1.AllocationExplicit))
+	limited := w.pool("limited", w.exactly(30615, 30619), serving(shop), limitedTo(1), withAllocation(v1alpha1.AllocationExplicit))
+	w.pool("drained", w.exactly(30620, 30629), serving(shop), withAllocation(v1alpha1.AllocationNone))
+	w.wantAllBound(w.create(makeService(shop+"/api").NodePort(80, 30601, Named("a")).NodePort(81, 30610, Named("b")).NodePort(82, 30615, Named("c"))))
+	w.wantAllBound(w.create(makeService(other+"/secret-project").NodePort(80, 30602)))
+	old := w.create(makeService(shop+"/old").NodePort(80, 30603))
+	w.wantAllBound(old)
+	w.remove(old)
+	w.wantReason(30603, v1alpha1.AllocationReasonHeld)
+	reserve := func(title, name string, options ...reservationOption) {
+		r := makeReservation(shop+"/"+name, "web", options...)
+		r.APIVersion, r.Kind = v1alpha1.GroupVersion.String(), "NodePortReservation"
+		s.apply(title, r)
+	}
+	reserve("Nothing is in the way", "fine", entry("http", 30600), entry("admin", 0), fromPool(teamA.Name))
+	w.wantReservation(makeReservation(shop+"/fine", "web"), v1alpha1.ReservationReasonReserved)
+	reserve("Numbers that others have", "taken", entry("a", 30601), entry("b", 30602), entry("c", 30600))
+	reserve("A hold of the namespace", "hold", entry("a", 30603))
+	reserve("Numbers that the namespace may not have", "outside", entry("a", 30700), entry("b", 30620))
+	reserve("A pool that is not the namespace's", "pool", entry("a", 0), fromPool("theirs"))
+	reserve("More than the namespace may have", "many", entry("a", 0), entry("b", 0), fromPool(limited.Name))
+	reserve("More than the pool has", "more", entry("a", 0), entry("b", 0), entry("c", 0), entry("d", 0), entry("e", 0), fromPool(small.Name))
+	w.wantReservation(makeReservation(shop+"/hold", "web"), v1alpha1.ReservationReasonReserved)
+	reserve("A change that nothing is in the way of", "fine", entry("http", 30600), entry("admin", 0), entry("more", 0), fromPool(teamA.Name))
+	reserve("A change to a number that others have", "fine", entry("http", 30601), entry("admin", 0), fromPool(teamA.Name))
+	w.golden("reservation-warnings", s.text.String())
+}
