@@ -32,13 +32,14 @@ type NodePortReservationSpec struct {
 	ServiceName string `json:"serviceName"`
 
 	// poolName is the pool that numbers are chosen from. It must select this namespace. Left out, the pools of the
-	// namespace are asked as for a Service.
+	// namespace are asked in their order, also those that give Services no number by themselves.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	PoolName string `json:"poolName,omitempty"`
 
 	// ports are the numbers promised, by the name of the Service's port, at most 16. For example [{name: http, nodePort:
-	// 30080}, {name: admin}].
+	// 30080}, {name: admin}]. Protocols that share a port and its number, like dns and dns-tcp, either both name the
+	// number, or one of them alone is listed.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

@@ -26,7 +26,8 @@ type NodePortUsageStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// ranges are the pool's numbers in short, for example "30100-30199,30500".
+	// ranges are the pool's numbers in short, for example "30100-30199,30500"; empty where the pool does not serve the
+	// namespace any more.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Ranges string `json:"ranges,omitempty"`

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -57,10 +58,35 @@ func TestKubectlShowsPoolsAndNumbers(t *testing.T) {
 	w.golden("tables", s.text.String())
 }
 
+func TestKubectlShowsReservationsAndUsage(t *testing.T) {
+	w := share(t)
+	shop, other := w.namespace("shop"), w.namespace("other")
+	teamA := w.pool("team-a", w.exactly(30630, 30639), twoRanges(w.exactly(30650, 30650)), serving(shop, other), limitedTo(4))
+	teamB := w.pool("team-b", w.exactly(30640, 30649), serving(shop))
+	api := w.create(makeService(other+"/api").NodePort(80, 30635))
+	w.wantAllBound(api)
+	w.reserve(shop+"/kept", "web", entry("http", 30631), entry("admin", 30632), healthCheck(30633))
+	w.wantReservation(w.promise(shop+"/taken", "db", entry("sql", 30635)), v1alpha1.ReservationReasonNumberTaken)
+	reservations := `{apiVersion: portolan.dev/v1alpha1, kind: NodePortReservation, metadata: {name: applied, namespace: ` + shop + `},
+		spec: {serviceName: cache, ports: [{name: tcp, nodePort: 30640}]}}`
+	s := &transcript{world: w}
+	for range 2 { // the second finds nothing to change: no other manager has any of its fields
+		s.note("kubectl apply --server-side", w.mustKubectl(reservations, "apply", "--server-side", "--field-manager=gitops", "-f", "-"))
+		w.wantReservation(makeReservation(shop+"/applied", "cache"), v1alpha1.ReservationReasonReserved)
+		s.note("kubectl diff", w.mustKubectl(reservations, "diff", "--server-side", "--field-manager=gitops", "-f", "-"))
+	}
+	w.wantUsage(shop, teamA, "WithinLimit 3 of 4 [30631 30632 30633]")
+	w.wantUsage(shop, teamB, "WithinLimit 1 of ? [30640]")
+	for _, args := range [][]string{{"get", "npr,npu"}, {"get", "npr,npu", "-o", "wide"}} {
+		s.note("kubectl "+strings.Join(args, " "), sameEachTime(w.mustKubectl("", append(args, "-n", shop)...)))
+	}
+	w.golden("reservations", s.text.String())
+}
+
 func TestKubectlExplainsTheKinds(t *testing.T) {
 	w := share(t)
 	s := &transcript{world: w}
-	for _, field := range []string{"npp.spec", "npa.spec"} {
+	for _, field := range []string{"npp.spec", "npa.spec", "npr.spec", "npr.status", "npu.status"} {
 		s.note("kubectl explain "+field, w.mustKubectl("", "explain", field, "--cache-dir", t.TempDir()))
 	}
 	w.golden("explain", s.text.String())
