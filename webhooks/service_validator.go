@@ -45,11 +45,35 @@ func (v *serviceValidator) judge(ctx context.Context, svc, old *corev1.Service) 
 		warnings = answer.Warnings
 		v.report(ctx, q, answer.Breaches...)
 		if len(answer.Errors) > 0 {
-			return refusal(q, answer.Errors)
+			err = refusal(q, answer.Errors)
+		} else {
+			err = v.claim(ctx, q, answer)
 		}
-		return v.claim(ctx, q, answer)
+		if errors.As(err, new(verdict)) {
+			v.takeBack(ctx, q)
+		}
+		return err
 	})
 	return warnings, err
+}
+
+// takeBack withdraws what the mutating webhook has claimed for a request that is refused after all: until it lapsed it
+// would count for the namespace's limit.
+func (v *serviceValidator) takeBack(ctx context.Context, q rules.Question) {
+	if q.DryRun {
+		return
+	}
+	var keep []int32
+	if q.Old != nil {
+		keep = serviceports.Numbers(serviceports.Stored(q.Old))
+	}
+	abandoned := v.ledger.Abandoned(serviceOf(q), keep)
+	if len(abandoned) == 0 {
+		return
+	}
+	if exists, err := v.exists(ctx, q); err == nil && !exists {
+		v.ledger.Withdraw(ctx, abandoned)
+	}
 }
 
 // claim claims the numbers that are new. Those that the mutating webhook filled in are claimed already; claims of
