@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -64,17 +65,26 @@ func freePort(w *world) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func TestReplicasHandOutEachNumberOnce(t *testing.T) {
+func TestTwoReplicasRacingForTheLastPortsGiveOutEachOnceAndRefuseNobodyNeedlessly(t *testing.T) {
 	w := alone(t)
 	w.startReplicas(2)
-	var namespaces []string
-	for range 3 {
-		namespaces = append(namespaces, w.namespace("shop"))
+	const size = 24
+	for i, asked := range []int{size - 1, size, size, size + 1, 40} {
+		t.Run(fmt.Sprintf("%d want one of %d", asked, size), func(t *testing.T) {
+			w := *w
+			w.T = t
+			from := int32(31100 + i*size)
+			w.race(v1alpha1.PortRange{From: from, To: from + size - 1}, asked)
+		})
 	}
-	const size, asked = 24, 40
-	numbers := w.allot(size)
-	pool := w.pool("team-a", numbers, serving(namespaces...))
+}
 
+// race has so many Services of three namespaces ask for a number of a pool at the same time.
+func (w *world) race(numbers v1alpha1.PortRange, asked int) {
+	w.Helper()
+	size := int(numbers.To - numbers.From + 1)
+	namespaces := []string{w.namespace("shop"), w.namespace("shop"), w.namespace("shop")}
+	pool := w.pool("team-a", numbers, serving(namespaces...))
 	var mu sync.Mutex // guards owners and refused
 	owners, refused := map[int32]string{}, 0
 	var wg sync.WaitGroup
@@ -88,23 +98,23 @@ func TestReplicasHandOutEachNumberOnce(t *testing.T) {
 			case apierrors.IsInvalid(err):
 				refused++
 			case err != nil:
-				t.Errorf("%s: %v", name, err)
+				w.Errorf("%s: %v", name, err)
 			case owners[number(svc)] != "" || !within(numbers, number(svc)):
-				t.Errorf("%s got %d, which %q has", name, number(svc), owners[number(svc)])
+				w.Errorf("%s got %d, which %q has", name, number(svc), owners[number(svc)])
 			default:
 				owners[number(svc)] = name
 			}
 		})
 	}
 	wg.Wait()
-	if len(owners) != size || refused != asked-size {
-		t.Errorf("%d Services got a number and %d were refused, want %d and %d", len(owners), refused, size, asked-size)
+	if given := min(asked, size); len(owners) != given || refused != asked-given {
+		w.Errorf("%d Services got a number and %d were refused, want %d and %d", len(owners), refused, given, asked-given)
 	}
-	w.wantCounts(pool, v1alpha1.PoolPorts{Total: size, Bound: size})
+	w.wantCounts(pool, v1alpha1.PoolPorts{Total: int32(size), Bound: int32(len(owners)), Free: int32(size - len(owners))})
 	for _, namespace := range namespaces {
 		for n, entry := range w.ledgerOf(namespace) {
-			if want := owners[n]; entry != want[len(namespace)+1:]+" Bound Automatic team-a" {
-				t.Errorf("the ledger has %q for %d, want %q", entry, n, want)
+			if want := strings.TrimPrefix(owners[n], namespace+"/") + " Bound Automatic team-a"; entry != want {
+				w.Errorf("the ledger has %q for %d, want %q", entry, n, want)
 			}
 		}
 	}
