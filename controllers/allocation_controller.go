@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -68,7 +67,6 @@ const last = handler.LowPriority - 1
 // newestLast has allocations looked at, but one that is new only when nothing else is to be done: its status can
 // wait. So on a cluster that had its Services before Portolan all numbers are claimed first.
 func newestLast() handler.EventHandler {
-	type queue = workqueue.TypedRateLimitingInterface[request]
 	enqueue := func(o client.Object, q queue, priority *int) {
 		item := request{NamespacedName: client.ObjectKeyFromObject(o)}
 		q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{Priority: priority}, item)

@@ -7,7 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -33,7 +32,6 @@ func newPartings() *partings { return &partings{last: map[int32]parting{}} }
 
 // watch is the handler of Services: it notes partings before it asks for the allocations of their numbers.
 func (p *partings) watch() handler.EventHandler {
-	type queue = workqueue.TypedRateLimitingInterface[request]
 	enqueue := func(ctx context.Context, o client.Object, q queue) {
 		for _, r := range allocationsOf(ctx, o) {
 			q.Add(r)

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -87,8 +86,6 @@ func (r *reservationReconciler) matching(ctx context.Context, which ...client.Li
 	}
 	return requests
 }
-
-type queue = workqueue.TypedRateLimitingInterface[request]
 
 // ofClaims looks at the reservation of a claim, and at those that wait for its number or its namespace.
 func (r *reservationReconciler) ofClaims() handler.EventHandler {
