@@ -6,8 +6,8 @@ import (
 
 // ReservedPort is an entry of the Service's spec.ports whose number is promised.
 type ReservedPort struct {
-	// name is that of the entry of the Service's spec.ports which gets the number; empty where the Service's only port
-	// has none.
+	// name is that of the entry of the Service's spec.ports which gets the number. Where a reservation has one number and
+	// its Service one port, the name does not matter.
 	// +optional
 	// +default=""
 	// +kubebuilder:validation:MaxLength=63

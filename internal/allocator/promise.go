@@ -25,24 +25,33 @@ func (l *Ledger) Reserved(reservation types.NamespacedName) []int32 {
 }
 
 // FillReserved fills in the numbers that reservations keep for the Service of a claimant, which is about to be created
-// or changed. They go by the names of its entries; no pool is asked, and nothing need be claimed for them.
+// or changed. They go by the names of its entries; where there is one number for one entry the names do not matter. No
+// pool is asked, and nothing need be claimed for them.
 func (l *Ledger) FillReserved(c Claimant, svc *corev1.Service) {
 	requests := serviceports.Requests(svc)
-	has := serviceports.Numbers(serviceports.Stored(svc))
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, n := range slices.Sorted(maps.Keys(l.claimedBy[c.Service])) {
-		claim := l.claims[n]
-		live := c.UID != "" && claim.Spec.ServiceUID == c.UID
-		if claim.Spec.ReservationName == "" || live || slices.Contains(has, n) || l.carriedByOther(n, c) {
-			continue
+	kept := l.keptFor(c, serviceports.Numbers(serviceports.Stored(svc)))
+	for _, n := range kept {
+		i := slices.IndexFunc(requests, func(r serviceports.Request) bool {
+			return r.NodePort == 0 && sameName(l.claims[n], Request{Request: r})
+		})
+		if i < 0 && len(kept) == 1 && len(requests) == 1 && requests[0].NodePort == 0 && sameRole(l.claims[n], Request{Request: requests[0]}) {
+			i = 0
 		}
-		for i, r := range requests {
-			if r.NodePort == 0 && sameName(claim, Request{Request: r}) {
-				requests[i].NodePort = n
-				break
-			}
+		if i >= 0 {
+			requests[i].NodePort = n
 		}
 	}
+	l.mu.Unlock()
 	serviceports.Set(svc, slices.DeleteFunc(requests, func(r serviceports.Request) bool { return r.NodePort == 0 }))
+}
+
+// keptFor are the numbers, ascending, that reservations keep for a Service and that neither it nor another carries. It
+// has those of has already.
+func (l *Ledger) keptFor(c Claimant, has []int32) []int32 {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.claimedBy[c.Service])), func(n int32) bool {
+		claim := l.claims[n]
+		live := c.UID != "" && claim.Spec.ServiceUID == c.UID
+		return claim.Spec.ReservationName == "" || live || slices.Contains(has, n) || l.carriedByOther(n, c)
+	})
 }

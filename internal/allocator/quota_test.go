@@ -361,6 +361,38 @@ func TestAReservationKeepsItsNumbersForItsService(t *testing.T) {
 	}
 }
 
+func TestOneReservedNumberIsForTheOnlyEntryWhateverItsName(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		svc      *Service
+		reserved []string
+		want     []int32
+	}{
+		{"one for one", MakeService("shop/web").NodePort(80, 0, Named("80")), []string{"http"}, []int32{30003}},
+		{"one for two", MakeService("shop/web").NodePort(80, 0, Named("a")).NodePort(81, 0, Named("b")), []string{"http"}, []int32{0, 0}},
+		{"two for one", MakeService("shop/web").NodePort(80, 0, Named("a")), []string{"http", "admin"}, []int32{0}},
+		{"one for one that has its own", MakeService("shop/web").NodePort(80, 30009), []string{"http"}, []int32{30009}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			for i, name := range c.reserved {
+				if _, err := w.ledger.Claim(t.Context(), reservation("shop/web", "promise"), promise(name, 30003+int32(i)), w.pools()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			svc := c.svc.Obj()
+			w.ledger.FillReserved(claimant("shop/web"), svc)
+			var got []int32
+			for _, p := range svc.Spec.Ports {
+				got = append(got, p.NodePort)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("numbers (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestAReservationTakesWhatItsServiceHasAndHoldsOfItsNamespace(t *testing.T) {
 	for _, c := range []struct {
 		name  string

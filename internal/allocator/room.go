@@ -3,6 +3,7 @@ package allocator
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
@@ -47,7 +48,7 @@ func (l *Ledger) tallyOf(namespace string, pool *rules.Pool) tally {
 		if claim.Spec.ServiceUID == "" && !l.carriers[n][OwnerOf(claim)] {
 			t.unbound++
 		}
-		if StateOf(claim, now) == Held && l.underway[n] == 0 {
+		if l.spare(n, claim, now) {
 			t.holds = append(t.holds, claim)
 		}
 	}
@@ -61,6 +62,12 @@ func (l *Ledger) tallyOf(namespace string, pool *rules.Pool) tally {
 	}
 	slices.SortFunc(t.holds, oldestFirst)
 	return t
+}
+
+// spare says whether a claim is a hold that nobody comes for. One that a Service has come for since, and that is held
+// again because that was long ago, may be in use by now: the controllers will know.
+func (l *Ledger) spare(n int32, claim *v1alpha1.NodePortAllocation, now time.Time) bool {
+	return StateOf(claim, now) == Held && claim.Spec.ClaimTime == nil && l.underway[n] == 0 && len(l.carriers[n]) == 0
 }
 
 func oldestFirst(a, b *v1alpha1.NodePortAllocation) int {
@@ -130,7 +137,7 @@ func (ch *chooser) holdOfWhoHoldsMost(pool *rules.Pool) *v1alpha1.NodePortAlloca
 	now := ch.clock.Now()
 	holds := map[string][]*v1alpha1.NodePortAllocation{}
 	for n, claim := range ch.claims {
-		if pool.Numbers.Contains(n) && StateOf(claim, now) == Held && ch.underway[n] == 0 && ch.mayGiveUp(claim) {
+		if pool.Numbers.Contains(n) && ch.spare(n, claim, now) && ch.mayGiveUp(claim) {
 			in := claim.Spec.ServiceRef.Namespace
 			holds[in] = append(holds[in], claim)
 		}
