@@ -38,7 +38,7 @@ func run(ctx context.Context, o *options) error {
 		return interrupted(ctx, err)
 	}
 	log.suspend()
-	err = show(ctx, c, o)
+	err = show(ctx, c, manager, o)
 	if o.once {
 		return concluded(err, manager, time.Since(log.started))
 	}
@@ -68,8 +68,8 @@ func installOn(ctx context.Context, c *cluster.Cluster, log *progress) (*install
 	return manager, nil
 }
 
-func show(ctx context.Context, c *cluster.Cluster, o *options) error {
-	t := &tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Packets: o.without == ""}
+func show(ctx context.Context, c *cluster.Cluster, manager *install.Process, o *options) error {
+	t := &tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Manager: manager, Packets: o.without == ""}
 	return t.Run(ctx)
 }
 

@@ -26,11 +26,12 @@ func TestTourShowsWhatTheTranscriptSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := i.StartProcess(t.Context(), program("manager")); err != nil {
+	manager, err := i.StartProcess(t.Context(), program("manager"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	var shown bytes.Buffer
-	walk := tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(&shown), Packets: true}
+	walk := tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(&shown), Manager: manager, Packets: true}
 	if err := walk.Run(t.Context()); err != nil {
 		t.Fatalf("%s\n%v", &shown, err)
 	}

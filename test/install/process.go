@@ -27,6 +27,10 @@ type Process struct {
 	Log string
 	// ProbePort and MetricsPort are on loopback.
 	ProbePort, MetricsPort int
+
+	installation *Installation
+	program      string
+	args         []string
 }
 
 // StartProcess runs the manager's program, as a Pod of the Deployment would, and returns when it is ready. An empty
@@ -39,21 +43,27 @@ func (i *Installation) StartProcess(ctx context.Context, program string, args ..
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("the manager is not built: %w: run `make bin/manager`", err)
 	}
-	p := &Process{Log: filepath.Join(i.Cluster.LogDir(), processLog+".log")}
+	p := &Process{Log: filepath.Join(i.Cluster.LogDir(), processLog+".log"), installation: i, program: program, args: args}
 	var errs [2]error
 	p.ProbePort, errs[0] = cluster.FreePort()
 	p.MetricsPort, errs[1] = cluster.FreePort()
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, append(i.processArgs(p), args...)...)
+	return p, p.Restart(ctx)
+}
+
+// Restart runs the program again after it has ended, and returns when it is ready.
+func (p *Process) Restart(ctx context.Context) error {
+	i := p.installation
+	cmd := exec.Command(p.program, append(i.processArgs(p), p.args...)...)
 	cmd.Dir = filepath.Dir(i.Cluster.LogDir())
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.Kubeconfig)
 	var err error
 	if p.Process, err = i.Cluster.StartOnHost(processLog, cmd); err != nil {
-		return nil, err
+		return err
 	}
-	return p, p.awaitReady(ctx)
+	return p.awaitReady(ctx)
 }
 
 // processArgs are the Deployment's arguments, and after them, so that they win, those that differ on a machine that it

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"time"
 )
 
 // externalIP is the address in config/samples/services/node-port-service.yaml.
@@ -12,7 +13,8 @@ const externalIP = "1.2.3.110"
 func (g *guide) pools() {
 	g.step("First, the operator says which namespaces may use which numbers")
 	g.kubectl("apply -k config/samples")
-	g.quietly("waiting for the pools", "kubectl wait --for=condition=Ready npp --all --timeout=30s")
+	g.quietly("waiting for the pools", "kubectl wait --for=condition=Ready npp --all --timeout=30s && "+
+		"kubectl wait --for=jsonpath={.status.ports.reserved}=1 npp/default --timeout=30s")
 	g.want(g.kubectl("get npp"), `(?m)^registry +30700-30799 +100 `)
 }
 
@@ -97,9 +99,38 @@ func (g *guide) sameNumber() {
 	}
 }
 
+func (g *guide) reservation() {
+	g.step("6. A number that is promised waits for its Service")
+	g.say("With the pools came a promise of 31080 to Service checkout, which does not exist yet:")
+	g.quietly("waiting for the reservation", "kubectl wait --for=condition=Ready npr/checkout --timeout=30s")
+	g.want(g.kubectl("get npr"), `(?m)^checkout +checkout +31080 +True +Reserved`)
+	g.refused("kubectl create service nodeport other --tcp=80 --node-port=31080",
+		`31080: reserved for Service "checkout" in this namespace by NodePortReservation "checkout"`)
+	g.kubectl("create service nodeport checkout --tcp=80")
+	g.want(g.kubectl("get service checkout"), "80:31080/TCP")
+	g.say("It is kept when the Service is gone, for as long as the promise stands:")
+	g.kubectl("delete service checkout")
+	g.quietly("waiting for the ledger", "kubectl wait --for=condition=Bound=False npa/31080 --timeout=30s")
+	g.want(g.kubectl("get npa 31080"), `31080 +(TCP +)?default +checkout +default +Explicit +Reserved`)
+}
+
+func (g *guide) quota() {
+	g.step("7. A team gets as many numbers as its pool allows")
+	g.want(g.kubectl("create ns sandbox"), "namespace/sandbox created")
+	g.kubectl("create service nodeport one --tcp=80 --node-port=30601 -n sandbox")
+	g.kubectl("create service nodeport two --tcp=80 --node-port=30602 -n sandbox")
+	g.refused("kubectl create service nodeport three --tcp=80 -n sandbox",
+		`pool "sandbox" allows 2 node ports in a namespace, 2 are used and 1 more is asked for`)
+	g.say("How much it has, and may have, a team can read in its namespace:")
+	g.quietly("waiting for the report", "kubectl wait --for=jsonpath={.status.used}=2 npu/sandbox -n sandbox --timeout=30s")
+	g.want(g.kubectl("get npu -n sandbox"), `(?m)^sandbox +30600-30619 +2 +2 +False`)
+}
+
 func (g *guide) operatorsView() {
-	g.step("6. What operators see")
-	g.quietly("waiting for the ledger", "kubectl wait --for=condition=Bound npa --all --timeout=30s")
+	g.step("8. What operators see")
+	g.quietly("waiting for the ledger", "kubectl wait --for=condition=Bound npa/30007 npa/30008 npa/31000 --timeout=30s && "+
+		"kubectl wait --for=jsonpath={.status.ports.free}=98 npp/default --timeout=30s && "+
+		"kubectl wait --for=jsonpath={.status.ports.bound}=2 npp/sandbox npp/well-known --timeout=30s")
 	g.say("How full the pools are:")
 	g.want(g.kubectl("get npp"), `(?m)^registry +30700-30799 +100 +1 +0 +99 +True `)
 	g.say("Who has which number:")
@@ -114,4 +145,29 @@ func (g *guide) operatorsView() {
 	}
 	g.say("And what a field of a pool means:")
 	g.want(g.kubectl("explain npp.spec.ranges"), regexp.QuoteMeta("ranges"))
+}
+
+// stopGrace is how long a manager goes on answering after it was told to stop, and more.
+const stopGrace = 30 * time.Second
+
+func (g *guide) withoutManager() {
+	g.step("9. Without Portolan its rules hold, and Services go on")
+	g.quietly("waiting for the rules in the API server", "kubectl wait --for=jsonpath={.status.observedGeneration} validatingadmissionpolicy/nodeports.portolan.dev --timeout=30s")
+	if g.err != nil {
+		return
+	}
+	g.say("The manager is stopped: nobody answers the webhooks. A number of another team is refused all the same.")
+	g.Screen.During("stopping the manager", func() { g.Manager.Stop(stopGrace) })
+	g.refused("sed s/30007/30750/ config/samples/services/my-nodeport-service.yaml | kubectl apply -f -",
+		`node port 30750: not in the node port ranges of namespace "default": 30000-30085, 31000-31099`)
+	g.say("A number of the namespace's own is given by Kubernetes alone.")
+	g.want(g.kubectl("create service nodeport alone --tcp=80 --node-port=31050"), "service/alone created")
+	g.say("When the manager is back it is in the ledger too.")
+	g.Screen.During("starting the manager", func() {
+		if err := g.Manager.Restart(g.ctx); err != nil {
+			g.fail("start the manager: %w", err)
+		}
+	})
+	g.quietly("waiting for the ledger", "kubectl wait --for=create npa/31050 --timeout=30s && kubectl wait --for=condition=Bound npa/31050 --timeout=30s")
+	g.want(g.kubectl("get npa 31050"), `31050 +TCP +default +alone +default +Adopted +InUse`)
 }

@@ -6,6 +6,7 @@ package tour
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/portolan-dev/portolan/test/cluster"
 )
@@ -17,9 +18,17 @@ type Tour struct {
 	Root string
 	// Screen is where it is shown.
 	Screen *Screen
+	// Manager is Portolan's, the only one: the tour stops it and starts it again.
+	Manager Manager
 	// Packets says that the cluster's nodes answer on node ports: it has nodes, and a proxy on them. Without, the tour
 	// leaves out the backends and the requests to them.
 	Packets bool
+}
+
+// Manager is a manager that can be stopped, within a grace, and started again.
+type Manager interface {
+	Stop(grace time.Duration)
+	Restart(ctx context.Context) error
 }
 
 // Surprise is what the tour found to be other than it should be.
@@ -37,7 +46,7 @@ func (s *Surprise) Unwrap() error { return s.Err }
 func (t *Tour) Run(ctx context.Context) error {
 	g := &guide{Tour: t, ctx: ctx}
 	for _, step := range []func(){
-		g.pools, g.chosenNumber, g.askedNumber, g.externalIP, g.refusals, g.sameNumber, g.operatorsView,
+		g.pools, g.chosenNumber, g.askedNumber, g.externalIP, g.refusals, g.sameNumber, g.reservation, g.quota, g.operatorsView, g.withoutManager,
 	} {
 		step()
 	}
