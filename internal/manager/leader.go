@@ -29,7 +29,17 @@ type Lease struct {
 // lead runs the controllers, on the replica that has the lease, until the shutdown begins. They have a
 // controller-runtime manager of their own, on the same caches: one manager for all would keep the lease until it has
 // served its last request, and would stop serving at once where it loses the lease.
+//
+// It fails by way of m.failed, so that the rest goes on for as long as it is needed.
 func (m *Manager) lead(ctx context.Context) error {
+	if err := m.control(ctx); err != nil {
+		m.failure = err
+		close(m.failed)
+	}
+	return nil
+}
+
+func (m *Manager) control(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	mgr, err := ctrl.NewManager(m.GetConfig(), m.leaderOptions())

@@ -22,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -94,7 +93,7 @@ type Manager struct {
 	// rangeChanged tells the controllers, where they run here, that the ledger has learned the cluster's range.
 	rangeChanged controllers.Bell
 
-	fed      chan struct{} // closed when the ledger has all that was there at the start, but for the cluster's range
+	fed      chan struct{} // closed when the ledger is connected to the caches
 	stopping chan struct{} // closed when the shutdown begins
 	failed   chan struct{} // closed when the controllers have failed
 	failure  error         // why; set before failed is closed
@@ -108,8 +107,7 @@ func Scheme() *runtime.Scheme {
 	return s
 }
 
-// New puts a manager together. It asks the API server nothing and does nothing until Run, but for listening at the
-// addresses of probes and profiles.
+// New puts a manager together. It asks the API server nothing, and does nothing until Run.
 func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -142,15 +140,9 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if m.certificate, err = addCertificate(mgr, o); err != nil {
 		return nil, fmt.Errorf("set up certificate: %w", err)
 	}
-	m.webhooks = newWebhookServer(o, m.certificate, m.fed)
+	m.webhooks = newWebhookServer(o, m.certificate)
 	webhooks.Register(m.webhooks, mgr.GetScheme(), m.Ledger, mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("portolan"), o.Clock)
-	if err := mgr.Add(m.webhooks); err != nil {
-		return nil, err
-	}
-	if err := mgr.Add(manager.RunnableFunc(m.begin)); err != nil {
-		return nil, err
-	}
-	return m, m.addChecks()
+	return m, mgr.Add(m.webhooks)
 }
 
 func managerOptions(o Options) ctrl.Options {
@@ -164,11 +156,10 @@ func managerOptions(o Options) ctrl.Options {
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject:         ownObjects(o),
 		},
-		Client:                 client.Options{FieldOwner: "portolan"},
-		Metrics:                metrics,
-		HealthProbeBindAddress: o.ProbeBindAddress,
-		PprofBindAddress:       o.PprofBindAddress,
-		Controller:             controllerOptions(o),
+		Client:           client.Options{FieldOwner: "portolan"},
+		Metrics:          metrics,
+		PprofBindAddress: o.PprofBindAddress,
+		Controller:       controllerOptions(o),
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
@@ -25,8 +25,19 @@ const kindsRetry = time.Second
 // for ShutdownDelay, as API servers learn only after a while that this endpoint is going. Then it answers the requests
 // under way, and last ends the watches that those needed.
 func (m *Manager) Run(shutdown context.Context) error {
+	stopProbes, err := m.serveProbes()
+	if err != nil {
+		return err
+	}
+	defer stopProbes()
+	if err := m.awaitKinds(shutdown); err != nil {
+		return nil // it ends before it has begun
+	}
 	ctx, end := context.WithCancel(context.WithoutCancel(shutdown))
 	defer end()
+	if err := m.feed(ctx); err != nil {
+		return err
+	}
 	go func() {
 		defer end()
 		select {
@@ -35,77 +46,64 @@ func (m *Manager) Run(shutdown context.Context) error {
 		case <-ctx.Done():
 			return
 		}
-		close(m.stopping)
-		select {
-		case <-time.After(m.options.ShutdownDelay):
-		case <-ctx.Done():
-		}
-		m.webhooks.drain(ctx)
+		m.windDown(ctx)
 	}()
-	err := m.Start(ctx)
+	err = m.Start(ctx)
 	if closed(m.failed, "") == nil {
 		err = errors.Join(m.failure, err)
 	}
 	return err
 }
 
-// begin does what needs our kinds, once the API server serves them.
-func (m *Manager) begin(ctx context.Context) error {
-	if err := m.awaitKinds(ctx); err != nil {
-		return nil // the manager ends
+func (m *Manager) windDown(ctx context.Context) {
+	close(m.stopping)
+	select {
+	case <-time.After(m.options.ShutdownDelay):
+	case <-ctx.Done():
 	}
-	if err := m.feed(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	close(m.fed)
-	if err := m.lead(ctx); err != nil {
-		m.failure = err
-		close(m.failed)
-	}
-	return nil
+	m.webhooks.drain(ctx)
 }
 
-// awaitKinds returns when all our kinds can be watched. It fails only when ctx ends.
+// awaitKinds returns when all that the ledger is fed with can be watched. It fails only when ctx ends.
 func (m *Manager) awaitKinds(ctx context.Context) error {
-	for _, kind := range ourKinds(m.GetScheme()) {
-		err := wait.PollUntilContextCancel(ctx, kindsRetry, true, func(context.Context) (bool, error) {
-			_, err := m.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
-			if err != nil {
-				logf.FromContext(ctx).Info("Waiting for the API server to serve our kinds", "kind", kind.Kind, "reason", err.Error())
+	kinds := append(ourKinds(m.GetScheme()), corev1.SchemeGroupVersion.WithKind("Service"))
+	return wait.PollUntilContextCancel(ctx, kindsRetry, true, func(context.Context) (bool, error) {
+		for _, kind := range kinds {
+			if _, err := m.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version); err != nil {
+				logf.Log.Info("Waiting for the API server to serve what we watch", "kind", kind.Kind, "reason", err.Error())
+				return false, nil
 			}
-			return err == nil, nil
-		})
-		if err != nil {
-			return err
 		}
-	}
-	return nil
+		return true, nil
+	})
 }
 
 // ourKinds are those of our group that are objects, and no lists or options.
 func ourKinds(scheme *runtime.Scheme) []schema.GroupVersionKind {
 	var kinds []schema.GroupVersionKind
-	for kind := range scheme.KnownTypes(v1alpha1.GroupVersion) {
-		object, err := scheme.New(v1alpha1.GroupVersion.WithKind(kind))
+	for name := range scheme.KnownTypes(v1alpha1.GroupVersion) {
+		kind := v1alpha1.GroupVersion.WithKind(name)
+		object, err := scheme.New(kind)
 		if _, ok := object.(client.Object); ok && err == nil {
-			kinds = append(kinds, v1alpha1.GroupVersion.WithKind(kind))
+			kinds = append(kinds, kind)
 		}
 	}
-	slices.SortFunc(kinds, func(a, b schema.GroupVersionKind) int { return slices.Compare([]byte(a.Kind), []byte(b.Kind)) })
 	return kinds
 }
 
-// feed returns when all that admission goes by is in the caches, however long that takes.
+// feed connects what needs the kinds to the caches, which are not started yet.
 func (m *Manager) feed(ctx context.Context) error {
-	if _, err := m.GetCache().GetInformer(ctx, &corev1.Namespace{}); err != nil {
-		return fmt.Errorf("watch namespaces: %w", err)
-	}
 	if err := m.Ledger.Feed(ctx, m.GetCache()); err != nil {
 		return err
 	}
-	return m.Add(&rangeFinder{client: m.GetClient(), ledger: m.Ledger, namespace: m.options.Namespace, fixed: m.options.ServiceNodePortRange,
-		changed: m.rangeChanged.Ring})
+	if _, err := m.GetCache().GetInformer(ctx, &corev1.Namespace{}); err != nil {
+		return fmt.Errorf("watch namespaces: %w", err)
+	}
+	close(m.fed)
+	finder := &rangeFinder{client: m.GetClient(), ledger: m.Ledger, namespace: m.options.Namespace, fixed: m.options.ServiceNodePortRange,
+		changed: m.rangeChanged.Ring}
+	if err := m.Add(finder); err != nil {
+		return err
+	}
+	return m.Add(manager.RunnableFunc(m.lead))
 }

@@ -19,8 +19,8 @@ import (
 // drainTimeout is how long requests under way may take at most; webhooks give up before.
 const drainTimeout = 5 * time.Second
 
-// webhookServer serves once there is a certificate and the ledger is fed, until it is drained. Before and after that its
-// port is closed: API servers see at once that nobody is there, and go on without us.
+// webhookServer serves once there is a certificate, until it is drained. Before and after that its port is closed: API
+// servers see at once that nobody is there, and go on without us.
 //
 // controller-runtime's server, which it is but for its Start, would fail without a certificate, and would cancel the
 // requests under way when it is to end.
@@ -29,35 +29,33 @@ type webhookServer struct {
 	address string
 	tls     *tls.Config
 
-	awaited  []<-chan struct{} // closed when there is what is needed
-	serving  chan struct{}     // closed when the port is open
-	draining chan struct{}     // closed by drain
-	ended    chan struct{}     // closed when Start has returned
+	certified <-chan struct{} // closed when there is a certificate
+	serving   chan struct{}   // closed when the port is open
+	draining  chan struct{}   // closed by drain
+	ended     chan struct{}   // closed when Start has returned
 }
 
-func newWebhookServer(o Options, c certificateSource, fed <-chan struct{}) *webhookServer {
+func newWebhookServer(o Options, c certificateSource) *webhookServer {
 	return &webhookServer{
-		Server:   webhook.NewServer(webhook.Options{}),
-		address:  net.JoinHostPort(o.WebhookHost, strconv.Itoa(o.WebhookPort)),
-		tls:      &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.GetCertificate},
-		awaited:  []<-chan struct{}{c.Ready(), fed},
-		serving:  make(chan struct{}),
-		draining: make(chan struct{}),
-		ended:    make(chan struct{}),
+		Server:    webhook.NewServer(webhook.Options{}),
+		address:   net.JoinHostPort(o.WebhookHost, strconv.Itoa(o.WebhookPort)),
+		tls:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.GetCertificate},
+		certified: c.Ready(),
+		serving:   make(chan struct{}),
+		draining:  make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 }
 
 // Start implements manager.Runnable.
 func (s *webhookServer) Start(ctx context.Context) error {
 	defer close(s.ended)
-	for _, awaited := range s.awaited {
-		select {
-		case <-awaited:
-		case <-s.draining:
-			return nil
-		case <-ctx.Done():
-			return nil
-		}
+	select {
+	case <-s.certified:
+	case <-s.draining:
+		return nil
+	case <-ctx.Done():
+		return nil
 	}
 	listener, err := net.Listen("tcp", s.address)
 	if err != nil {
