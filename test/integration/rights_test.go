@@ -32,6 +32,8 @@ var seldom = map[right]string{
 	"patch events.k8s.io/events": "likewise",
 	"create admissionregistration.k8s.io/validatingadmissionpolicies":       "to apply what is not there is a patch in the audit log",
 	"create admissionregistration.k8s.io/validatingadmissionpolicybindings": "likewise",
+	"delete admissionregistration.k8s.io/validatingadmissionpolicies":       "the garbage collector may be first",
+	"delete admissionregistration.k8s.io/validatingadmissionpolicybindings": "likewise",
 }
 
 func TestTheManagerHasNoRightThatItDoesNotUse(t *testing.T) {
