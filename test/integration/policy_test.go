@@ -106,6 +106,7 @@ func TestThePolicyComesWithTheFirstPoolAndGoesWithTheLast(t *testing.T) {
 				t.Errorf("the policy came %s after the pool", lag)
 			}
 			if tc.away {
+				w.awaitGarbageCollector()
 				w.stop()
 			}
 			w.must(w.Delete(t.Context(), first))

@@ -11,6 +11,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -117,18 +118,35 @@ func (w *world) awaitChecked() *admissionv1.ValidatingAdmissionPolicy {
 	return policy
 }
 
-// awaitNoPolicy waits until policy and binding are gone. The garbage collector learns of new kinds twice a minute only.
+// awaitNoPolicy waits until policy and binding are gone.
 func (w *world) awaitNoPolicy() {
 	w.Helper()
-	var err error
-	for deadline := time.Now().Add(3 * patience); time.Now().Before(deadline); <-time.After(poll) {
+	w.eventually("policy and binding are gone", func() error {
 		policy := w.Get(w.Context(), client.ObjectKey{Name: admissionpolicy.Name}, &admissionv1.ValidatingAdmissionPolicy{})
 		binding := w.Get(w.Context(), client.ObjectKey{Name: admissionpolicy.Name}, &admissionv1.ValidatingAdmissionPolicyBinding{})
-		if err = errors.Join(stillThere(policy), stillThere(binding)); err == nil {
-			return
+		return errors.Join(stillThere(policy), stillThere(binding))
+	})
+}
+
+// awaitGarbageCollector waits until the garbage collector watches pools: it learns of new kinds twice a minute. The sign
+// is that what belongs to a pool goes with it at once.
+func (w *world) awaitGarbageCollector() {
+	w.Helper()
+	for deadline := time.Now().Add(3 * patience); time.Now().Before(deadline); {
+		pool := makePool(w.nameLike("short-lived"), v1alpha1.PortRange{From: 1, To: 1}, serving("nobody"), onlyWarning)
+		pool.Spec.Ranges = []v1alpha1.PortRange{}
+		w.must(w.Create(w.Context(), pool))
+		belongings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceDefault, Name: pool.Name, OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: v1alpha1.GroupVersion.String(), Kind: "NodePortPool", Name: pool.Name, UID: pool.UID}}}}
+		w.must(w.Create(w.Context(), belongings))
+		w.must(w.Delete(w.Context(), pool))
+		for began := time.Now(); time.Since(began) < 5*time.Second; <-time.After(poll) {
+			if apierrors.IsNotFound(w.Get(w.Context(), client.ObjectKeyFromObject(belongings), belongings)) {
+				return
+			}
 		}
 	}
-	w.Fatalf("policy and binding are to go: %v", err)
+	w.Fatal("the garbage collector does not look at pools")
 }
 
 // policy takes the policy away, and waits until the API server does not go by it any more. It knows that by a Service

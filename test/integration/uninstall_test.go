@@ -67,6 +67,8 @@ func TestUninstallLeavesAllServicesAsTheyWere(t *testing.T) {
 		t.Fatal("of Portolan nothing is found even now")
 	}
 
+	w.awaitGarbageCollector() // it takes the policy along with the pools
+
 	// Somebody writes Services all the while.
 	ctx, cancel := context.WithCancel(t.Context())
 	written := make(chan error)
