@@ -152,6 +152,8 @@ deploy: ## Install Portolan with image IMG.
 .PHONY: undeploy
 undeploy: ## Remove Portolan; Services keep their numbers (ignore-not-found=true: tolerate absence).
 	$(call render,config/default) | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
+	@# It goes with the pools, but not in the first half minute, when the garbage collector does not know them yet.
+	$(KUBECTL) delete validatingadmissionpolicybinding,validatingadmissionpolicy nodeports.portolan.dev --ignore-not-found
 
 ##@ What the above needs (made on demand)
 
