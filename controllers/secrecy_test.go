@@ -2,11 +2,15 @@ package controllers
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/rules/secrecytest"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
@@ -21,6 +25,48 @@ var texts = map[string]secrecytest.Told{
 	"rules that a live Service breaks": func(s secrecytest.Scene) []string {
 		return toldBy(breachTrouble(rules.LiveBreaches(s.Chart, s.Question)))
 	},
+	"why a reservation is not ready": func(s secrecytest.Scene) []string {
+		o := drawReserving(s)
+		p := promiseFor(o)
+		status := reservationStatus(p, append(problemsOf(p.answer.Breaches...), o.poolsMissing(p)...), secrecytest.Now)
+		return []string{status.Conditions[0].Message, note(status.Conditions[0].Message)}
+	},
+	"what a namespace has of a pool": func(s secrecytest.Scene) []string {
+		var texts []string
+		claims := listOf(slices.Collect(maps.Values(drawReserving(s).claims)))
+		for _, p := range s.Pools {
+			if u := usingOf(s.Chart, p.Name, s.Question.NamespaceLabels, claims, secrecytest.Now); u.wanted() {
+				status := usageStatus(&v1alpha1.NodePortUsage{}, u, secrecytest.Now)
+				texts = append(texts, status.Ranges, status.Conditions[0].Message)
+			}
+		}
+		return texts
+	},
+}
+
+// drawReserving draws a reservation for the Service "web", which may name numbers and pools, and has some already.
+func drawReserving(s secrecytest.Scene) reserving {
+	o := reserving{reservation: &v1alpha1.NodePortReservation{}, claims: map[int32]*v1alpha1.NodePortAllocation{},
+		namespace: &corev1.Namespace{}, chart: s.Chart, ledger: rules.Quiet{Ledger: s.Ledger}, now: secrecytest.Now}
+	o.name.Namespace, o.name.Name = secrecytest.Namespace, secrecytest.Own
+	o.namespace.Labels = s.Question.NamespaceLabels
+	r := o.reservation
+	r.Namespace, r.Name, r.Spec.ServiceName = secrecytest.Namespace, secrecytest.Own, "web"
+	r.Spec.PoolName = s.Question.Service.Annotations[v1alpha1.PoolAnnotation]
+	for _, p := range s.Question.Service.Spec.Ports {
+		r.Spec.Ports = append(r.Spec.Ports, v1alpha1.ReservedPort{Name: p.Name, NodePort: p.NodePort})
+	}
+	for n, entry := range s.Ledger {
+		if strings.HasPrefix(entry, secrecytest.Namespace+"/web by "+secrecytest.Own) && rapid.Bool().Draw(s.T, "kept") {
+			claim := reservedClaim(n, "p0")
+			claim.Spec.ReservationName, claim.Spec.PoolName = secrecytest.Own, ""
+			if pool := s.Chart.PoolOf(n); pool != nil && slices.Contains(s.Chart.PoolsFor(o.namespace.Labels), pool) {
+				claim.Spec.PoolName = pool.Name
+			}
+			o.claims[n] = claim
+		}
+	}
+	return o
 }
 
 // toldBy is the condition and the event.

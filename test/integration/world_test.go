@@ -318,8 +318,8 @@ func (w *world) sweep() {
 // of the test's other namespaces.
 func (w *world) noNamespaceIsToldOfAnother(ctx context.Context) {
 	for namespace := range w.namespaces {
-		events, services := &eventsv1.EventList{}, &corev1.ServiceList{}
-		for _, list := range []client.ObjectList{events, services} {
+		events, services, reservations, usages := &eventsv1.EventList{}, &corev1.ServiceList{}, &v1alpha1.NodePortReservationList{}, &v1alpha1.NodePortUsageList{}
+		for _, list := range []client.ObjectList{events, services, reservations, usages} {
 			if err := w.List(ctx, list, client.InNamespace(namespace)); err != nil {
 				w.Error(err)
 			}
@@ -328,10 +328,18 @@ func (w *world) noNamespaceIsToldOfAnother(ctx context.Context) {
 		for _, e := range events.Items {
 			texts = append(texts, e.Note)
 		}
+		var conditions []metav1.Condition
 		for i := range services.Items {
-			for _, c := range services.Items[i].Status.Conditions {
-				texts = append(texts, c.Message)
-			}
+			conditions = append(conditions, services.Items[i].Status.Conditions...)
+		}
+		for i := range reservations.Items {
+			conditions = append(conditions, reservations.Items[i].Status.Conditions...)
+		}
+		for i := range usages.Items {
+			conditions = append(conditions, usages.Items[i].Status.Conditions...)
+		}
+		for _, c := range conditions {
+			texts = append(texts, c.Message)
 		}
 		for other := range w.namespaces {
 			for _, text := range texts {
