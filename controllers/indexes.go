@@ -62,10 +62,10 @@ func namespaceOfClaim(o client.Object) []string {
 	return []string{a.Spec.ServiceRef.Namespace}
 }
 
-// numbersOf are the numbers that a Service carries.
+// numbersOf are the numbers that a Service carries; none where o is nil, or no Service.
 func numbersOf(o client.Object) []int32 {
 	svc, ok := o.(*corev1.Service)
-	if !ok {
+	if !ok || svc == nil {
 		return nil
 	}
 	return serviceports.Numbers(serviceports.Requests(svc))

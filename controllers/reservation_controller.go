@@ -186,18 +186,6 @@ func (r *reservationReconciler) tryClaim(ctx context.Context, o reserving, p *pr
 	return nil, nil
 }
 
-// asClaimed are requests with their origin: the numbers that the reservation names are explicit.
-func (o reserving) asClaimed(requests []serviceports.Request) []allocator.Request {
-	claims := make([]allocator.Request, len(requests))
-	for i, request := range rules.Promises(requests) {
-		claims[i] = allocator.Request{Request: request, Origin: v1alpha1.OriginExplicit}
-		if len(request.Ports) > 0 && o.reservation.Spec.Ports[request.Ports[0].Index].NodePort == 0 {
-			claims[i].Origin = v1alpha1.OriginAutomatic
-		}
-	}
-	return claims
-}
-
 // correct changes claims of the reservation; p is nil where there is none any more.
 func (r *reservationReconciler) correct(ctx context.Context, o reserving, p *promise) error {
 	for _, claim := range o.corrections(p) {

@@ -123,13 +123,30 @@ func (o reserving) candidates(entry string) []int32 {
 	if n := o.carried()[entry]; n != 0 {
 		had = append(had, n)
 	}
-	for _, n := range o.numbers() {
-		if allocator.OwnerOf(o.claims[n]) == o.serviceName() && slices.Contains(namesOf(o.claims[n]), entry) {
+	lastHad := slices.DeleteFunc(o.numbers(), func(n int32) bool { return allocator.OwnerOf(o.claims[n]) != o.serviceName() })
+	for _, n := range lastHad {
+		if slices.Contains(namesOf(o.claims[n]), entry) {
 			had = append(had, n)
 		}
 	}
+	had = append(had, o.only(lastHad)...)
 	had = append(had, chosen) // its claim may have been lost
 	return slices.Concat(reserved, slices.DeleteFunc(had, func(n int32) bool { return !o.toBeHad(n) }))
+}
+
+// only is the number that the Service has, or had last, where that is one and the reservation is of one: whatever the
+// names, it is the one that is meant.
+func (o reserving) only(lastHad []int32) []int32 {
+	has := slices.Compact(slices.Sorted(maps.Values(o.carried())))
+	switch {
+	case len(o.reservation.Spec.Ports) != 1 || o.reservation.Spec.HealthCheckNodePort != 0:
+		return nil
+	case len(has) == 1:
+		return has
+	case len(has) == 0 && len(lastHad) == 1 && o.claims[lastHad[0]].Spec.Role != v1alpha1.RoleHealthCheck:
+		return lastHad
+	}
+	return nil
 }
 
 // chosen is the number that the status has for an entry; 0 for none.
@@ -194,6 +211,27 @@ func (o reserving) mayShare(ports []v1alpha1.ReservedPort, i int, n int32) bool 
 		}
 	}
 	return true
+}
+
+// asClaimed are requests with their origin.
+func (o reserving) asClaimed(requests []serviceports.Request) []allocator.Request {
+	claims := make([]allocator.Request, len(requests))
+	for i, request := range rules.Promises(requests) {
+		claims[i] = allocator.Request{Request: request, Origin: o.originOf(request)}
+	}
+	return claims
+}
+
+// originOf is Explicit for a number that the reservation names, Adopted for one that the Service has without a claim:
+// nobody has come to adopt it yet.
+func (o reserving) originOf(r serviceports.Request) v1alpha1.Origin {
+	switch {
+	case o.claims[r.NodePort] == nil && slices.Contains(numbersOf(o.service), r.NodePort):
+		return v1alpha1.OriginAdopted
+	case len(r.Ports) > 0 && o.reservation.Spec.Ports[r.Ports[0].Index].NodePort == 0:
+		return v1alpha1.OriginAutomatic
+	}
+	return v1alpha1.OriginExplicit
 }
 
 // corrections are the claims of the reservation that have to be changed, as they are to be: promises that no entry

@@ -148,6 +148,11 @@ func TestWhichNumberAnEntryGoesBy(t *testing.T) {
 			[]*v1alpha1.NodePortAllocation{reservedClaim(30005, "dns", "dns-tcp")}, nil, "dns=30005 dns-tcp=30005"},
 		{"also where one of them names it", reservationOf("dns=30005", "dns-tcp was 30005"),
 			[]*v1alpha1.NodePortAllocation{reservedClaim(30005, "dns", "dns-tcp")}, nil, "dns=30005 dns-tcp=30005"},
+		{"the only one that the Service has, whatever its name", reservationOf("http"), nil, web().NodePort(80, 30005, Named("web")), "http=30005!"},
+		{"or had last", reservationOf("http"), []*v1alpha1.NodePortAllocation{adjusted(reservedClaim(30006, ""), heldOn)}, nil, "http=30006!"},
+		{"but not where there are several", reservationOf("http"), nil,
+			web().NodePort(80, 30005, Named("a")).NodePort(81, 30006, Named("b")), "http=0!"},
+		{"nor where several are wanted", reservationOf("http", "admin"), nil, web().NodePort(80, 30005, Named("web")), "http=0! admin=0!"},
 		{"a number that another entry names is not shared with it", reservationOf("http=30004", "admin was 30004"),
 			[]*v1alpha1.NodePortAllocation{reservedClaim(30004, "admin")}, nil, "http=30004 admin=0!"},
 		{"nor with the health check", reservationOf("healthCheck=30004", "admin was 30004"),
@@ -156,6 +161,31 @@ func TestWhichNumberAnEntryGoesBy(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := shownPromise(promiseFor(reservingWith(c.reservation, c.service, c.claims...))); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTheOriginOfWhatIsReserved(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		reservation *v1alpha1.NodePortReservation
+		service     *Service
+		claims      []*v1alpha1.NodePortAllocation
+		want        v1alpha1.Origin
+	}{
+		{"a number that it names", reservationOf("http=30003"), nil, nil, v1alpha1.OriginExplicit},
+		{"a health check's", reservationOf("healthCheck=30003"), nil, nil, v1alpha1.OriginExplicit},
+		{"a number to be chosen", reservationOf("http"), nil, nil, v1alpha1.OriginAutomatic},
+		{"one that the Service has, and nobody has claimed", reservationOf("http"),
+			MakeService("shop/web").NodePort(80, 30005, Named("http")), nil, v1alpha1.OriginAdopted},
+		{"one that is held for the Service", reservationOf("http"), nil,
+			[]*v1alpha1.NodePortAllocation{adjusted(reservedClaim(30006, "http"), heldOn)}, v1alpha1.OriginAutomatic},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := reservingWith(c.reservation, c.service, c.claims...)
+			if got := o.asClaimed(promiseFor(o).open)[0].Origin; got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})

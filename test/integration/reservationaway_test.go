@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -40,7 +41,8 @@ func TestReservationsMadeAndDeletedWhileTheManagerIsAwayAreSeenLater(t *testing.
 	w.must(w.Delete(t.Context(), gone))
 	w.must(w.Delete(t.Context(), remade))
 	remade = w.promise(shop+"/remade", "new", entry("admin", 31102)) // now for another Service
-	web := w.create(makeService(shop+"/web").NodePort(80, 31103, Named("http")))
+	free := freeOf(v1alpha1.PortRange{From: 31103, To: 31109}, reservedFor(stays, "http"))
+	web := w.create(makeService(shop+"/web").NodePort(80, free, Named("http")))
 	made := w.promise(shop+"/made", "web", entry("http", 0))
 	native := w.create(makeService(shop+"/api").NodePort(80, 0, Named("http")))
 	w.start(nil)
@@ -48,16 +50,16 @@ func TestReservationsMadeAndDeletedWhileTheManagerIsAwayAreSeenLater(t *testing.
 	for _, r := range []*v1alpha1.NodePortReservation{remade, stays, made} {
 		w.wantReservation(r, v1alpha1.ReservationReasonReserved)
 	}
-	want := ledger{31101: "old Held Explicit team-a", 31102: "new Reserved Explicit team-a", 31103: "web Bound Adopted team-a",
+	want := ledger{31101: "old Held Explicit team-a", 31102: "new Reserved Explicit team-a", free: "web Bound Adopted team-a",
 		reservedFor(stays, "http"): "api Reserved Automatic team-a", number(native): "api Bound Adopted"}
 	if within(v1alpha1.PortRange{From: 31100, To: 31109}, number(native)) {
 		want[number(native)] += " team-a"
 	}
 	w.wantLedger(shop, want)
-	if kept(made) != "http=31103" {
+	if kept(made) != fmt.Sprintf("http=%d", free) {
 		t.Errorf("the reservation for a Service that is there keeps %s", kept(made))
 	}
-	if got := number(w.fetch(web)); got != 31103 {
+	if got := number(w.fetch(web)); got != free {
 		t.Errorf("the Service now has %d", got)
 	}
 	// What the API server chose stays as long as the Service; the next one has the number that is reserved.
