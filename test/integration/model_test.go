@@ -342,16 +342,19 @@ func (m *model) noneButBoundAnd(other allocator.State) error {
 }
 
 func (m *model) sameView(want map[int32]string) error {
+	claims := m.allClaims()
 	for _, pool := range m.replica.Ledger.Chart().Pools() {
-		bound := 0
+		bound, outside := 0, 0
 		for n := range want {
 			if pool.Numbers.Contains(n) {
 				bound++
+			} else if a := claims[n]; a != nil && !pool.Commons() && a.Spec.PoolName == pool.Name { // the pool was moved
+				outside++
 			}
 		}
 		counts := m.replica.Ledger.Counts(pool)
 		usage := m.replica.Ledger.Usage(pool)
-		if wantCounts := (allocator.Counts{Total: pool.Numbers.Len(), Bound: bound, Free: pool.Numbers.Len() - bound}); counts != wantCounts || usage.Free != counts.Free {
+		if wantCounts := (allocator.Counts{Total: pool.Numbers.Len(), Bound: bound, Free: pool.Numbers.Len() - bound, Outside: outside}); counts != wantCounts || usage.Free != counts.Free {
 			return fmt.Errorf("pool %q: counted %+v and %d free, want %+v", pool.Name, counts, usage.Free, wantCounts)
 		}
 	}
