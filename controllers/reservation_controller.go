@@ -43,6 +43,7 @@ type reservationReconciler struct {
 	ledger        *allocator.Ledger
 	events        events.EventRecorder
 	clock         clock.PassiveClock
+	tally         *reservationTally
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -64,6 +65,7 @@ func (r *reservationReconciler) keep(ctx context.Context, name types.NamespacedN
 		return err
 	}
 	if o.reservation == nil {
+		r.tally.note(name, "")
 		return r.correct(ctx, o, nil)
 	}
 	p := promiseFor(o)
@@ -198,6 +200,8 @@ func (r *reservationReconciler) correct(ctx context.Context, o reserving, p *pro
 
 // report writes the status where it has changed, and tells when the reservation has become ready, or is not any more.
 func (r *reservationReconciler) report(ctx context.Context, reservation *v1alpha1.NodePortReservation, status v1alpha1.NodePortReservationStatus) error {
+	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ReservationReady)
+	r.tally.note(client.ObjectKeyFromObject(reservation), ready.Reason)
 	if equality.Semantic.DeepEqual(status, reservation.Status) {
 		return nil
 	}
@@ -207,7 +211,6 @@ func (r *reservationReconciler) report(ctx context.Context, reservation *v1alpha
 	if err := r.Status().Update(ctx, updated); err != nil {
 		return fmt.Errorf("reservation %s: status: %w", client.ObjectKeyFromObject(reservation), err)
 	}
-	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ReservationReady)
 	if before != nil && before.Reason == ready.Reason {
 		return nil
 	}

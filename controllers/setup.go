@@ -37,7 +37,7 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 		return err
 	}
 	reservations := &reservationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger,
-		events: mgr.GetEventRecorder("portolan"), clock: clock}
+		events: mgr.GetEventRecorder("portolan"), clock: clock, tally: newReservationTally()}
 	if err := reservations.setUp(mgr); err != nil {
 		return err
 	}

@@ -62,6 +62,12 @@ var (
 		Help: "Live Services that break the rules of a pool and keep their numbers; one that breaks the rules of several counts for each.",
 	}, []string{"pool"})
 
+	// Reservations are the reservations by the reason of their condition.
+	Reservations = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portolan_reservations",
+		Help: "Reservations by the reason of their condition Ready (Reserved: it is True; NumberTaken, QuotaExceeded, NotAllowed, PoolMissing: it is False).",
+	}, []string{"reason"})
+
 	// Conflicts are the numbers that several Services carry.
 	Conflicts = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "portolan_conflicts",
@@ -79,5 +85,5 @@ func ForgetPool(name string) {
 
 func init() {
 	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionBreaches, AdmissionDuration, Claims, ClaimConflicts,
-		HoldsGivenUp, Repairs, PoolPorts, PoolBreaches, Conflicts)
+		HoldsGivenUp, Repairs, PoolPorts, PoolBreaches, Reservations, Conflicts)
 }
