@@ -403,3 +403,22 @@ func TestAReservationMayChangeWhatItWants(t *testing.T) {
 	w.wantRefusal(err, "serviceName cannot be changed: make another NodePortReservation")
 	w.wantRefusal(w.Create(t.Context(), makeReservation(shop+"/empty", "web")), "a reservation needs ports, or a healthCheckNodePort")
 }
+
+func TestAPoolThatIsDrainingStillGivesItsReservedNumbers(t *testing.T) {
+	w := share(t)
+	shop := w.namespace("shop")
+	pool := w.pool("team-a", w.allot(20), serving(shop))
+	r := w.reserve(shop+"/promise", "web", entry("http", 0))
+	w.changePool(pool, withAllocation(v1alpha1.AllocationNone))
+	_, err := w.tryCreate(makeService(shop+"/api").NodePort(80, 0))
+	w.wantRefusal(err, "hands out nothing new")
+	web := w.create(makeService(shop+"/web").NodePort(80, 0)) // one number and one port: its name does not matter
+	if number(web) != reservedFor(r, "http") {
+		t.Errorf("the Service has %d, want %s", number(web), kept(r))
+	}
+	w.changeReservation(r, entry("admin", 0))
+	w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonNotAllowed),
+		`spec.ports: Forbidden: pool "team-a" hands out nothing new (allocation: None)`)
+	w.changePool(pool, withAllocation(v1alpha1.AllocationAutomatic))
+	w.wantReservation(r, v1alpha1.ReservationReasonReserved)
+}
