@@ -210,11 +210,6 @@ func (r *allocationReconciler) change(ctx context.Context, o observed, p plan) e
 	if o.allocation != nil {
 		a = o.allocation.DeepCopy()
 	}
-	if p.change == release && p.spec.HoldUntil != nil && o.hold > 0 {
-		if err := r.giveUpSurplus(ctx, o); err != nil {
-			return err
-		}
-	}
 	var err error
 	switch p.change {
 	case drop, lapse:
@@ -222,6 +217,9 @@ func (r *allocationReconciler) change(ctx context.Context, o observed, p plan) e
 	case adopt:
 		a.Name, a.Spec = allocator.NameOf(o.number), p.spec
 		err = r.store.Create(ctx, a)
+	case release:
+		a.Spec = p.spec
+		err = r.hold(ctx, a)
 	default:
 		a.Spec = p.spec
 		err = r.store.Update(ctx, a)
@@ -236,19 +234,11 @@ func (r *allocationReconciler) change(ctx context.Context, o observed, p plan) e
 	return nil
 }
 
-// giveUpSurplus makes room for one more hold of a namespace: there are only so many at a time.
-func (r *allocationReconciler) giveUpSurplus(ctx context.Context, o observed) error {
-	pool := r.ledger.Chart().PoolOf(o.number)
-	if pool == nil {
-		return nil
-	}
-	for _, hold := range r.ledger.Surplus(o.allocation.Spec.ServiceRef.Namespace, pool) {
-		if err := r.store.Delete(ctx, hold); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("give up hold of %s: %w", hold.Name, err)
-		}
-		metrics.HoldsGivenUp.Inc()
-	}
-	return nil
+// hold writes what has been released. A namespace may have so many holds at a time: the oldest beyond that go.
+func (r *allocationReconciler) hold(ctx context.Context, a *v1alpha1.NodePortAllocation) error {
+	givenUp, err := r.ledger.Hold(ctx, a)
+	metrics.HoldsGivenUp.Add(float64(givenUp))
+	return err
 }
 
 // report writes the status where it has changed, and says when to look again.

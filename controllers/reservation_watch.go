@@ -58,15 +58,15 @@ func waitingFor(o client.Object) []string {
 	return append(slices.Compact(waits), waitsForRoom)
 }
 
-func (r *reservationReconciler) setUp(mgr manager.Manager) error {
+func (r *reservationReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
+	all := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []request { return r.matching(ctx) })
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("nodeportreservation").
 		For(&v1alpha1.NodePortReservation{}).
 		Watches(&v1alpha1.NodePortAllocation{}, r.ofClaims()).
 		Watches(&corev1.Service{}, r.ofNumbers()).
-		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []request {
-			return r.matching(ctx)
-		}), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.NodePortPool{}, all, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(rangeChanged.source(all)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []request {
 			return r.matching(ctx, client.InNamespace(o.GetName()))
 		}), builder.WithPredicates(predicate.LabelChangedPredicate{})).

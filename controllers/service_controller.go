@@ -36,13 +36,14 @@ type serviceReconciler struct {
 	clock  clock.PassiveClock
 }
 
-func (r *serviceReconciler) setUp(mgr manager.Manager) error {
+func (r *serviceReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("service").
 		For(&corev1.Service{}, builder.WithPredicates(predicate.NewPredicateFuncs(mayHaveTrouble))).
 		Watches(&v1alpha1.NodePortAllocation{}, handler.EnqueueRequestsFromMapFunc(conflicting)).
 		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesRawSource(rangeChanged.source(handler.EnqueueRequestsFromMapFunc(r.all))).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 }
 

@@ -33,16 +33,16 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 		return err
 	}
 	services := &serviceReconciler{Client: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), clock: clock}
-	if err := services.setUp(mgr); err != nil {
+	if err := services.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
 	reservations := &reservationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger,
 		events: mgr.GetEventRecorder("portolan"), clock: clock, tally: newReservationTally()}
-	if err := reservations.setUp(mgr); err != nil {
+	if err := reservations.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
 	usages := &usageReconciler{Client: mgr.GetClient(), ledger: ledger, clock: clock}
-	if err := usages.setUp(mgr); err != nil {
+	if err := usages.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
 	policy := &policyReconciler{Client: mgr.GetClient(), ledger: ledger, options: admissionpolicy.Options{Strict: o.Strict}, report: &policyReport{}}

@@ -26,13 +26,14 @@ import (
 // on its pools. Counts follow once things have settled; a report that is new is made at once, so that a namespace reads
 // of a pool before it is refused.
 
-func (r *usageReconciler) setUp(mgr manager.Manager) error {
+func (r *usageReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("nodeportusage").
 		Watches(&v1alpha1.NodePortUsage{}, settled(reportItself)).
 		Watches(&v1alpha1.NodePortAllocation{}, settled(r.ofClaim), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.ofPool), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesRawSource(rangeChanged.source(handler.EnqueueRequestsFromMapFunc(r.ofPools))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
@@ -105,6 +106,20 @@ func (r *usageReconciler) ofPool(ctx context.Context, o client.Object) []request
 		}
 		return r.on(ctx, other)
 	})...)
+}
+
+// ofPools are the reports on all pools.
+func (r *usageReconciler) ofPools(ctx context.Context, _ client.Object) []request {
+	pools := &v1alpha1.NodePortPoolList{}
+	if err := r.List(ctx, pools); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "List pools")
+		return nil
+	}
+	var requests []request
+	for i := range pools.Items {
+		requests = append(requests, r.on(ctx, &pools.Items[i])...)
+	}
+	return requests
 }
 
 // on are the reports on a pool: those that there are, and those of the namespaces that it selects or that have numbers

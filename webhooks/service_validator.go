@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -67,7 +68,11 @@ func (v *serviceValidator) takeBack(ctx context.Context, q rules.Question) {
 	if q.Old != nil {
 		keep = serviceports.Numbers(serviceports.Stored(q.Old))
 	}
-	abandoned := v.ledger.Abandoned(serviceOf(q), keep)
+	carried := serviceports.Numbers(serviceports.Stored(q.Service))
+	abandoned := slices.DeleteFunc(v.ledger.Abandoned(serviceOf(q), keep), func(a *v1alpha1.NodePortAllocation) bool {
+		n, _ := allocator.NumberOf(a)
+		return !slices.Contains(carried, n) // of another request for the same name
+	})
 	if len(abandoned) == 0 {
 		return
 	}

@@ -82,7 +82,6 @@ func (l *Ledger) landLocked(c Claimant, n int32) {
 		delete(l.underwayIn, c.Service.Namespace)
 	}
 	l.refresh(n)
-	l.changedLocked()
 }
 
 // chooser settles the numbers of one Service. The ledger is locked meanwhile.
@@ -147,6 +146,7 @@ func (ch *chooser) pickFrom(pool *rules.Pool, r Request, fromHolds bool) int32 {
 		if ch.over == nil {
 			ch.over = over
 		}
+		ch.givenUp = ch.givenUp[:before]
 		return 0
 	}
 	wish := rules.Wish{Service: ch.claimant.Service, Request: r.Request}

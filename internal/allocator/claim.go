@@ -105,6 +105,7 @@ func (l *Ledger) Claim(ctx context.Context, c Claimant, requests []Request, pool
 		}
 		if err != nil {
 			claim.revertInTime(ctx)
+			l.signal()
 			return nil, err
 		}
 		return claim, nil

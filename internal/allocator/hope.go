@@ -9,31 +9,37 @@ import (
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
-// jitter keeps two Services that are in each other's way from coming again at the same moment.
-const jitter = 10 * time.Millisecond
+// pause is how long a refused claim waits at least before it is tried again, and up to twice as long, so that two
+// Services that are in each other's way do not come again at the same moment.
+const pause = 20 * time.Millisecond
 
 // retrying calls claim until it succeeds, fails for good, or has been refused for so long that nothing is to be hoped
 // for: a claim in flight may come to nothing, and a number whose Service has gone is about to be held, which can be
-// given up.
+// given up. Reservations do not wait: whoever keeps them comes again when something changes.
 func (l *Ledger) retrying(ctx context.Context, c Claimant, pools []*rules.Pool, claim func() (*Claim, error)) (*Claim, error) {
-	giveUp := time.NewTimer(l.hope)
-	defer giveUp.Stop()
+	ctx, cancel := context.WithTimeout(ctx, l.hope)
+	defer cancel()
 	for {
 		l.mu.Lock()
 		changed := l.changed
 		l.mu.Unlock()
 		done, err := claim()
-		if err == nil || !l.hopeful(c, pools, err) {
+		if err == nil || c.Reservation != "" || !l.hopeful(c, pools, err) {
 			return done, err
 		}
-		select {
-		case <-changed:
-			time.Sleep(rand.N(jitter))
-		case <-giveUp.C:
-			return nil, err
-		case <-ctx.Done():
+		if !waitFor(ctx, changed) || !waitFor(ctx, time.After(pause+rand.N(pause))) {
 			return nil, err
 		}
+	}
+}
+
+// waitFor is false where ctx ends first.
+func waitFor[T any](ctx context.Context, event <-chan T) bool {
+	select {
+	case <-event:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -70,7 +76,14 @@ func (l *Ledger) unsettled(pools []*rules.Pool, in func(namespace string) bool) 
 	return false
 }
 
-// changedLocked tells those who hope.
+// signal tells those who hope that something has changed.
+func (l *Ledger) signal() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changedLocked()
+}
+
+// changedLocked is signal where the lock is held.
 func (l *Ledger) changedLocked() {
 	close(l.changed)
 	l.changed = make(chan struct{})

@@ -34,6 +34,9 @@ type Ledger struct {
 	feeds  []func() bool // each true once its first list is in the view; set before use
 	hope   time.Duration // how long a claim that was refused waits for numbers that are about to be given up
 
+	// holding lets one hold at a time be written, so that each counts those before it.
+	holding sync.Mutex
+
 	mu sync.Mutex // guards all below
 	// clusterRange and pools make the chart; it is nil until the range is known.
 	clusterRange v1alpha1.PortRange

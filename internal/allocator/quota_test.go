@@ -102,27 +102,34 @@ func TestALimitIsExactHoweverManyReplicasClaimAtOnce(t *testing.T) {
 }
 
 func TestAListAfterABrokenWatchCountsAsEarlier(t *testing.T) {
-	w := newWorld(t)
-	w.store.Watchers = nil
-	w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, 1))
-	other := w.seed("shop/other", "http:80=30009", nil) // by another replica, while our watch is broken
-	counted := make(chan error)
-	w.store.After = func(verb, name string) error {
-		if verb == "create" {
-			go func() { // the list has both; ours comes first, by its name
-				mine := w.store.List()[name]
-				w.ledger.AllocationsListed([]*v1alpha1.NodePortAllocation{mine, other})
-				w.ledger.AllocationSeen(mine)
-			}()
-		}
-		return nil
-	}
-	go func() {
-		_, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask("http:80=30001"), w.pools()[:1])
-		counted <- err
-	}()
-	if err := <-counted; !errors.As(err, new(*QuotaError)) {
-		t.Errorf("got %v, want the other claim to count", err)
+	for _, c := range []struct {
+		name  string
+		learn bool // of the other claim, by reading it
+	}{{"what was not known", false}, {"what was known before the list", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.store.Watchers = nil
+			w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, 2))
+			other := w.seed("shop/other", "http:80=30009", nil) // by another replica, while our watch is broken
+			foreign := w.seed("bank/core", "http:80=30000", nil)
+			w.store.After = func(verb, name string) error {
+				if verb == "create" {
+					// The list has all; they come in the order of their names, so that ours is before the other.
+					mine := w.store.List()[name]
+					w.ledger.AllocationsListed([]*v1alpha1.NodePortAllocation{foreign, mine, other})
+					w.ledger.AllocationSeen(foreign)
+					w.ledger.AllocationSeen(mine)
+				}
+				return nil
+			}
+			if c.learn {
+				w.ledger.learn(other)
+			}
+			_, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask("a:80=30001", "b:81=30002"), w.pools()[:1])
+			if !errors.As(err, new(*QuotaError)) {
+				t.Errorf("got %v, want the other claim to count", err)
+			}
+		})
 	}
 }
 
@@ -182,6 +189,11 @@ func TestHoldsAreGivenUpUnderPressure(t *testing.T) {
 		pools: []*v1alpha1.NodePortPool{poolOf("a", 30000, 30004, 1), poolOf("b", 30005, 30005, -1)},
 		seeds: []seed{{"shop/x", "http:80=30001", boundTo("1")}},
 		asks:  []string{"http:80"}, want: []int32{30005},
+	}, {
+		name:  "what the first pool would give up stays where the next one serves",
+		pools: []*v1alpha1.NodePortPool{poolOf("a", 30000, 30004, 1), poolOf("b", 30005, 30005, -1)},
+		seeds: []seed{{"shop/x", "http:80=30001", boundTo("1")}, {"shop/y", "http:80=30002", hold(time.Minute)}},
+		asks:  []string{"http:80"}, want: []int32{30005}, gone: []string{},
 	}, {
 		name:  "a full pool gives up the oldest hold of the namespace that holds most",
 		pools: []*v1alpha1.NodePortPool{poolOf("a", 30000, 30003, -1)},
@@ -295,19 +307,35 @@ func TestTheCapLeavesNoRoomForALargeReservation(t *testing.T) {
 	}
 }
 
-func TestHoldsBeyondTheCapAreSurplus(t *testing.T) {
+func TestHoldsBeyondTheCapAreGivenUpTheOldestFirst(t *testing.T) {
 	w := newWorld(t)
 	w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, -1))
-	pool := w.ledger.Chart().Pool("team-a")
-	for i := range int32(8) {
-		w.seed("shop/web", fmt.Sprintf("http:80=%d", 30000+i), heldFor(time.Duration(10-i)*time.Minute))
+	var released []*v1alpha1.NodePortAllocation
+	for i := range int32(10) {
+		a := w.seed("shop/web", fmt.Sprintf("http:80=%d", 30000+i), boundTo("1"))
+		heldFor(time.Duration(10-i) * time.Minute)(&a.Spec)
+		released = append(released, a)
 	}
-	surplus := w.ledger.Surplus("shop", pool)
-	if len(surplus) != 1 || surplus[0].Name != "30007" {
-		t.Errorf("got %v, want the oldest hold alone", surplus)
+	givenUp := make([]int, len(released))
+	var wg sync.WaitGroup
+	for i, a := range released {
+		wg.Go(func() {
+			var err error
+			if givenUp[i], err = w.ledger.Hold(t.Context(), a); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	if got := w.ledger.Surplus("bank", pool); len(got) > 0 {
-		t.Errorf("another namespace has a surplus: %v", got)
+	wg.Wait()
+	if got := len(w.claims()); got != 8 {
+		t.Errorf("%d numbers are held, want 8: %v", got, w.claims())
+	}
+	sum := 0
+	for _, n := range givenUp {
+		sum += n
+	}
+	if sum != 2 {
+		t.Errorf("%d were given up, want 2", sum)
 	}
 }
 

@@ -1,9 +1,12 @@
 package allocator
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
@@ -155,17 +158,42 @@ func (ch *chooser) holdOfWhoHoldsMost(pool *rules.Pool) *v1alpha1.NodePortAlloca
 	return most[0]
 }
 
-// Surplus are the holds that a namespace has to give up, the oldest first, before one more number of a pool is held
-// for it.
-func (l *Ledger) Surplus(namespace string, pool *rules.Pool) []*v1alpha1.NodePortAllocation {
+// Hold writes a claim that has become a hold, and gives up the oldest holds of its namespace beyond what it may have. It
+// returns how many went.
+func (l *Ledger) Hold(ctx context.Context, a *v1alpha1.NodePortAllocation) (givenUp int, err error) {
+	l.holding.Lock()
+	defer l.holding.Unlock()
+	if err := l.store.Update(ctx, a); err != nil {
+		return 0, err
+	}
+	l.learn(a)
+	for _, hold := range l.surplus(a) {
+		switch err := l.store.Delete(ctx, hold); {
+		case err == nil:
+			givenUp++
+			l.forget(hold)
+		case !apierrors.IsNotFound(err) && !apierrors.IsConflict(err):
+			return givenUp, err
+		}
+	}
+	return givenUp, nil
+}
+
+// surplus are the holds, the oldest first, that the namespace of a hold has beyond what it may have of the pool.
+func (l *Ledger) surplus(a *v1alpha1.NodePortAllocation) []*v1alpha1.NodePortAllocation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, _ := NumberOf(a)
+	pool := l.chart.PoolOf(n)
+	if pool == nil {
+		return nil
+	}
 	limit, unbound := pool.Allowance()
 	if limit < 0 || !unbound {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.tallyOf(namespace, pool)
-	return t.holds[:max(0, min(len(t.holds), t.unbound+1-limit))]
+	t := l.tallyOf(a.Spec.ServiceRef.Namespace, pool)
+	return t.holds[:max(0, min(len(t.holds), t.unbound-limit))]
 }
 
 // Used implements rules.Ledger.

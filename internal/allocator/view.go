@@ -26,9 +26,7 @@ func (l *Ledger) AllocationSeen(a *v1alpha1.NodePortAllocation) {
 	if n, ok := NumberOf(a); ok {
 		l.put(n, a)
 		l.count(n, a)
-		if known := l.claims[n]; known != nil && !newer(known.ResourceVersion, a.ResourceVersion) {
-			delete(l.ahead, n)
-		}
+		l.caughtUp(n, a)
 	}
 	l.advance(a.ResourceVersion)
 	l.changedLocked()
@@ -40,9 +38,17 @@ func (l *Ledger) AllocationsListed(all []*v1alpha1.NodePortAllocation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range all {
-		if n, ok := NumberOf(a); ok && l.put(n, a) {
-			delete(l.ahead, n)
+		if n, ok := NumberOf(a); ok {
+			l.put(n, a)
+			l.caughtUp(n, a)
 		}
+	}
+}
+
+// caughtUp takes in that the watch, or a list of it, has a claim as new as the one we know.
+func (l *Ledger) caughtUp(n int32, a *v1alpha1.NodePortAllocation) {
+	if known := l.claims[n]; known != nil && !newer(known.ResourceVersion, a.ResourceVersion) {
+		delete(l.ahead, n)
 	}
 }
 
@@ -93,6 +99,7 @@ func (l *Ledger) forget(a *v1alpha1.NodePortAllocation) {
 	if known := l.claims[n]; known != nil && known.UID == a.UID {
 		l.deleted[n] = a.UID
 		l.remove(n)
+		l.changedLocked()
 	}
 }
 

@@ -73,7 +73,7 @@ func (w *world) startFaulty() *faultyStore {
 	return faulty
 }
 
-func TestAClaimThatFailsLeavesTheServiceToKubernetesAndNoNumberLeaks(t *testing.T) {
+func TestAClaimThatTimesOutAfterTheCommitOrFailsLeavesTheServiceToKubernetesAndNoNumberLeaks(t *testing.T) {
 	w := alone(t)
 	faulty := w.startFaulty()
 	for _, tc := range []struct {
