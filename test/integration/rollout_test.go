@@ -98,7 +98,7 @@ func TestWhatAPoolThatOnlyWarnsWouldRefuseIsWarnedOfAndEventedAndCounted(t *test
 		w.create(makeService(shop+"/outside").NodePort(80, elsewhere.From)),
 		w.create(makeService(shop+"/outside-too").NodePort(80, elsewhere.From+1)),
 	}
-	foreign := w.create(makeService(other+"/foreign").NodePort(80, numbers.To))
+	foreign := w.create(makeService(other+"/foreign").NodePort(80, freeOf(numbers, number(well))))
 	many := w.create(manyPorts(shop+"/many", 3))
 
 	want := map[string]int{"ForeignPool warned": 3, "TooManyPorts warned": 1}
@@ -119,7 +119,7 @@ func TestWhatAPoolThatOnlyWarnsWouldRefuseIsWarnedOfAndEventedAndCounted(t *test
 	}
 	w.wantTrouble(well, "")
 	listed := fmt.Sprintf("live Services that break the pool's rules, and keep their numbers: 4: other/foreign (%d), shop/many (TooManyPorts), shop/outside (%d), shop/outside-too (%d)",
-		numbers.To, elsewhere.From, elsewhere.From+1)
+		number(foreign), elsewhere.From, elsewhere.From+1)
 	if got := w.wantConforming(pool, 4); got != listed {
 		t.Errorf("the pool says\n%s\nwant\n%s", got, listed)
 	}
