@@ -138,7 +138,7 @@ func farewell(c *cluster.Cluster, o *options, manager *install.Process) {
 		"a number from Kubernetes alone. When the manager goes on, the number is adopted.")
 	paste(
 		fmt.Sprintf("kill -STOP %d", manager.Pid()),
-		"kubectl create service nodeport alone --tcp=80",
+		"kubectl create service nodeport meanwhile --tcp=80",
 		fmt.Sprintf("kill -CONT %d", manager.Pid()),
 		"kubectl get npa -o wide",
 	)
