@@ -80,7 +80,7 @@ func TestAfterTheLeaderIsKilledAnotherReplicaBindsTheClaimsMadeMeanwhile(t *test
 
 func TestALeaderThatShutsDownHandsOverWhileItStillServes(t *testing.T) {
 	w := alone(t)
-	w.start(func(o *manager.Options) { o.ShutdownDelay = 3 * time.Second })
+	w.start(func(o *manager.Options) { o.ShutdownDelay = 12 * time.Second })
 	old := w.replicas[0]
 	first := w.awaitLeader("")
 	w.start(func(o *manager.Options) {

@@ -40,7 +40,7 @@ func onOwn(t *testing.T) *world {
 func TestUninstallLeavesAllServicesAsTheyWere(t *testing.T) {
 	w := onOwn(t)
 	shop := w.namespace("shop")
-	numbers := v1alpha1.PortRange{From: 30100, To: 30119}
+	numbers := v1alpha1.PortRange{From: 30100, To: 30999}
 	outside := w.create(makeService(shop+"/outside").NodePort(80, 31000))
 	manager := w.start(nil)
 	t.Cleanup(func() { _ = manager.Stop() }) // its lease is gone: it says so
