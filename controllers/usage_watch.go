@@ -108,18 +108,9 @@ func (r *usageReconciler) ofPool(ctx context.Context, o client.Object) []request
 	})...)
 }
 
-// ofPools are the reports on all pools.
+// ofPools are the reports on all pools that have numbers.
 func (r *usageReconciler) ofPools(ctx context.Context, _ client.Object) []request {
-	pools := &v1alpha1.NodePortPoolList{}
-	if err := r.List(ctx, pools); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "List pools")
-		return nil
-	}
-	var requests []request
-	for i := range pools.Items {
-		requests = append(requests, r.on(ctx, &pools.Items[i])...)
-	}
-	return requests
+	return r.sharing(ctx, rules.Ranges{{From: 1, To: 65535}}, func(pool *v1alpha1.NodePortPool) []request { return r.on(ctx, pool) })
 }
 
 // on are the reports on a pool: those that there are, and those of the namespaces that it selects or that have numbers

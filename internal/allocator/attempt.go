@@ -38,23 +38,26 @@ func (a attempt) run(ctx context.Context, number int32) (int32, error) {
 		if err != nil {
 			return 0, err
 		}
-		a.giveUp(ctx, a.claim, next.givenUp)
+		a.claim.makeRoom(ctx, next.givenUp)
 		number = next.numbers[0]
 	}
 }
 
-// giveUp deletes holds to make room. One that has changed meanwhile stays: then there is less room than was thought,
-// which shows when the claim is made, or counted.
-func (l *Ledger) giveUp(ctx context.Context, claim *Claim, holds []*v1alpha1.NodePortAllocation) {
+// giveUp deletes holds to make room, and returns how many went. One that has changed meanwhile stays: then there is less
+// room than was thought, which shows when a claim is made, or counted.
+func (l *Ledger) giveUp(ctx context.Context, holds []*v1alpha1.NodePortAllocation) (gone int, err error) {
 	for _, hold := range holds {
-		switch err := l.store.Delete(ctx, hold); {
-		case err == nil:
-			claim.gaveUp()
+		switch failure := l.store.Delete(ctx, hold); {
+		case failure == nil:
+			gone++
 			l.forget(hold)
-		case apierrors.IsNotFound(err):
+		case apierrors.IsNotFound(failure):
 			l.forget(hold)
+		case !apierrors.IsConflict(failure):
+			err = errors.Join(err, failure)
 		}
 	}
+	return gone, err
 }
 
 // take claims one number, first by what the view knows, then by what is there.

@@ -72,10 +72,12 @@ func (c *Claim) conflict() {
 	c.Conflicts++
 }
 
-func (c *Claim) gaveUp() {
+// makeRoom gives holds up for the claim. One that cannot be deleted shows when the claim is made, or counted.
+func (c *Claim) makeRoom(ctx context.Context, holds []*v1alpha1.NodePortAllocation) {
+	gone, _ := c.ledger.giveUp(ctx, holds)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.GivenUp++
+	c.GivenUp += gone
 }
 
 // write is a change of the store that can be undone. Before is nil where it made the claim, which is then counted
@@ -114,7 +116,7 @@ func (l *Ledger) Claim(ctx context.Context, c Claimant, requests []Request, pool
 
 // write makes room, makes all claims of a Service at once, and counts them where there is a limit.
 func (l *Ledger) write(ctx context.Context, claim *Claim, c Claimant, requests []Request, pools []*rules.Pool, chosen choice) error {
-	l.giveUp(ctx, claim, chosen.givenUp)
+	claim.makeRoom(ctx, chosen.givenUp)
 	errs := make([]error, len(requests))
 	var attempts sync.WaitGroup
 	for i, number := range chosen.numbers {

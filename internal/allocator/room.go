@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
 )
@@ -167,16 +165,7 @@ func (l *Ledger) Hold(ctx context.Context, a *v1alpha1.NodePortAllocation) (give
 		return 0, err
 	}
 	l.learn(a)
-	for _, hold := range l.surplus(a) {
-		switch err := l.store.Delete(ctx, hold); {
-		case err == nil:
-			givenUp++
-			l.forget(hold)
-		case !apierrors.IsNotFound(err) && !apierrors.IsConflict(err):
-			return givenUp, err
-		}
-	}
-	return givenUp, nil
+	return l.giveUp(ctx, l.surplus(a))
 }
 
 // surplus are the holds, the oldest first, that the namespace of a hold has beyond what it may have of the pool.
