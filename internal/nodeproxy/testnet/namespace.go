@@ -1,0 +1,141 @@
+// Package testnet gives a test network namespaces of its own, connected by cables as it says. They have no way out, and
+// no name: they vanish with the test, or with its process, however that ends.
+package testnet
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is a network namespace. Its methods may be called concurrently; those without an error fail the test.
+type Namespace struct {
+	t      testing.TB
+	handle netns.NsHandle
+	links  *netlink.Handle // configures the namespace from any thread
+}
+
+// New makes a namespace with loopback up and nothing else in it. Without the right to it the test is skipped.
+func New(t testing.TB) *Namespace {
+	t.Helper()
+	n := &Namespace{t: t, handle: netns.None()}
+	err := onOwnThread(func() (err error) {
+		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
+			n.handle, err = netns.Get()
+		}
+		return err
+	})
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("needs root: it makes network namespaces")
+	}
+	n.must(err)
+	n.links, err = netlink.NewHandleAt(n.handle, unix.NETLINK_ROUTE)
+	n.must(err)
+	t.Cleanup(n.close)
+	lo, err := n.links.LinkByName("lo")
+	n.must(err)
+	n.must(n.links.LinkSetUp(lo))
+	return n
+}
+
+func (n *Namespace) must(err error) {
+	n.t.Helper()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *Namespace) close() {
+	n.links.Close()
+	n.handle.Close()
+}
+
+// Do runs f on a thread in the namespace. Sockets that f opens stay in it and children that f starts do too; goroutines
+// that f starts are not in it.
+func (n *Namespace) Do(f func() error) error {
+	return onOwnThread(func() error {
+		if err := netns.Set(n.handle); err != nil {
+			return err
+		}
+		return f()
+	})
+}
+
+// Connect lays a cable to another namespace; the ends are interfaces of these names.
+func (n *Namespace) Connect(end string, other *Namespace, otherEnd string) {
+	n.t.Helper()
+	n.must(n.links.LinkAdd(&netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: end},
+		PeerName:      otherEnd,
+		PeerNamespace: netlink.NsFd(other.handle),
+	}))
+	n.setUp(end)
+	other.setUp(otherEnd)
+}
+
+func (n *Namespace) setUp(name string) {
+	n.t.Helper()
+	link, err := n.links.LinkByName(name)
+	n.must(err)
+	n.must(n.links.LinkSetUp(link))
+}
+
+// Address gives an interface addresses. They can be used at once: nobody else has them, so nobody is asked.
+func (n *Namespace) Address(link string, prefixes ...string) {
+	n.t.Helper()
+	l, err := n.links.LinkByName(link)
+	n.must(err)
+	for _, p := range prefixes {
+		address, err := netlink.ParseAddr(p)
+		n.must(err)
+		address.Flags = unix.IFA_F_NODAD
+		n.must(n.links.AddrAdd(l, address))
+	}
+}
+
+// Route sends what is for the destinations ("default" is all of the family) to a neighbour.
+func (n *Namespace) Route(via string, destinations ...string) {
+	n.t.Helper()
+	gateway := netip.MustParseAddr(via)
+	for _, d := range destinations {
+		r := &netlink.Route{Gw: gateway.AsSlice()}
+		if d != "default" {
+			_, dst, err := net.ParseCIDR(d)
+			n.must(err)
+			r.Dst = dst
+		}
+		n.must(n.links.RouteAdd(r))
+	}
+}
+
+// Sysctl sets a value below /proc/sys/net.
+func (n *Namespace) Sysctl(name, value string) {
+	n.t.Helper()
+	n.must(n.Do(func() error { // /proc/sys/net shows the namespace of the thread that opens it
+		return os.WriteFile(filepath.Join("/proc/sys/net", name), []byte(value), 0o644)
+	}))
+}
+
+// onOwnThread runs f on a thread that does nothing else and ends afterwards, so f may change the thread as it likes.
+func onOwnThread(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != os.Getpid() {
+			result <- f() // never unlocked: the runtime ends the thread when the goroutine returns
+			return
+		}
+		// The main thread never ends, so another is taken while this goroutine holds it.
+		result <- onOwnThread(f)
+		runtime.UnlockOSThread()
+	}()
+	return <-result
+}
