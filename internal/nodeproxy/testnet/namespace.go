@@ -40,6 +40,7 @@ func New(t testing.TB) *Namespace {
 	n.links, err = netlink.NewHandleAt(n.handle, unix.NETLINK_ROUTE)
 	n.must(err)
 	t.Cleanup(n.close)
+	n.Sysctl("ipv6/conf/default/accept_dad", "0") // addresses that the kernel gives are usable at once, too
 	lo, err := n.links.LinkByName("lo")
 	n.must(err)
 	n.must(n.links.LinkSetUp(lo))
