@@ -79,7 +79,7 @@ func TestParseRefusesWhatIsMalformed(t *testing.T) {
 
 func FuzzWhatTheKernelSendsIsReadOrRefused(f *testing.F) {
 	b := newBatch("t")
-	b.addElements("s", entry{key: []byte{1, 2, 3, 4}, end: []byte{1, 2, 3, 5}, value: []byte{5}}, entry{key: []byte{1}, chain: "c", closing: true})
+	b.addElements("s", all(entry{key: []byte{1, 2, 3, 4}, end: []byte{1, 2, 3, 5}, value: []byte{5}}, entry{key: []byte{1}, chain: "c", closing: true}))
 	b.addRule("c", rule{loadMeta(unix.NFT_META_NFPROTO, firstRegister), goTo("d")})
 	f.Add(b.finish())
 	f.Add([]byte{})

@@ -2,6 +2,8 @@ package nft
 
 import (
 	"errors"
+	"iter"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,7 +42,7 @@ func TestElementsAreAllThereHoweverMany(t *testing.T) {
 				entries = append(entries, entry{key: key, value: key[:4]})
 				want = append(want, string(key))
 			}
-			b.addElements("s", entries...)
+			b.addElements("s", slices.Values(entries))
 			got, lengths := keysOf(t, b)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Fatalf("%d keys of %d bytes: %d are there", count, size, len(got))
@@ -94,7 +96,7 @@ func TestARefusalNamesWhatWasRefused(t *testing.T) {
 	b := newBatch("t")
 	b.addChain("c", nil)
 	chain := b.at
-	b.addElements("s", entry{key: []byte{1, 2}}, entry{key: []byte{3, 4}})
+	b.addElements("s", all(entry{key: []byte{1, 2}}, entry{key: []byte{3, 4}}))
 	elements := b.at
 	second := uint32(0)
 	for i := range b.wire[elements:] { // the second element is the attribute that has the second key in it
@@ -127,3 +129,5 @@ func TestARefusalNamesWhatWasRefused(t *testing.T) {
 		})
 	}
 }
+
+func all(entries ...entry) iter.Seq[entry] { return slices.Values(entries) }

@@ -1,3 +1,50 @@
-// Package nft programs the node's Services into the kernel's nf_tables, over a raw netlink socket. Nothing else in this
-// repository speaks netfilter's rules.
+// Package nft programs a node's Services into the kernel's nf_tables, over a raw netlink socket and without the nft
+// command. Nothing else in this repository speaks nf_tables.
+//
+// # What is in the kernel
+//
+// One table, "portolan", whose chains and sets are constant: Services, endpoints and clients are elements of maps, and
+// nothing but elements grows with them. So a change costs what it changes, be there ten Services or a hundred thousand.
+//
+// A map has for a frontend a word of 32 bits: a code, which says what to do, and the number of a list of endpoints. The
+// packet takes the word with it, and goes to the chain of the code. There is one for each number of endpoints: "pick-3"
+// draws one of three slots of the list, whichever list that is, and "stick-3-10800" does so for clients that it has not
+// seen for three hours.
+//
+//	set or map (each but those marked * for IPv4 and IPv6)    key                              data
+//	restricted, sources      who may send to a frontend       frontend; frontend . source
+//	service, nodeport        frontends                        address . protocol . port;       word
+//	                                                          protocol . port
+//	short, shortport         frontends, as pods and the node  the same                         word
+//	                         itself see them
+//	nodeport-ips             addresses that have node ports   address
+//	cluster-ips              cluster IPs in use               address
+//	service-cidrs            all cluster IPs                  range
+//	pods, pod-interfaces*    what comes from pods             range; interface
+//	endpoints                endpoints                        list . slot                      address . port
+//	slots*                   endpoints' numbers, where        list . slot                      number
+//	                         clients stick
+//	affinity                 clients, added by packets        source . frontend                number
+//	picks*                   chains                           code                             goto
+//	masq, masq-ports         who is masqueraded               frontend
+//	hairpin                  an endpoint and itself           endpoint . endpoint
+//
+// # What becomes of a packet
+//
+// All hooks are of type nat: they see the first packet of a flow, and never another one.
+//
+//	prerouting ── arriving ──┬── from a pod: shortcuts ──┬── services ──┬── pick-N, stick-N-T ──> dnat
+//	output ───── departing ──┴── always:     shortcuts ──┘              ├── refuse, discard
+//	                                                                    └── no frontend: cluster IP: refuse;
+//	                                                                        in their range: drop; else it passes
+//	postrouting (what was dnatted) ── masquerade ── inside (what was sent to a cluster IP)
+//
+// A packet that meets a change between two lookups begins anew: see "again" in chains.go.
+//
+// It takes Linux 5.9, which refuses in prerouting. What later kernels have beyond that is used where it is there.
+//
+// # How to use it
+//
+// Constructors such as ServiceFrontend make Elements; a Table is a set of them, and Diff compares two. What a table does
+// to a packet, Trace says without a kernel. Kernel brings the difference into the kernel.
 package nft

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +19,8 @@ var errChanged = errors.New("the rules changed while they were read")
 //
 // The kernel marks a list that a change has cut across, but not lists of elements; the number of changes tells for all.
 func (s *socket) snapshot(read func() error) error {
-	for range snapshotTries {
+	for try := range snapshotTries {
+		time.Sleep(time.Duration(try) * time.Millisecond)
 		before, err := s.generation()
 		if err != nil {
 			return err
@@ -107,7 +109,7 @@ func readMessage(m message, visit func(body []byte) error) error {
 // dumpElements calls visit for each element of a set.
 //
 // The kernel enlarges a hash table some time after elements were added. Meanwhile it lists some twice, and others not
-// at all: see dumpAll.
+// at all. It is up to the caller to notice.
 func (s *socket) dumpElements(table, set string, visit func(entry) error) error {
 	where := func(a *attributes) {
 		a.text(unix.NFTA_SET_ELEM_LIST_TABLE, table)

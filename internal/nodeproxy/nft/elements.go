@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"iter"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,22 +18,18 @@ type entry struct {
 	// value is what a map has for the key, chain where a verdict map goes to.
 	value []byte
 	chain string
-	// timeout is how long a dynamic element lives, expires how long still, packets how many matched it. They are only
-	// read.
-	timeout, expires time.Duration
-	packets          uint64
+	// packets is how many packets matched it; expires, how long it still lives. They are only read.
+	packets uint64
+	expires time.Duration
 }
 
 // addElements adds elements that must not be there.
-func (b *batch) addElements(set string, entries ...entry) {
+func (b *batch) addElements(set string, entries iter.Seq[entry]) {
 	b.elements(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL, set, entries)
 }
 
 // deleteElements deletes elements that must be there, by their keys.
-func (b *batch) deleteElements(set string, entries ...entry) {
-	for i := range entries {
-		entries[i].value, entries[i].chain = nil, ""
-	}
+func (b *batch) deleteElements(set string, entries iter.Seq[entry]) {
 	b.elements(unix.NFT_MSG_DELSETELEM, 0, set, entries)
 }
 
@@ -45,31 +42,37 @@ func (b *batch) flushSet(set string) {
 }
 
 // elements writes as many messages as it takes: a list of elements is one attribute, and holds less than 64 KiB.
-func (b *batch) elements(kind, flags uint16, set string, entries []entry) {
-	for len(entries) > 0 {
-		b.message(kind, flags, func() {
-			b.text(unix.NFTA_SET_ELEM_LIST_TABLE, b.table)
-			b.text(unix.NFTA_SET_ELEM_LIST_SET, set)
-			entries = entries[b.list(entries):]
-		})
-	}
-}
-
-// list writes a list of elements as long as it can be, and returns how many that are.
-func (b *batch) list(entries []entry) int {
-	list := b.open(unix.NFTA_SET_ELEM_LIST_ELEMENTS | unix.NLA_F_NESTED)
-	written := 0
-	for _, e := range entries {
+func (b *batch) elements(kind, flags uint16, set string, entries iter.Seq[entry]) {
+	const none = -1
+	list := none
+	for e := range entries {
+		if list == none {
+			list = b.startList(kind, flags, set)
+		}
 		before := len(b.wire)
 		e.write(&b.attributes)
 		if len(b.wire)-list > longestAttribute {
 			b.wire = b.wire[:before]
-			break
+			b.endList(list)
+			list = b.startList(kind, flags, set)
+			e.write(&b.attributes)
 		}
-		written++
 	}
+	if list != none {
+		b.endList(list)
+	}
+}
+
+func (b *batch) startList(kind, flags uint16, set string) int {
+	b.start(kind, flags)
+	b.text(unix.NFTA_SET_ELEM_LIST_TABLE, b.table)
+	b.text(unix.NFTA_SET_ELEM_LIST_SET, set)
+	return b.open(unix.NFTA_SET_ELEM_LIST_ELEMENTS | unix.NLA_F_NESTED)
+}
+
+func (b *batch) endList(list int) {
 	b.close(list)
-	return written
+	b.end()
 }
 
 func (e *entry) write(a *attributes) {
@@ -115,8 +118,6 @@ func parseEntry(b []byte) (entry, error) {
 			var flags uint32
 			err = parseU32(value, &flags)
 			e.closing = flags&unix.NFT_SET_ELEM_INTERVAL_END != 0
-		case unix.NFTA_SET_ELEM_TIMEOUT:
-			e.timeout, err = parseMilliseconds(value)
 		case unix.NFTA_SET_ELEM_EXPIRATION:
 			e.expires, err = parseMilliseconds(value)
 		case unix.NFTA_SET_ELEM_EXPR:

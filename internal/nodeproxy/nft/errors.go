@@ -92,9 +92,17 @@ func (b *batch) refusal(a answer) *Error {
 	name, _ := find(message[messageHeader+familyHeader:], operation.object)
 	_ = parseText(name, &e.Object)
 	if key := elementKey(message, int(a.offset)); key != nil && e.Operation != "" {
-		e.Object += " " + hex.EncodeToString(key)
+		e.Object += " " + keyText(e.Object, key)
 	}
 	return e
+}
+
+// keyText is a key of a set as a person would read it, where the set is one of the table's.
+func keyText(set string, key []byte) string {
+	if id, ok := idsByName[set]; ok {
+		return fieldsText(sets[id].key, key)
+	}
+	return hex.EncodeToString(key)
 }
 
 // elementKey is the key of the element at that place of a message; nil where there is none: errors of other messages

@@ -236,7 +236,7 @@ func translateTo(family uint32, address, port register) expression {
 		a.u32(unix.NFTA_NAT_FAMILY, family)
 		address.write(a, unix.NFTA_NAT_REG_ADDR_MIN)
 		port.write(a, unix.NFTA_NAT_REG_PROTO_MIN)
-		a.u32(unix.NFTA_NAT_FLAGS, unix.NF_NAT_RANGE_PROTO_SPECIFIED)
+		a.u32(unix.NFTA_NAT_FLAGS, unix.NF_NAT_RANGE_MAP_IPS|unix.NF_NAT_RANGE_PROTO_SPECIFIED)
 	}}
 }
 

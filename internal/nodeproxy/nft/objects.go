@@ -27,15 +27,18 @@ func (b *batch) addChain(name string, h *hook) {
 	b.message(unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE|unix.NLM_F_EXCL, func() {
 		b.text(unix.NFTA_CHAIN_TABLE, b.table)
 		b.text(unix.NFTA_CHAIN_NAME, name)
-		if h == nil {
-			return
+		if h != nil {
+			h.write(&b.attributes)
 		}
-		b.nest(unix.NFTA_CHAIN_HOOK, func() {
-			b.u32(unix.NFTA_HOOK_HOOKNUM, h.number)
-			b.u32(unix.NFTA_HOOK_PRIORITY, uint32(h.priority))
-		})
-		b.text(unix.NFTA_CHAIN_TYPE, h.chainType)
 	})
+}
+
+func (h *hook) write(a *attributes) {
+	a.nest(unix.NFTA_CHAIN_HOOK, func() {
+		a.u32(unix.NFTA_HOOK_HOOKNUM, h.number)
+		a.u32(unix.NFTA_HOOK_PRIORITY, uint32(h.priority))
+	})
+	a.text(unix.NFTA_CHAIN_TYPE, h.chainType)
 }
 
 // deleteChain deletes a chain that has no rules and that nothing leads to any more.
@@ -72,4 +75,12 @@ func (r rule) write(a *attributes) {
 			a.nest(unix.NFTA_LIST_ELEM, func() { e.write(a) })
 		}
 	})
+}
+
+// addWholeChain makes a chain and its rules. What they refer to must be there.
+func (b *batch) addWholeChain(c chain) {
+	b.addChain(c.name, c.hook)
+	for _, r := range c.rules {
+		b.addRule(c.name, r)
+	}
 }

@@ -60,7 +60,12 @@ func (s *socket) measure() error {
 	return os.NewSyscallError("getsockopt", err)
 }
 
-func (s *socket) close() error { return os.NewSyscallError("close", unix.Close(s.fd)) }
+// close leaves a socket that fails at everything: its number may soon be another file's.
+func (s *socket) close() error {
+	fd := s.fd
+	s.fd = -1
+	return os.NewSyscallError("close", unix.Close(fd))
+}
 
 // send hands the kernel one or more messages at once, and makes the socket's buffer as large as that takes.
 func (s *socket) send(wire []byte) error {

@@ -79,7 +79,7 @@ func TestTheKernelHoldsSetsOfEachKind(t *testing.T) {
 	b.addChain("c", nil)
 	for i, c := range sets {
 		b.addSet(&c.set, uint32(i))
-		b.addElements(c.set.name, c.put)
+		b.addElements(c.set.name, all(c.put))
 	}
 	mustCommit(t, s, b)
 
@@ -107,7 +107,7 @@ func TestTheKernelHoldsSetsOfEachKind(t *testing.T) {
 
 	b = newBatch("t")
 	for _, c := range sets {
-		b.deleteElements(c.set.name, c.put)
+		b.deleteElements(c.set.name, all(entry{key: c.put.key, end: c.put.end, closing: c.put.closing}))
 		b.deleteSet(c.set.name)
 	}
 	b.deleteChain("c")
@@ -126,7 +126,7 @@ func TestTheKernelHoldsEveryElement(t *testing.T) {
 	for i := range 70000 {
 		entries = append(entries, entry{key: host.AppendUint32(nil, uint32(i)), value: make([]byte, 20)})
 	}
-	b.addElements("s", entries...)
+	b.addElements("s", slices.Values(entries))
 	mustCommit(t, s, b)
 
 	count := func() int {
@@ -148,7 +148,7 @@ func TestTheKernelHoldsEveryElement(t *testing.T) {
 	}
 
 	b = newBatch("t")
-	b.deleteElements("s", entries[1:]...)
+	b.deleteElements("s", slices.Values(entries[1:]))
 	mustCommit(t, s, b)
 	if left := count(); left != 1 {
 		t.Errorf("%d elements are left, want 1", left)
@@ -160,12 +160,12 @@ func TestARefusedBatchDoesNothing(t *testing.T) {
 	b := newBatch("t")
 	b.addTable(0)
 	b.addSet(&set{name: "s", key: []datatype{typePort}}, 1)
-	b.addElements("s", entry{key: []byte{0, 1}})
+	b.addElements("s", all(entry{key: []byte{0, 1}}))
 	mustCommit(t, s, b)
 
 	b = newBatch("t")
 	b.addChain("c", nil)
-	b.addElements("s", entry{key: []byte{0, 2}}, entry{key: []byte{0, 1}})
+	b.addElements("s", all(entry{key: []byte{0, 2}}, entry{key: []byte{0, 1}}))
 	b.deleteChain("none")
 	err := s.commit(b)
 	refusal, ok := errors.AsType[*Error](err)
@@ -269,7 +269,7 @@ func TestAfterAFailedQuestionTheNextIsAnswered(t *testing.T) {
 	b.addTable(0)
 	b.addSet(&set{name: "s", key: []datatype{typeNumber}}, 1)
 	for i := range 5000 {
-		b.addElements("s", entry{key: host.AppendUint32(nil, uint32(i))})
+		b.addElements("s", all(entry{key: host.AppendUint32(nil, uint32(i))}))
 	}
 	mustCommit(t, s, b)
 	enough := errors.New("enough")
@@ -285,7 +285,7 @@ func TestAfterAFailedQuestionTheNextIsAnswered(t *testing.T) {
 	}
 }
 
-func TestAnOwnedTableIsItsOwnersAlone(t *testing.T) {
+func TestAnOwnedTableIsItsOwnersAlall(t *testing.T) {
 	n := testnet.New(t)
 	s, other := openIn(t, n), openIn(t, n)
 	b := newBatch("t")
@@ -321,7 +321,7 @@ func TestElementsCountPackets(t *testing.T) {
 	b := newBatch("t")
 	b.addTable(0)
 	b.addSet(&set{name: "uses", key: []datatype{typeProtocol, typePort}, counter: true}, 1)
-	b.addElements("uses", entry{key: []byte{unix.IPPROTO_UDP, 0, 0, 0, 0x12, 0x34, 0, 0}})
+	b.addElements("uses", all(entry{key: []byte{unix.IPPROTO_UDP, 0, 0, 0, 0x12, 0x34, 0, 0}}))
 	b.addChain("output", &hook{"filter", hookOutput, 0})
 	b.addRule("output", rule{
 		loadMeta(unix.NFT_META_L4PROTO, firstRegister),

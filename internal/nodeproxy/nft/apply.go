@@ -1,0 +1,174 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+)
+
+// Apply has the kernel do the changes, all at once: no packet sees a part of them. Where that takes more than a netlink
+// socket may hold (see ErrTooLarge) they are done in order, as few at a time as must be, but no change is parted. So
+// what one of them deletes another must not add.
+//
+// It fails where an element to be deleted is not there, or one to be added is.
+//
+// A packet may take a word before a change, and find what the word leads to after it. So that it is served whatever
+// becomes of a list, its slots are without gaps, and stay so: when a list becomes shorter its last endpoint takes the
+// place of the one that goes, the last slot goes, and the words of the frontends change. All of that is one change.
+// A packet that does not find its endpoint nevertheless takes that of slot 0, and where that has gone, begins anew.
+func (k *Kernel) Apply(changes ...Change) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.known {
+		return fmt.Errorf("%w: it has to be read first", ErrDoubt)
+	}
+	return k.run(changeSteps(changes))
+}
+
+// step is what one batch must do all of: a change, or, where there is one, what write does.
+type step struct {
+	change Change
+	write  func(*batch)
+}
+
+func changeSteps(changes []Change) []step {
+	steps := make([]step, len(changes))
+	for i, c := range changes {
+		steps[i].change = c
+	}
+	return steps
+}
+
+// run does steps in order, as many in a batch as fit.
+func (k *Kernel) run(steps []step) error {
+	size, done := len(steps), false
+	for len(steps) > 0 {
+		size = min(size, len(steps))
+		b := newBatch(TableName)
+		codes, err := k.write(b, steps[:size])
+		if err == nil {
+			err = k.socket.commit(b)
+		}
+		switch {
+		case err == nil:
+			k.codes, done = codes, true
+			codes.useAll(steps[:size])
+			steps = steps[size:]
+		case errors.Is(err, ErrTooLarge) && size > 1:
+			size /= 2
+		case errors.Is(err, ErrTooLarge) && !done:
+			return err
+		case errors.Is(err, ErrTooLarge):
+			k.known = false
+			return fmt.Errorf("%w: some of it is done, the rest is too large", ErrDoubt)
+		default:
+			k.known = false
+			return err
+		}
+	}
+	return nil
+}
+
+// write puts steps into a batch and returns the codes that there will then be. Of all changes it writes the deletions
+// first: an element that gets another value is deleted and added, which is all that the kernel knows.
+func (k *Kernel) write(b *batch, steps []step) (*codes, error) {
+	codes, begun := k.codes, false
+	for _, s := range steps {
+		if s.write != nil {
+			s.write(b)
+			continue
+		}
+		if !begun {
+			var err error
+			if codes, err = k.writeActions(b, steps); err != nil {
+				return nil, err
+			}
+			writeDeletions(b, steps)
+			begun = true
+		}
+		for id, elements := range bySet(s.change.Add) {
+			b.addElements(sets[id].name, entriesOf(elements, codes))
+		}
+	}
+	return codes, nil
+}
+
+func writeDeletions(b *batch, steps []step) {
+	for _, s := range steps {
+		for id, elements := range bySet(s.change.Delete) {
+			b.deleteElements(sets[id].name, entriesOf(elements, nil))
+		}
+	}
+}
+
+// bySet yields the elements of each set, in the order of the layout.
+func bySet(elements []Element) iter.Seq2[setID, []Element] {
+	groups := map[setID][]Element{}
+	for _, e := range elements {
+		groups[e.Key.set] = append(groups[e.Key.set], e)
+	}
+	return func(yield func(setID, []Element) bool) {
+		for _, id := range setIDs {
+			if group := groups[id]; len(group) > 0 && !yield(id, group) {
+				return
+			}
+		}
+	}
+}
+
+// writeActions gives the actions that steps bring in a code and a chain, and returns all codes.
+func (k *Kernel) writeActions(b *batch, steps []step) (*codes, error) {
+	if !slices.ContainsFunc(steps, func(s step) bool { return k.codes.lack(s.change.Add) }) {
+		return k.codes, nil
+	}
+	codes := k.codes.clone()
+	for _, s := range steps {
+		codes.use(s.change.Add, 1) // so that none of them is dropped for another
+	}
+	for _, s := range steps {
+		for _, e := range s.change.Add {
+			if w, ok := e.Word(); ok && codes.code[w.Action] == noCode && !writeAction(b, codes, w.Action) {
+				return nil, fmt.Errorf("%s: no code is left for its action", e)
+			}
+		}
+	}
+	for _, s := range steps {
+		codes.use(s.change.Add, -1) // until the kernel has them
+	}
+	return codes, nil
+}
+
+// writeAction gives an action a code, if need be that of another.
+func writeAction(b *batch, c *codes, a Action) bool {
+	if c.add(a) {
+		addAction(b, c.code[a], a)
+		return true
+	}
+	dropActions(b, c)
+	if c.add(a) {
+		addAction(b, c.code[a], a)
+		return true
+	}
+	return c.standIn(a)
+}
+
+func addAction(b *batch, n code, a Action) {
+	b.addWholeChain(a.chain())
+	b.addElements(sets[pickSet].name, pickEntries(map[code]Action{n: a}))
+}
+
+// dropActions deletes the chains that no word uses. It waits until codes run out, because a new chain costs a walk
+// through all endpoints, and what was used once is likely to be used again.
+func dropActions(b *batch, c *codes) {
+	dropped := c.drop()
+	var words []uint32
+	for n := range dropped {
+		words = append(words, n.word(0))
+	}
+	b.deleteElements(sets[pickSet].name, wordKeys(words))
+	for _, a := range dropped {
+		b.flushChain(a.String())
+		b.deleteChain(a.String())
+	}
+}

@@ -1,0 +1,174 @@
+package nft
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// chain is a list of rules; one with a hook is where packets come in.
+type chain struct {
+	name  string
+	hook  *hook
+	rules []rule
+}
+
+// again is the word of a packet that met the table in the middle of a change, between two lookups: what the first one
+// found is no longer there for the second. It goes through the table once more, and then it is dropped: the client
+// sends another.
+var again = againCode.word(0)
+
+// baseChains are the chains of the table but those of single actions. All base chains are of type nat: they see the
+// first packet of a flow, and never another.
+func baseChains() []chain {
+	chains := []chain{
+		{name: "retry", rules: []rule{setWord(again)}},
+	}
+	for _, v := range views {
+		chains = append(chains,
+			chain{name: v.name("forget"), rules: v.forgetRules()},
+			chain{name: v.name("services"), rules: v.serviceRules()},
+			chain{name: v.name("shortcuts"), rules: v.shortCutRules()},
+			chain{name: v.name("inside"), rules: v.insideRules()},
+			chain{name: v.name("masquerade"), rules: v.masqueradeRules()},
+		)
+	}
+	return append(chains,
+		chain{name: "arriving", rules: arrivingRules()},
+		chain{name: "departing", rules: departingRules()},
+		chain{name: "prerouting", hook: &hook{"nat", hookPrerouting, -100}, rules: entryRules("arriving")},
+		chain{name: "output", hook: &hook{"nat", hookOutput, -100}, rules: entryRules("departing")},
+		chain{name: "postrouting", hook: &hook{"nat", hookPostrouting, 100}, rules: postroutingRules()},
+	)
+}
+
+// entryRules go through a chain, and once more where the table has changed meanwhile.
+func entryRules(through string) []rule {
+	return []rule{
+		{jump(through)},
+		slices.Concat(wordIs(again), setWord(0), rule{jump(through)}),
+		append(wordIs(again), drop()),
+	}
+}
+
+// arrivingRules are for what comes from others. Only local pods may take short cuts.
+func arrivingRules() []rule {
+	rules := restrictedRules()
+	for _, v := range views {
+		rules = append(rules, v.only(v.in("pods", v.saddr()), v.shortCut()))
+	}
+	for _, v := range views {
+		rules = append(rules, v.only(interfaceIn("pod-interfaces"), v.shortCut()))
+	}
+	return append(rules, serviceJumps()...)
+}
+
+// departingRules are for what this node itself sends.
+func departingRules() []rule {
+	rules := restrictedRules()
+	for _, v := range views {
+		rules = append(rules, v.only(v.shortCut()))
+	}
+	return append(rules, serviceJumps()...)
+}
+
+func (v view) shortCut() rule { return rule{jump(v.name("shortcuts"))} }
+
+// restrictedRules drop what comes to a load balancer's address from elsewhere than its source ranges say.
+//
+// They are here until the sources of node ports are checked: the same sets of sources can then serve both, with a
+// lookup for each length of prefix instead of one set of ranges.
+func restrictedRules() []rule {
+	var rules []rule
+	for _, v := range views {
+		source := append(v.frontend(), v.saddr())
+		rules = append(rules, v.only(v.in("restricted", v.frontend()...), v.notIn("sources", source...), rule{drop()}))
+	}
+	return rules
+}
+
+// serviceJumps leave a packet alone that is to go again: else it would take the word that is not for it.
+func serviceJumps() []rule {
+	rules := []rule{append(wordIs(again), returnTo())}
+	for _, v := range views {
+		rules = append(rules, v.only(rule{jump(v.name("services"))}))
+	}
+	return rules
+}
+
+// act goes to the chain of the packet's word.
+func act() rule {
+	return append(loadWord(codeMask, firstRegister), lookupVerdict("picks", firstRegister))
+}
+
+func (v view) serviceRules() []rule {
+	return []rule{
+		v.only(v.take("service", v.frontend()...), act()),
+		v.only(v.in("nodeport-ips", v.daddr()), v.take("nodeport", l4proto(), dport()), act()),
+		v.only(v.in("cluster-ips", v.daddr()), rule{goTo(Refuse().String())}),
+		v.only(v.in("service-cidrs", v.daddr()), rule{drop()}),
+	}
+}
+
+func (v view) shortCutRules() []rule {
+	return []rule{
+		v.only(v.take("short", v.frontend()...), act()),
+		v.only(v.in("nodeport-ips", v.daddr()), v.take("shortport", l4proto(), dport()), act()),
+	}
+}
+
+// refuseRules answer TCP with a reset: the kernel limits ICMP errors to about one a second for each client, and those
+// that get none would wait. ICMP is what the other protocols have.
+func refuseRules() []rule {
+	return []rule{
+		append(metaIs(unix.NFT_META_L4PROTO, []byte{unix.IPPROTO_TCP}), rejectTCP()),
+		{rejectPort()},
+	}
+}
+
+// postroutingRules decide who is masqueraded, from what the client sent to.
+func postroutingRules() []rule {
+	rules := []rule{
+		{loadConntrack(unix.NFT_CT_STATUS, firstRegister), maskBits(firstRegister, number(statusTranslated)), equal(firstRegister, number(0)), returnTo()},
+		setWord(0),
+	}
+	for _, v := range views {
+		rules = append(rules, v.only(rule{goTo(v.name("masquerade"))}))
+	}
+	return rules
+}
+
+func (v view) masqueradeRules() []rule {
+	fromOthers := rule{loadSourceType(firstRegister), notEqual(firstRegister, number(unix.RTN_LOCAL))}
+	toNodePort := v.in("nodeport-ips", v.originalDaddr())
+	return []rule{
+		v.only(v.in("masq", v.originalFrontend()...), rule{masquerade()}),
+		v.only(toNodePort, v.in("masq-ports", l4proto(), originalDport()), rule{masquerade()}),
+		v.only(v.in("cluster-ips", v.originalDaddr()), rule{goTo(v.name("inside"))}),
+		v.hairpin(),
+		v.only(fromOthers, rule{returnTo()}),
+		v.only(v.has("short", v.originalFrontend()...), rule{masquerade()}),
+		v.only(toNodePort, v.has("shortport", l4proto(), originalDport()), rule{masquerade()}),
+	}
+}
+
+// insideRules are for what was sent to a cluster IP.
+func (v view) insideRules() []rule {
+	return []rule{
+		v.hairpin(),
+		v.only(v.in("pods", v.saddr()), rule{returnTo()}),
+		v.only(interfaceIn("pod-interfaces"), rule{returnTo()}),
+		v.only(rule{masquerade()}),
+	}
+}
+
+// hairpin masquerades what an endpoint sends to its own Service and gets back itself: it would answer itself directly.
+func (v view) hairpin() rule {
+	return v.only(v.in("hairpin", v.saddr(), v.daddr(), l4proto(), dport()), rule{masquerade()})
+}
+
+// has lets packets pass for whose fields there is an element in a map. Kernels before 6.4 do not look into a map as
+// into a set, so the word is taken, and put away again.
+func (v view) has(dataMap string, fields ...field) rule {
+	return slices.Concat(v.take(dataMap, fields...), setWord(0))
+}

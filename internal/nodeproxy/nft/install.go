@@ -1,0 +1,85 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Install makes the table, or makes it what this version of the package has it be, and does the changes with it, all at
+// once as Apply does. Where nothing differs it writes nothing. Packets are served all the while: rules are replaced chain
+// by chain within one batch, and the table itself stays.
+func (k *Kernel) Install(changes ...Change) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.known {
+		return fmt.Errorf("%w: it has to be read first", ErrDoubt)
+	}
+	k.known = false
+	if err := k.own(); err != nil {
+		return err
+	}
+	var u *upgrade
+	err := k.socket.snapshot(func() (err error) {
+		u, err = k.compare()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading table %s: %w", TableName, err)
+	}
+	k.codes = u.codes
+	if err := k.run(append(u.steps(), changeSteps(changes)...)); err != nil {
+		return err
+	}
+	k.foreign, k.known = nil, true
+	return nil
+}
+
+// own makes the table if there is none, and makes it this Kernel's own where the kernel can do that.
+func (k *Kernel) own() error {
+	flags, exists, err := k.flags()
+	if err != nil {
+		return err
+	}
+	if exists {
+		return k.addTable(flags)
+	}
+	err = k.addTable(tableOwner | tablePersist)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
+		return k.addTable(0)
+	}
+	return err
+}
+
+func (k *Kernel) addTable(flags uint32) error {
+	b := newBatch(TableName)
+	b.addTable(flags)
+	return k.socket.commit(b)
+}
+
+// compare reads what there is, apart from elements, and says what is to be done about it.
+func (k *Kernel) compare() (*upgrade, error) {
+	present, err := k.presentSets()
+	if err != nil {
+		return nil, err
+	}
+	chains, err := k.socket.dumpObjects(chainObjects, TableName)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := k.socket.dumpObjects(ruleObjects, TableName)
+	if err != nil {
+		return nil, err
+	}
+	u := newUpgrade(k.codes)
+	u.compareSets(present)
+	u.compareChains(chains, rules)
+	for _, id := range k.foreign {
+		u.flush = append(u.flush, sets[id].name)
+	}
+	if p, ok := present[sets[pickSet].name]; ok && p.shape == sets[pickSet].shape() {
+		err = k.readPicks(p, u.comparePick)
+	}
+	return u, err
+}

@@ -1,0 +1,74 @@
+package nft
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kernel is the table in a network namespace. Its methods may be called concurrently.
+//
+// Read comes first, then Install, with what Read's table lacks; from then on, Apply. After an error nobody knows any more
+// what the table holds, and it begins with Read again. Only ErrTooLarge leaves everything as it was.
+//
+// Where the kernel can do it (Linux 6.9), the table belongs to the Kernel that installed it: others can neither change it
+// nor flush it, and yet it stays when this process ends, however it does.
+type Kernel struct {
+	mu     sync.Mutex // guards all below
+	socket *socket
+	codes  *codes
+	// known: the table holds what has been read and applied, and its actions are those of codes.
+	known bool
+	// uncounted: what the kernel says about the number of elements is not heard, as if it were older (for tests).
+	uncounted bool
+	// foreign are sets that others have written to, so that they have to be emptied first.
+	foreign []setID
+}
+
+// Open connects to the network namespace of the calling thread. It changes nothing.
+func Open() (*Kernel, error) {
+	s, err := openSocket()
+	if err != nil {
+		return nil, err
+	}
+	return &Kernel{socket: s, codes: newCodes()}, nil
+}
+
+// Close ends the connection. The table stays.
+func (k *Kernel) Close() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.socket.close()
+}
+
+// Remove deletes the table. It is no error if there is none.
+func (k *Kernel) Remove() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.known = false
+	flags, exists, err := k.flags()
+	if err != nil || !exists {
+		return err
+	}
+	b := newBatch(TableName)
+	b.addTable(flags) // takes it over from one that has gone
+	b.deleteTable()
+	return k.socket.commit(b)
+}
+
+// flags are those that the table has, or would have if somebody owned it; false where it does not exist.
+func (k *Kernel) flags() (uint32, bool, error) {
+	tables, err := k.socket.dumpObjects(tableObjects, TableName)
+	if err != nil || len(tables) == 0 {
+		return 0, false, err
+	}
+	value, err := find(tables[0].body, unix.NFTA_TABLE_FLAGS)
+	var flags uint32
+	if err == nil {
+		err = parseU32(value, &flags)
+	}
+	if flags&tablePersist != 0 {
+		flags |= tableOwner // goes when the owner does
+	}
+	return flags, true, err
+}

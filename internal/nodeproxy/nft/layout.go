@@ -1,0 +1,171 @@
+package nft
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TableName is the name of the table, of the family inet, in the network namespace of the node.
+const TableName = "portolan"
+
+// Family is a version of IP.
+type Family uint8
+
+// The families of addresses.
+const (
+	IPv4 Family = 4
+	IPv6 Family = 6
+)
+
+func (f Family) String() string { return fmt.Sprintf("IPv%d", uint8(f)) }
+
+// Protocol is the number of a transport protocol.
+type Protocol uint8
+
+// The protocols of Services.
+const (
+	TCP  Protocol = unix.IPPROTO_TCP
+	UDP  Protocol = unix.IPPROTO_UDP
+	SCTP Protocol = unix.IPPROTO_SCTP
+)
+
+// String is the protocol's name in small letters, as nft prints it.
+func (p Protocol) String() string {
+	switch p {
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	case SCTP:
+		return "sctp"
+	}
+	return fmt.Sprint(uint8(p))
+}
+
+// affinitySize is how many clients may stick, for each family: enough for a busy node, and few enough (about 32 MiB)
+// that inventing addresses does not exhaust the node's memory. Further ones do not stick.
+const affinitySize = 1 << 18
+
+// affinityTimeout is how long a client would stick if a rule did not say; all do.
+const affinityTimeout = 3 * time.Hour
+
+// setKind is what a set is for, and its place when a table is printed.
+type setKind uint8
+
+const (
+	restrictedKind setKind = iota
+	sourceKind
+	serviceKind
+	shortCutKind
+	nodePortKind
+	shortCutPortKind
+	nodePortAddressKind
+	clusterAddressKind
+	serviceRangeKind
+	podKind
+	podInterfaceKind
+	endpointKind
+	slotKind
+	affinityKind
+	pickKind
+	masqueradeKind
+	masqueradePortKind
+	hairpinKind
+)
+
+// setID is one of the table's sets: of a family, or of both where the family is 0.
+type setID struct {
+	kind   setKind
+	family Family
+}
+
+// typeAddress stands for the address type of the set's family.
+var typeAddress = datatype{}
+
+var (
+	frontendFields = []datatype{typeAddress, typeProtocol, typePort}
+	portFields     = []datatype{typeProtocol, typePort}
+	slotFields     = []datatype{typeNumber, typeNumber} // list, slot
+	wordFields     = []datatype{typeNumber}
+)
+
+// kinds are the sets of the table. Their number does not depend on what is in them: the kernel walks through all sets
+// to make one, and through all elements of a map to let a new rule use it, and it checks the whole table again for each
+// element of a verdict map. So every Service is elements of data maps, and nothing else.
+//
+// A set keeps its name only as long as its key and data stay what they are. See doc.go for what each is for.
+var kinds = map[setKind]set{
+	restrictedKind:      {name: "restricted", key: frontendFields},
+	sourceKind:          {name: "sources", key: append(frontendFields[:3:3], typeAddress), interval: true},
+	serviceKind:         {name: "service", key: frontendFields, data: wordFields},
+	shortCutKind:        {name: "short", key: frontendFields, data: wordFields},
+	nodePortKind:        {name: "nodeport", key: portFields, data: wordFields},
+	shortCutPortKind:    {name: "shortport", key: portFields, data: wordFields},
+	nodePortAddressKind: {name: "nodeport-ips", key: []datatype{typeAddress}},
+	clusterAddressKind:  {name: "cluster-ips", key: []datatype{typeAddress}},
+	serviceRangeKind:    {name: "service-cidrs", key: []datatype{typeAddress}, interval: true},
+	podKind:             {name: "pods", key: []datatype{typeAddress}, interval: true},
+	podInterfaceKind:    {name: "pod-interfaces", key: []datatype{typeInterface}, interval: true},
+	endpointKind:        {name: "endpoints", key: slotFields, data: []datatype{typeAddress, typePort}},
+	slotKind:            {name: "slots", key: slotFields, data: wordFields},
+	affinityKind: {
+		name: "affinity", key: []datatype{typeAddress, typeAddress, typeProtocol, typePort}, data: wordFields,
+		dynamic: true, timeout: affinityTimeout, size: affinitySize,
+	},
+	pickKind:           {name: "picks", key: wordFields, data: []datatype{typeVerdict}},
+	masqueradeKind:     {name: "masq", key: frontendFields},
+	masqueradePortKind: {name: "masq-ports", key: portFields},
+	hairpinKind:        {name: "hairpin", key: []datatype{typeAddress, typeAddress, typeProtocol, typePort}},
+}
+
+// sets are all sets of the table, idsByName where they are found by their names.
+var sets, idsByName = layoutSets()
+
+func layoutSets() (map[setID]*set, map[string]setID) {
+	byID, byName := map[setID]*set{}, map[string]setID{}
+	add := func(id setID, s set) {
+		byID[id], byName[s.name] = &s, id
+	}
+	for kind, s := range kinds {
+		switch kind {
+		case podInterfaceKind, slotKind, pickKind:
+			add(setID{kind, 0}, s)
+		default:
+			add(setID{kind, IPv4}, s.of(IPv4))
+			add(setID{kind, IPv6}, s.of(IPv6))
+		}
+	}
+	return byID, byName
+}
+
+// of is the set for a family.
+func (s set) of(f Family) set {
+	address := typeAddress4
+	if f == IPv6 {
+		address = typeAddress6
+	}
+	fill := func(fields []datatype) []datatype {
+		fields = slices.Clone(fields)
+		for i, t := range fields {
+			if t == typeAddress {
+				fields[i] = address
+			}
+		}
+		return fields
+	}
+	s.name = fmt.Sprint(s.name, uint8(f))
+	s.key, s.data = fill(s.key), fill(s.data)
+	return s
+}
+
+// setIDs are the IDs of all sets, in the order of a printed table.
+var setIDs = slices.SortedFunc(maps.Keys(sets), func(a, b setID) int {
+	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.family, b.family))
+})
+
+var pickSet = setID{kind: pickKind}

@@ -1,0 +1,204 @@
+package nft
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Packet is the first one of a flow.
+type Packet struct {
+	From     netip.Addr
+	To       netip.AddrPort
+	Protocol Protocol
+	// Interface is where it comes in; empty, where this node itself sends it.
+	Interface string
+}
+
+// Fate is what becomes of a packet.
+type Fate string
+
+// The fates of packets.
+const (
+	// Passed: the table has nothing to do with it.
+	Passed Fate = "passed"
+	// Refused: the client learns at once that nobody listens.
+	Refused Fate = "refused"
+	// Dropped: nobody learns anything.
+	Dropped Fate = "dropped"
+	// Sent: it goes to one of Outcome.To.
+	Sent Fate = "sent"
+)
+
+// Outcome is what becomes of a packet, and why.
+type Outcome struct {
+	Fate Fate
+	// Word is what the table has for what it was sent to, if it has anything.
+	Word Word
+	// To are the endpoints that it may go to, one for each slot of the list, each as likely as any other. A client that
+	// sticks goes where it went before.
+	To []Destination
+}
+
+// Destination is an endpoint that a packet may go to.
+type Destination struct {
+	Endpoint netip.AddrPort
+	// Masqueraded: the endpoint sees the node's address instead of the client's, unless it is on the node itself and
+	// uses its network.
+	Masqueraded bool
+}
+
+// String is as in "sent to 10.0.0.1:80, 10.0.0.2:80 (masqueraded)".
+func (o Outcome) String() string {
+	texts := make([]string, len(o.To))
+	for i, d := range o.To {
+		texts[i] = d.Endpoint.String()
+		if d.Masqueraded {
+			texts[i] += " (masqueraded)"
+		}
+	}
+	if len(texts) == 0 {
+		return string(o.Fate)
+	}
+	return fmt.Sprintf("%s to %s", o.Fate, strings.Join(texts, ", "))
+}
+
+// Trace says what becomes of a packet with this table. It follows the rules in chains.go and picks.go, which it has to
+// be kept in step with: the tests send packets and compare.
+func (t Table) Trace(p Packet) Outcome {
+	p.From, p.To = p.From.Unmap(), netip.AddrPortFrom(p.To.Addr().Unmap(), p.To.Port())
+	address, port := p.To.Addr(), p.To.Port()
+	if t.has(Restricted(address, p.Protocol, port)) && !t.allows(p) {
+		return Outcome{Fate: Dropped}
+	}
+	word, ok := t.shortCutWord(p)
+	if !ok {
+		word, ok = t.word(p, ServiceFrontend, NodePort)
+	}
+	switch {
+	case ok:
+		return t.act(p, word)
+	case t.has(ClusterIP(address)):
+		return Outcome{Fate: Refused}
+	case t.inRange(serviceRangeKind, address):
+		return Outcome{Fate: Dropped}
+	}
+	return Outcome{Fate: Passed}
+}
+
+func (t Table) has(e Element) bool {
+	_, ok := t[e.Key]
+	return ok
+}
+
+func (t Table) shortCutWord(p Packet) (Word, bool) {
+	if p.Interface == "" || t.fromPod(p) {
+		return t.word(p, ShortCut, ShortCutNodePort)
+	}
+	return Word{}, false
+}
+
+// word looks for the frontend that a packet is for, the address and port first and then the node port.
+func (t Table) word(p Packet, frontend func(netip.Addr, Protocol, uint16, Word) Element, nodePort func(Family, Protocol, uint16, Word) Element) (Word, bool) {
+	address, port := p.To.Addr(), p.To.Port()
+	if v, ok := t[frontend(address, p.Protocol, port, Word{}).Key]; ok {
+		return v.word, true
+	}
+	if !t.has(NodePortAddress(address)) {
+		return Word{}, false
+	}
+	v, ok := t[nodePort(familyOf(address), p.Protocol, port, Word{}).Key]
+	return v.word, ok
+}
+
+func (t Table) act(p Packet, w Word) Outcome {
+	o := Outcome{Fate: Sent, Word: w}
+	switch w.Action.kind {
+	case refuseKind:
+		o.Fate = Refused
+	case balanceKind, stickKind:
+		for slot := range w.Action.Endpoints() {
+			if to, ok := t.endpoint(p, w, slot); ok {
+				o.To = append(o.To, Destination{to, t.masquerades(p, to)})
+			}
+		}
+	}
+	if o.Fate == Sent && len(o.To) == 0 {
+		o.Fate = Dropped
+	}
+	return o
+}
+
+// endpoint is the one in a slot of the word's list. Where there is none, slot 0 serves.
+func (t Table) endpoint(p Packet, w Word, slot int) (netip.AddrPort, bool) {
+	list, in := w.List, slot
+	if w.Action.kind == stickKind {
+		v, ok := t[StickySlot(w.List, slot, 1).Key]
+		if !ok {
+			v, ok = t[StickySlot(w.List, 0, 1).Key]
+		}
+		if !ok {
+			return netip.AddrPort{}, false
+		}
+		list, in = v.list, 0
+	}
+	k := slotKey(endpointKind, familyOf(p.To.Addr()), list, in)
+	if _, ok := t[k]; !ok {
+		k = slotKey(endpointKind, familyOf(p.To.Addr()), list, 0)
+	}
+	v, ok := t[k]
+	return Element{k, v}.to(), ok
+}
+
+func (t Table) masquerades(p Packet, to netip.AddrPort) bool {
+	address, port := p.To.Addr(), p.To.Port()
+	isNodePort := t.has(NodePortAddress(address))
+	hairpin := p.From == to.Addr() && t.has(Hairpin(p.Protocol, to))
+	switch {
+	case t.has(Masquerade(address, p.Protocol, port)), hairpin:
+		return true
+	case isNodePort && t.has(MasqueradeNodePort(familyOf(address), p.Protocol, port)):
+		return true
+	case t.has(ClusterIP(address)):
+		return !t.fromPod(p)
+	case p.Interface != "":
+		return false
+	}
+	return t.has(ShortCut(address, p.Protocol, port, Word{})) || isNodePort && t.has(ShortCutNodePort(familyOf(address), p.Protocol, port, Word{}))
+}
+
+func (t Table) fromPod(p Packet) bool {
+	return t.inRange(podKind, p.From) || p.Interface != "" && t.inInterfaces(p.Interface)
+}
+
+// inRange says whether an address is in a set of ranges.
+func (t Table) inRange(kind setKind, a netip.Addr) bool {
+	for bits := range a.BitLen() + 1 {
+		if p, err := a.Prefix(bits); err == nil && t.has(Element{Key: prefixKey(kind, p)}) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t Table) inInterfaces(name string) bool {
+	for n := range len(name) + 1 {
+		if t.has(PodInterface(name[:n] + "*")) {
+			return true
+		}
+	}
+	return t.has(PodInterface(name))
+}
+
+// allows says whether a Source allows the packet.
+func (t Table) allows(p Packet) bool {
+	if familyOf(p.From) != familyOf(p.To.Addr()) {
+		return false
+	}
+	for bits := range p.From.BitLen() + 1 {
+		if from, err := p.From.Prefix(bits); err == nil && t.has(Source(p.To.Addr(), p.Protocol, p.To.Port(), from)) {
+			return true
+		}
+	}
+	return false
+}
