@@ -1,0 +1,146 @@
+package nft
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
+)
+
+// synRetransmissions counts the SYNs that a host has sent again: first packets that were lost.
+func synRetransmissions(t *testing.T, h *testnet.Host) string {
+	t.Helper()
+	var text []byte
+	err := h.Do(func() (err error) {
+		text, err = os.ReadFile("/proc/thread-self/net/netstat")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	column := slices.Index(strings.Fields(lines[0]), "TCPSynRetrans")
+	return strings.Fields(lines[1])[column]
+}
+
+// flood has hosts connect to an address as fast as they can until change returns. No connection may fail, and no
+// packet of one be lost.
+func (n *node) flood(to netip.AddrPort, hosts []*testnet.Host, change func()) {
+	n.t.Helper()
+	before := map[*testnet.Host]string{}
+	for _, h := range hosts {
+		before[h] = synRetransmissions(n.t, h)
+	}
+	var connecting sync.WaitGroup
+	var stop atomic.Bool
+	var connections atomic.Int64
+	for _, h := range slices.Concat(hosts, hosts) {
+		connecting.Go(func() {
+			err := h.Do(func() error {
+				for ; !stop.Load(); connections.Add(1) {
+					got, err := n.askHere(h, TCP, to, patience)
+					if err != nil || !strings.HasPrefix(got, string(Sent)) {
+						return fmt.Errorf("connection %d from %s was %s: %w", connections.Load(), h.Name, got, err)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				n.t.Error(err)
+			}
+		})
+	}
+	change()
+	stop.Store(true)
+	connecting.Wait()
+	for _, h := range hosts {
+		if after := synRetransmissions(n.t, h); after != before[h] {
+			n.t.Errorf("%s sent %s SYNs twice before, now %s", h.Name, before[h], after)
+		}
+	}
+	n.t.Logf("%d connections", connections.Load())
+}
+
+const floodTime = time.Second
+
+// while calls f for a while, at most once in the time given.
+func while(pace time.Duration, f func(i int)) int {
+	i, next := 0, time.NewTicker(max(pace, 1))
+	defer next.Stop()
+	for end := time.Now().Add(floodTime); time.Now().Before(end); i++ {
+		f(i)
+		if pace > 0 {
+			<-next.C
+		}
+	}
+	return i
+}
+
+func TestNoPacketIsLostWhenAListChanges(t *testing.T) {
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 3)
+		a := n.addressing(f)
+		balanced := func(pods ...int) []Element {
+			return slices.Concat(a.basics(), a.service(1, Word{Balance(len(pods)), 1}), a.list(1, pods...))
+		}
+		sticky := func(pods ...int) []Element { return a.sticky(time.Hour, pods...) }
+		for _, c := range []struct {
+			name   string
+			pace   time.Duration
+			states [][]Element
+		}{
+			{"it becomes shorter and longer", 0, [][]Element{balanced(0, 1, 2), balanced(2, 1), balanced(1)}},
+			{"its endpoints are others", 0, [][]Element{balanced(0), balanced(1), balanced(2)}},
+			// Not faster: an endpoint that a client sticks to may go once while its packet passes, not twice.
+			{"clients stick, it becomes shorter and longer", time.Millisecond, [][]Element{sticky(0, 1, 2), sticky(2, 1), sticky(1)}},
+			{"clients stick, its endpoints are others", time.Millisecond, [][]Element{sticky(0), sticky(1), sticky(2)}},
+			{"clients stick now and then", time.Millisecond, [][]Element{sticky(0, 1), balanced(2, 1)}},
+		} {
+			t.Run(fmt.Sprintf("%s/%s", c.name, f), func(t *testing.T) {
+				n.t = t
+				n.install(c.states[0]...)
+				n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client, n.Pods[0]}, func() {
+					t.Logf("%d changes", while(c.pace, func(i int) { n.apply(c.states[i%len(c.states)]...) }))
+				})
+				n.wantHeld()
+			})
+		}
+	}
+}
+
+func TestNoPacketIsLostWhenRulesAreReplaced(t *testing.T) {
+	n := newNode(t, 2)
+	a := n.addressing(IPv4)
+	n.install(slices.Concat(a.basics(), a.service(1, Word{Balance(2), 1}), a.list(1, 0, 1))...)
+	n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client, n.Pods[0]}, func() {
+		all := upgrade{rewrite: wantedChains(n.kernel.codes)}
+		t.Logf("all rules replaced %d times", while(0, func(int) {
+			if err := n.kernel.run(all.steps()[1:]); err != nil {
+				t.Error(err)
+			}
+		}))
+	})
+}
+
+func TestNoPacketIsLostWhenAProcessFollowsAnother(t *testing.T) {
+	n := newNode(t, 2)
+	a := n.addressing(IPv4)
+	elements := slices.Concat(a.basics(), a.service(1, Word{Balance(2), 1}), a.list(1, 0, 1))
+	n.install(elements...)
+	n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client}, func() {
+		t.Logf("%d processes", while(0, func(int) {
+			if err := n.kernel.Close(); err != nil {
+				t.Error(err)
+			}
+			n.kernel = openKernel(t, n.Node.Namespace)
+			n.install(elements...)
+		}))
+	})
+}

@@ -1,0 +1,98 @@
+package nft
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
+)
+
+// services are n Services with two endpoints each, four elements a Service.
+func services(n int) []Element {
+	var elements []Element
+	for i := range uint32(n) {
+		service := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 10<<24|96<<16+i+1)))
+		elements = append(elements, ClusterIP(service), ServiceFrontend(service, TCP, 80, Word{Balance(2), List(i + 1)}))
+		elements = append(elements, endpointsOf(i, 2)...)
+	}
+	return elements
+}
+
+func endpointsOf(service uint32, n int) []Element {
+	var elements []Element
+	for slot := range n {
+		pod := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 172<<24|16<<16+4*service+uint32(slot))))
+		elements = append(elements, Endpoint(List(service+1), slot, netip.AddrPortFrom(pod, 8080)))
+	}
+	return elements
+}
+
+// oneMore and oneLess are the changes between two and three endpoints of a Service.
+func oneMore(i uint32) Change {
+	service := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 10<<24|96<<16+i+1)))
+	two := ServiceFrontend(service, TCP, 80, Word{Balance(2), List(i + 1)})
+	three := ServiceFrontend(service, TCP, 80, Word{Balance(3), List(i + 1)})
+	return Change{Delete: []Element{two}, Add: append(endpointsOf(i, 3)[2:], three)}
+}
+
+func oneLess(i uint32) Change {
+	c := oneMore(i)
+	return Change{Delete: c.Add, Add: c.Delete}
+}
+
+// changeTimes are how long one change takes, in order.
+func changeTimes(t *testing.T, k *Kernel, services int) []time.Duration {
+	t.Helper()
+	var times []time.Duration
+	for i := range 200 {
+		service := uint32(i * 7919 % services)
+		for _, c := range []Change{oneMore(service), oneLess(service)} {
+			began := time.Now()
+			if err := k.Apply(c); err != nil {
+				t.Fatal(err)
+			}
+			times = append(times, time.Since(began))
+		}
+	}
+	slices.Sort(times)
+	return times
+}
+
+func TestNothingButElementsGrowsWithServices(t *testing.T) {
+	type counts struct{ chains, sets, rules int }
+	var before *counts
+	for _, n := range []int{10, 1000, 10000, 50000} {
+		k := openKernel(t, testnet.New(t))
+		mustRead(t, k)
+		want := services(n)
+		began := time.Now()
+		if err := k.Install(Change{Add: want}); err != nil {
+			t.Fatal(err)
+		}
+		installed := time.Now()
+		have := mustRead(t, k)
+		read := time.Now()
+		if len(have) != len(want) {
+			t.Errorf("%d Services: %d elements, want %d", n, len(have), len(want))
+		}
+		times := changeTimes(t, k, n)
+		t.Logf("%5d Services, %6d elements: installed in %8s, read in %8s, one change %s (p50), %s (p99)", n, len(want),
+			installed.Sub(began).Round(10*time.Microsecond), read.Sub(installed).Round(10*time.Microsecond), times[len(times)/2], times[len(times)*99/100])
+		now := counts{countObjects(t, k.socket, chainObjects), countObjects(t, k.socket, setObjects), countObjects(t, k.socket, ruleObjects)}
+		if before != nil && *before != now {
+			t.Errorf("%d Services: %+v; with fewer, %+v", n, now, *before)
+		}
+		before = &now
+		began = time.Now()
+		if err := k.Apply(Change{Add: []Element{NodePort(IPv4, TCP, 30000, Word{Stick(7, time.Hour), 1})}}); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%5d Services: an action that is new in %s", n, time.Since(began))
+		if err := k.Remove(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
