@@ -14,9 +14,12 @@ type chain struct {
 }
 
 // again is the word of a packet that met the table in the middle of a change, between two lookups: what the first one
-// found is no longer there for the second. It goes through the table once more, and then it is dropped: the client
-// sends another.
+// found is no longer there for the second. Also that of one whose client stuck to an endpoint that has gone. It goes
+// through the table again, up to passes times, and then it is dropped: the client sends another.
 var again = againCode.word(0)
+
+// passes are enough for a client whose endpoint has gone, and that then meets a change.
+const passes = 3
 
 // baseChains are the chains of the table but those of single actions. All base chains are of type nat: they see the
 // first packet of a flow, and never another.
@@ -42,13 +45,13 @@ func baseChains() []chain {
 	)
 }
 
-// entryRules go through a chain, and once more where the table has changed meanwhile.
+// entryRules go through a chain, and again where a packet is to.
 func entryRules(through string) []rule {
-	return []rule{
-		{jump(through)},
-		slices.Concat(wordIs(again), setWord(0), rule{jump(through)}),
-		append(wordIs(again), drop()),
+	rules := []rule{{jump(through)}}
+	for range passes - 1 {
+		rules = append(rules, slices.Concat(wordIs(again), setWord(0), rule{jump(through)}))
 	}
+	return append(rules, append(wordIs(again), drop()))
 }
 
 // arrivingRules are for what comes from others. Only local pods may take short cuts.

@@ -9,9 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// snapshotTries is how often is read again what changed while it was read. All changes in the network namespace count,
-// those of others' tables too.
-const snapshotTries = 20
+const (
+	// snapshotPatience is for how long is read again what changed while it was read. All changes in the network
+	// namespace count, those of others' tables too.
+	snapshotPatience = 10 * time.Second
+	// longestPause is between two readings.
+	longestPause = 50 * time.Millisecond
+)
 
 var errChanged = errors.New("the rules changed while they were read")
 
@@ -19,23 +23,30 @@ var errChanged = errors.New("the rules changed while they were read")
 //
 // The kernel marks a list that a change has cut across, but not lists of elements; the number of changes tells for all.
 func (s *socket) snapshot(read func() error) error {
-	for try := range snapshotTries {
-		time.Sleep(time.Duration(try) * time.Millisecond)
-		before, err := s.generation()
-		if err != nil {
+	deadline := time.Now().Add(s.patience)
+	for pause := time.Millisecond; ; pause = min(2*pause, longestPause) {
+		err := s.undisturbed(read)
+		if !errors.Is(err, errChanged) || time.Now().After(deadline) {
 			return err
 		}
-		if err := read(); err != nil && !errors.Is(err, errChanged) {
-			return err
-		} else if err != nil {
-			continue
-		}
-		after, err := s.generation()
-		if err != nil || before == after {
-			return err
-		}
+		time.Sleep(pause)
 	}
-	return errChanged
+}
+
+// undisturbed calls read once; errChanged, if something changed meanwhile.
+func (s *socket) undisturbed(read func() error) error {
+	before, err := s.generation()
+	if err != nil {
+		return err
+	}
+	if err := read(); err != nil {
+		return err
+	}
+	after, err := s.generation()
+	if err == nil && before != after {
+		err = errChanged
+	}
+	return err
 }
 
 // generation counts the batches that the network namespace has seen.

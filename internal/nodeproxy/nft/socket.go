@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,6 +25,8 @@ type socket struct {
 	buffer  []byte
 	room    int  // the largest request that the socket takes
 	growing bool // it may be made larger
+	// patience is for how long a snapshot is tried.
+	patience time.Duration
 }
 
 var errNothing = errors.New("no more answers")
@@ -33,7 +36,7 @@ func openSocket() (*socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a socket to nf_tables: %w", err)
 	}
-	s := &socket{fd: fd, buffer: make([]byte, longestMessage), growing: true}
+	s := &socket{fd: fd, buffer: make([]byte, longestMessage), growing: true, patience: snapshotPatience}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("setting up a socket to nf_tables: %w", err), s.close())
 	}
