@@ -132,13 +132,22 @@ func refuseRules() []rule {
 // postroutingRules decide who is masqueraded, from what the client sent to.
 func postroutingRules() []rule {
 	rules := []rule{
-		{loadConntrack(unix.NFT_CT_STATUS, firstRegister), maskBits(firstRegister, number(statusTranslated)), equal(firstRegister, number(0)), returnTo()},
+		append(untranslated(), returnTo()),
 		setWord(0),
 	}
 	for _, v := range views {
 		rules = append(rules, v.only(rule{goTo(v.name("masquerade"))}))
 	}
 	return rules
+}
+
+// untranslated lets packets pass that go where they were sent to.
+func untranslated() rule {
+	return rule{
+		loadConntrack(unix.NFT_CT_STATUS, firstRegister),
+		maskBits(firstRegister, number(statusTranslated)),
+		equal(firstRegister, number(0)),
+	}
 }
 
 func (v view) masqueradeRules() []rule {

@@ -124,7 +124,8 @@ func MasqueradeNodePort(family Family, protocol Protocol, port uint16) Element {
 // Hairpin masquerades what the endpoint sends to its own Service and gets back itself.
 func Hairpin(protocol Protocol, endpoint netip.AddrPort) Element {
 	address := endpoint.Addr().Unmap()
-	return Element{Key: newKey(hairpinKind, familyOf(address)).address(address).address(address).protocol(protocol).port(endpoint.Port()).Key}
+	k := newKey(hairpinKind, familyOf(address)).address(address).address(address).protocol(protocol).port(endpoint.Port())
+	return Element{Key: k.Key}
 }
 
 // Restricted drops whatever comes to the frontend from sources that no Source allows.

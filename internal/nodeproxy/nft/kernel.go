@@ -56,7 +56,8 @@ func (k *Kernel) Remove() error {
 	return k.socket.commit(b)
 }
 
-// flags are those that the table has, or would have if somebody owned it; false where it does not exist.
+// flags are those that the table has to keep; false where it does not exist. A table that nobody ever owned cannot be
+// owned. One that others have put to sleep is to wake up.
 func (k *Kernel) flags() (uint32, bool, error) {
 	tables, err := k.socket.dumpObjects(tableObjects, TableName)
 	if err != nil || len(tables) == 0 {
@@ -67,8 +68,8 @@ func (k *Kernel) flags() (uint32, bool, error) {
 	if err == nil {
 		err = parseU32(value, &flags)
 	}
-	if flags&tablePersist != 0 {
-		flags |= tableOwner // goes when the owner does
+	if flags&tablePersist != 0 { // without an owner, if that has gone
+		return tableOwner | tablePersist, true, err
 	}
-	return flags, true, err
+	return 0, true, err
 }

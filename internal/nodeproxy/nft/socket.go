@@ -148,7 +148,8 @@ func messages(b []byte, visit func(message) error) error {
 		if length < messageHeader || length > len(b) {
 			return errMalformed
 		}
-		m := message{kind: host.Uint16(b[4:]), flags: host.Uint16(b[6:]), sequence: host.Uint32(b[8:]), body: b[messageHeader:length]}
+		m := message{kind: host.Uint16(b[4:]), flags: host.Uint16(b[6:]), sequence: host.Uint32(b[8:])}
+		m.body = b[messageHeader:length]
 		if err := visit(m); err != nil {
 			return err
 		}

@@ -98,8 +98,13 @@ func (t Table) shortCutWord(p Packet) (Word, bool) {
 	return Word{}, false
 }
 
+type (
+	frontendOf func(netip.Addr, Protocol, uint16, Word) Element
+	nodePortOf func(Family, Protocol, uint16, Word) Element
+)
+
 // word looks for the frontend that a packet is for, the address and port first and then the node port.
-func (t Table) word(p Packet, frontend func(netip.Addr, Protocol, uint16, Word) Element, nodePort func(Family, Protocol, uint16, Word) Element) (Word, bool) {
+func (t Table) word(p Packet, frontend frontendOf, nodePort nodePortOf) (Word, bool) {
 	address, port := p.To.Addr(), p.To.Port()
 	if v, ok := t[frontend(address, p.Protocol, port, Word{}).Key]; ok {
 		return v.word, true
@@ -164,7 +169,8 @@ func (t Table) masquerades(p Packet, to netip.AddrPort) bool {
 	case p.Interface != "":
 		return false
 	}
-	return t.has(ShortCut(address, p.Protocol, port, Word{})) || isNodePort && t.has(ShortCutNodePort(familyOf(address), p.Protocol, port, Word{}))
+	_, shortCut := t.word(p, ShortCut, ShortCutNodePort)
+	return shortCut
 }
 
 func (t Table) fromPod(p Packet) bool {
