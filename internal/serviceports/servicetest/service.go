@@ -5,6 +5,7 @@ package servicetest
 
 import (
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -91,6 +92,60 @@ func (s *Service) LocalTraffic() *Service {
 // HealthCheck sets spec.healthCheckNodePort.
 func (s *Service) HealthCheck(number int32) *Service {
 	s.svc.Spec.HealthCheckNodePort = number
+	return s
+}
+
+// ClusterIPs sets spec.clusterIP and spec.clusterIPs, and their families.
+func (s *Service) ClusterIPs(ips ...string) *Service {
+	s.svc.Spec.ClusterIP, s.svc.Spec.ClusterIPs, s.svc.Spec.IPFamilies = ips[0], ips, nil
+	for _, ip := range ips {
+		family := corev1.IPv4Protocol
+		if strings.Contains(ip, ":") {
+			family = corev1.IPv6Protocol
+		}
+		s.svc.Spec.IPFamilies = append(s.svc.Spec.IPFamilies, family)
+	}
+	return s
+}
+
+// ExternalIPs sets spec.externalIPs.
+func (s *Service) ExternalIPs(ips ...string) *Service {
+	s.svc.Spec.ExternalIPs = ips
+	return s
+}
+
+// Ingress adds IPs to status.loadBalancer.
+func (s *Service) Ingress(ips ...string) *Service {
+	for _, ip := range ips {
+		s.svc.Status.LoadBalancer.Ingress = append(s.svc.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: ip})
+	}
+	return s
+}
+
+// SourceRanges sets spec.loadBalancerSourceRanges.
+func (s *Service) SourceRanges(ranges ...string) *Service {
+	s.svc.Spec.LoadBalancerSourceRanges = ranges
+	return s
+}
+
+// LocalInternalTraffic sets spec.internalTrafficPolicy to Local.
+func (s *Service) LocalInternalTraffic() *Service {
+	s.svc.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
+	return s
+}
+
+// Affinity sets spec.sessionAffinity to ClientIP with a timeout.
+func (s *Service) Affinity(timeout time.Duration) *Service {
+	s.svc.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+	s.svc.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{
+		ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(int32(timeout.Seconds()))},
+	}
+	return s
+}
+
+// Created sets metadata.creationTimestamp.
+func (s *Service) Created(t time.Time) *Service {
+	s.svc.CreationTimestamp = metav1.NewTime(t)
 	return s
 }
 
