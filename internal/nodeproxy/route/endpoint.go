@@ -1,0 +1,140 @@
+package route
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// endpoint is one address and port behind a Service's port, as this node sees it.
+type endpoint struct {
+	addr  netip.AddrPort
+	local bool // on this node
+
+	// ready may be set while it terminates, where the Service publishes addresses that are not ready.
+	ready, serving, terminating bool
+
+	node, zone hint
+}
+
+// lasting says whether it serves on while it terminates: what is used where nothing is ready.
+func (e endpoint) lasting() bool { return e.serving && e.terminating }
+
+// hint is what an EndpointSlice says about who should use an endpoint.
+type hint uint8
+
+const (
+	unhinted  hint = iota
+	elsewhere      // hinted, but not for here
+	here
+)
+
+// endpointsOf are the endpoints of a Service's port in the family, sorted by address, each once.
+//
+// The slice's addressType decides the family, and of an endpoint's addresses the first counts. Ports are matched by
+// name and protocol.
+func endpointsOf(slicesOfService []*discoveryv1.EndpointSlice, family Family, name string, protocol Protocol, node Node) []endpoint {
+	var all []endpoint
+	for _, slice := range slicesOfService {
+		if !concerns(slice, family) {
+			continue
+		}
+		for _, port := range slice.Ports {
+			if number, ok := portNumber(port, name, protocol); ok {
+				all = appendEndpoints(all, slice, family, number, node)
+			}
+		}
+	}
+	return eachOnce(all)
+}
+
+// concerns says whether a slice holds endpoints of the family to be proxied to.
+func concerns(slice *discoveryv1.EndpointSlice, family Family) bool {
+	if _, headless := slice.Labels[corev1.IsHeadlessService]; headless {
+		return false
+	}
+	if family == IPv4 {
+		return slice.AddressType == discoveryv1.AddressTypeIPv4
+	}
+	return slice.AddressType == discoveryv1.AddressTypeIPv6
+}
+
+// portNumber is the number that a slice has for the Service's port of that name and protocol, if any.
+func portNumber(port discoveryv1.EndpointPort, name string, protocol Protocol) (uint16, bool) {
+	if port.Name == nil || *port.Name != name || port.Port == nil || *port.Port < 1 || *port.Port > 65535 {
+		return 0, false
+	}
+	var its corev1.Protocol
+	if port.Protocol != nil {
+		its = *port.Protocol
+	}
+	p, ok := protocolOf(its)
+	return uint16(*port.Port), ok && p == protocol
+}
+
+func appendEndpoints(all []endpoint, slice *discoveryv1.EndpointSlice, family Family, port uint16, node Node) []endpoint {
+	all = slices.Grow(all, len(slice.Endpoints))
+	for i := range slice.Endpoints {
+		e := &slice.Endpoints[i]
+		if len(e.Addresses) == 0 {
+			continue
+		}
+		if addr, ok := parseAddr(e.Addresses[0]); ok && FamilyOf(addr) == family {
+			all = append(all, newEndpoint(e, netip.AddrPortFrom(addr, port), node))
+		}
+	}
+	return all
+}
+
+func newEndpoint(e *discoveryv1.Endpoint, addr netip.AddrPort, node Node) endpoint {
+	seen := endpoint{
+		addr:        addr,
+		local:       e.NodeName != nil && node.Name != "" && *e.NodeName == node.Name,
+		ready:       e.Conditions.Ready == nil || *e.Conditions.Ready,
+		serving:     e.Conditions.Serving == nil || *e.Conditions.Serving,
+		terminating: e.Conditions.Terminating != nil && *e.Conditions.Terminating,
+	}
+	if e.Hints != nil {
+		for _, n := range e.Hints.ForNodes {
+			seen.node = max(seen.node, hintFor(n.Name, node.Name))
+		}
+		for _, z := range e.Hints.ForZones {
+			seen.zone = max(seen.zone, hintFor(z.Name, node.Zone))
+		}
+	}
+	return seen
+}
+
+func hintFor(name, ours string) hint {
+	if name == ours {
+		return here
+	}
+	return elsewhere
+}
+
+// eachOnce sorts endpoints and leaves one of each address and port. An address is there twice while an endpoint
+// moves between slices, or where a new pod got the address of one that terminates still: what does not terminate
+// wins. Between two of those kube-proxy's answer depends on chance; here the one that is ready wins.
+func eachOnce(endpoints []endpoint) []endpoint {
+	slices.SortFunc(endpoints, func(a, b endpoint) int {
+		if c := a.addr.Compare(b.addr); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(a.standing(), b.standing()), cmp.Compare(b.node, a.node), cmp.Compare(b.zone, a.zone))
+	})
+	return slices.CompactFunc(endpoints, func(a, b endpoint) bool { return a.addr == b.addr })
+}
+
+// standing ranks an endpoint among others of its address, the best first.
+func (e endpoint) standing() int {
+	rank := 0
+	for i, flaw := range []bool{!e.local, !e.serving, !e.ready, e.terminating} {
+		if flaw {
+			rank |= 1 << i
+		}
+	}
+	return rank
+}
