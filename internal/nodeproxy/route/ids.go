@@ -1,0 +1,59 @@
+package route
+
+import "iter"
+
+// lastID is the highest id: 20 bits of a word are for the list's, and endpoints that clients stick to have theirs from
+// the same numbers.
+const lastID uint32 = 1<<20 - 1
+
+// ids hands out numbers from 1 to last. One that is given back is not handed out again before all others were: a packet
+// that looked up a list a moment ago must not find another's in its place, nor a client's affinity an endpoint that it
+// has never met.
+type ids struct {
+	last, next uint32
+	used       map[uint32]struct{}
+	// shunned are free, but not handed out in the first round; seen counts the numbers of that round.
+	shunned map[uint32]struct{}
+	seen    uint32
+}
+
+func newIDs(last uint32, shunned iter.Seq[uint32]) *ids {
+	i := &ids{last: last, next: 1, used: map[uint32]struct{}{}, shunned: map[uint32]struct{}{}}
+	for id := range shunned {
+		i.shunned[id] = struct{}{}
+	}
+	return i
+}
+
+// free is how many are left.
+func (i *ids) free() int { return int(i.last) - len(i.used) }
+
+// take hands one out; free must not be 0.
+func (i *ids) take() uint32 {
+	for {
+		id := i.next
+		_, used := i.used[id]
+		_, shunned := i.shunned[id]
+		i.next = id%i.last + 1
+		if i.seen++; i.seen == i.last {
+			clear(i.shunned)
+		}
+		if !used && !shunned {
+			i.used[id] = struct{}{}
+			return id
+		}
+	}
+}
+
+// keep marks a number as handed out already, and goes on after it.
+func (i *ids) keep(id uint32) {
+	if id < 1 || id > i.last {
+		return
+	}
+	i.used[id] = struct{}{}
+	if id >= i.next {
+		i.next = id%i.last + 1
+	}
+}
+
+func (i *ids) giveBack(id uint32) { delete(i.used, id) }
