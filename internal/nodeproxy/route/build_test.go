@@ -1,0 +1,194 @@
+package route
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
+)
+
+var (
+	everything = Selection{Mode: ModeAll, ProxyName: "portolan"}
+	thisNode   = Node{Name: "node-1", Zone: "zone-a", IPs: []netip.Addr{ip("192.168.0.1"), ip("fd00:192:168::1")}}
+	monday     = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+)
+
+func ip(text string) netip.Addr { return netip.MustParseAddr(text) }
+
+func ips(texts ...string) []netip.Addr {
+	var all []netip.Addr
+	for _, text := range texts {
+		all = append(all, ip(text))
+	}
+	return all
+}
+
+func prefixes(texts ...string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
+func addrPorts(texts ...string) []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, text := range texts {
+		all = append(all, netip.MustParseAddrPort(text))
+	}
+	return all
+}
+
+func named(name string) types.NamespacedName {
+	namespace, name, _ := strings.Cut(name, "/")
+	return types.NamespacedName{Namespace: namespace, Name: name}
+}
+
+func nameOf(svc *corev1.Service) types.NamespacedName {
+	return types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}
+}
+
+// web is a Service of one TCP port, and its slice with that port.
+func web() (*st.Service, *st.Slice) {
+	return st.MakeService("shop/web").ClusterIPs("10.96.0.10").Port(80, st.Named("http")).Created(monday),
+		st.MakeSlice("shop/web", "a").Port("http", 8080)
+}
+
+// on puts an endpoint on a node.
+func on(node string, options ...st.EndpointOption) []st.EndpointOption {
+	return append([]st.EndpointOption{st.OnNode(node)}, options...)
+}
+
+func planOf(svc *st.Service, ofService ...*st.Slice) Plan {
+	return Service(svc.Obj(), objects(ofService), thisNode, everything)
+}
+
+func objects(ofService []*st.Slice) []*discoveryv1.EndpointSlice {
+	var all []*discoveryv1.EndpointSlice
+	for _, s := range ofService {
+		all = append(all, s.Obj())
+	}
+	return all
+}
+
+// routes are a plan's frontends and where they lead.
+func routes(p Plan) map[string]string {
+	all := map[string]string{}
+	for _, r := range p.Routes {
+		all[r.Frontend.String()] = r.text()
+	}
+	return all
+}
+
+func (r Route) text() string {
+	parts := []string{r.Target.text()}
+	if r.Inside != nil {
+		parts = append(parts, "inside: "+r.Inside.text())
+	}
+	if r.Affinity > 0 {
+		parts = append(parts, "affinity "+r.Affinity.String())
+	}
+	if r.Masquerade {
+		parts = append(parts, "masqueraded")
+	}
+	for _, s := range r.Sources {
+		parts = append(parts, "from "+s.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (t Target) text() string {
+	if t.Action != Balance {
+		return t.Action.String()
+	}
+	return strings.Join(texts(t.Endpoints), " ")
+}
+
+// world is a planner, and maps that every change of it is carried out in.
+type world struct {
+	rapid.TB
+	planner *Planner
+	table   Table
+}
+
+func newWorld(t rapid.TB) *world {
+	return &world{TB: t, planner: NewPlanner(slices.Values([]Element(nil)), slices.Values([]uint32(nil))), table: Table{}}
+}
+
+// do carries a change out, and sees that the maps are what the planner has planned.
+func (w *world) do(c Change) Change {
+	w.Helper()
+	if err := w.table.Apply(c); err != nil {
+		w.Fatal(err)
+	}
+	w.agree()
+	return c
+}
+
+func (w *world) set(name string, plan Plan) Change {
+	w.Helper()
+	c, err := w.planner.Set(named(name), plan)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.do(c)
+}
+
+func (w *world) serve(svc *st.Service, ofService ...*st.Slice) Change {
+	w.Helper()
+	return w.set(nameOf(svc.Obj()).String(), planOf(svc, ofService...))
+}
+
+// agree sees that the maps are those planned, and that they hang together, once what was found in them is dealt with.
+func (w *world) agree() {
+	w.Helper()
+	if len(w.planner.found) > 0 {
+		return
+	}
+	if c := difference(w.table, w.planner.Table()); !c.Empty() {
+		w.Fatalf("the maps are not what is planned: %+v", c)
+	}
+	w.table.check(w)
+	w.distinct()
+}
+
+// distinct sees that no id is given to two.
+func (w *world) distinct() {
+	w.Helper()
+	given := map[uint32]bool{0: true}
+	for name, s := range w.planner.services {
+		for _, l := range s.lists {
+			if given[l.id] {
+				w.Fatalf("%s: list id %d is another's", name, l.id)
+			}
+			given[l.id] = true
+			for _, s := range l.slots {
+				if l.sticky && given[s.id] {
+					w.Fatalf("%s: endpoint id %d is another's", name, s.id)
+				}
+				given[s.id] = true
+			}
+		}
+	}
+}
+
+// check sees that every word leads to a list of as many endpoints as it says.
+func (t Table) check(tb rapid.TB) {
+	tb.Helper()
+	for k, d := range t {
+		if !k.hasWord() {
+			continue
+		}
+		listed := t.listed(listWord{d.Word, k.Family})
+		if (d.Word.Action == Balance) != (d.Word.Count > 0) || int(d.Word.Count) != len(listed) {
+			tb.Fatalf("%s %s: %s has the endpoints %v", k.Map, k.match(), d.Word, listed)
+		}
+	}
+}
