@@ -1,0 +1,321 @@
+package track
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/tools/cache"
+	sources "k8s.io/client-go/tools/cache/testing"
+	testingclock "k8s.io/utils/clock/testing"
+
+	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
+)
+
+var start = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// world is an API server with Services and EndpointSlices, the informers on it, and a Tracker.
+type world struct {
+	*testing.T
+	services, slices     *sources.FakeControllerSource
+	ofServices, ofSlices cache.SharedIndexInformer
+	clock                *testingclock.FakePassiveClock
+	tracker              *Tracker
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, services: sources.NewFakeControllerSource(), slices: sources.NewFakeControllerSource(), clock: testingclock.NewFakePassiveClock(start)}
+	w.ofServices = cache.NewSharedIndexInformer(w.services, &corev1.Service{}, 0, cache.Indexers{})
+	w.ofSlices = cache.NewSharedIndexInformer(w.slices, &discoveryv1.EndpointSlice{}, 0, cache.Indexers{})
+	var err error
+	if w.tracker, err = New(w.ofServices, w.ofSlices, w.clock); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) start(informers ...cache.SharedIndexInformer) {
+	ctx, cancel := context.WithCancel(w.Context())
+	w.Cleanup(cancel)
+	for _, i := range informers {
+		go i.RunWithContext(ctx)
+	}
+}
+
+// next are the changes that come next, as "namespace/name" or "namespace/name gone", and their slices.
+func (w *world) next() map[string][]string {
+	w.Helper()
+	all := map[string][]string{}
+	for _, c := range w.take() {
+		name := c.Name.String()
+		if c.Service == nil {
+			name += " gone"
+		}
+		all[name] = []string{}
+		for _, s := range c.Slices {
+			all[name] = append(all[name], s.Name)
+		}
+		slices.Sort(all[name])
+	}
+	return all
+}
+
+func (w *world) take() []Change {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	defer cancel()
+	changes, err := w.tracker.Next(ctx)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return changes
+}
+
+// until takes changes until all that are wanted have come, and wants no others.
+func (w *world) until(want map[string][]string) {
+	w.Helper()
+	got := map[string][]string{}
+	for len(got) < len(want) {
+		maps.Copy(got, w.next())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		w.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func service(name string) *corev1.Service {
+	return MakeService(name).ClusterIPs("10.96.0.1").Port(80).Obj()
+}
+
+func slice(service, suffix string) *discoveryv1.EndpointSlice {
+	return MakeSlice(service, suffix).Port("", 8080).Endpoint("10.0.0.1").Obj()
+}
+
+func TestNothingIsHandedOutBeforeServicesAndEndpointSlicesAreRead(t *testing.T) {
+	for _, first := range []string{"Services", "EndpointSlices"} {
+		t.Run(first+" first", func(t *testing.T) {
+			w := newWorld(t)
+			w.services.Add(service("shop/web"))
+			w.slices.Add(slice("shop/web", "a"))
+			inOrder := []cache.SharedIndexInformer{w.ofServices, w.ofSlices}
+			if first == "EndpointSlices" {
+				slices.Reverse(inOrder)
+			}
+			w.start(inOrder[0])
+			cache.WaitFor(t.Context(), "", inOrder[0].HasSyncedChecker())
+			ended, end := context.WithCancelCause(t.Context())
+			end(errors.New("enough"))
+			if changes, err := w.tracker.Next(ended); err == nil || err.Error() != "enough" {
+				t.Errorf("got %v, %v", changes, err)
+			}
+			w.start(inOrder[1])
+			w.until(map[string][]string{"shop/web": {"web-a"}})
+		})
+	}
+}
+
+func TestTheFirstCallReturnsEvenWhereThereIsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.ofServices, w.ofSlices)
+	if got := w.take(); len(got) > 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestTheFirstCallReturnsAllServices(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a/one", "a/two", "b/one"} {
+		w.services.Add(service(name))
+		w.slices.Add(slice(name, "a"))
+	}
+	w.slices.Add(slice("a/one", "b"))
+	w.slices.Add(slice("c/none", "a"))
+	w.start(w.ofServices, w.ofSlices)
+	want := map[string][]string{"a/one": {"one-a", "one-b"}, "a/two": {"two-a"}, "b/one": {"one-a"}, "c/none gone": {"none-a"}}
+	if diff := cmp.Diff(want, w.next()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestEachEventMarksTheServicesItConcerns(t *testing.T) {
+	w := newWorld(t)
+	w.services.Add(service("shop/web"))
+	w.services.Add(service("shop/api"))
+	w.slices.Add(slice("shop/web", "a"))
+	w.start(w.ofServices, w.ofSlices)
+	w.next()
+
+	w.services.Modify(service("shop/web"))
+	w.until(map[string][]string{"shop/web": {"web-a"}})
+	w.slices.Add(slice("shop/web", "b"))
+	w.until(map[string][]string{"shop/web": {"web-a", "web-b"}})
+	w.slices.Delete(slice("shop/web", "b"))
+	w.until(map[string][]string{"shop/web": {"web-a"}})
+
+	moved := slice("shop/web", "a")
+	moved.Labels[discoveryv1.LabelServiceName] = "api"
+	w.slices.Modify(moved)
+	w.until(map[string][]string{"shop/web": {}, "shop/api": {"web-a"}})
+	orphan := slice("shop/web", "a")
+	orphan.Labels = nil
+	w.slices.Modify(orphan)
+	w.until(map[string][]string{"shop/api": {}})
+
+	w.services.Delete(service("shop/web"))
+	w.until(map[string][]string{"shop/web gone": {}})
+}
+
+func TestABurstComesAsOneChange(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.ofServices, w.ofSlices)
+	w.take()
+	for range 3 {
+		w.tracker.serviceChanged(nil, service("shop/web"))
+		w.clock.SetTime(w.clock.Now().Add(time.Second))
+		w.tracker.sliceChanged(nil, slice("shop/api", "a"))
+	}
+	if got := w.tracker.Counts(); got != (Counts{ServiceEvents: 3, SliceEvents: 3, Pending: 2, Oldest: start}) {
+		t.Errorf("got %+v", got)
+	}
+	changes := w.take()
+	if len(changes) != 2 || !changes[0].Since.Equal(start) || changes[0].Name.Name != "web" || !changes[1].Since.Equal(start.Add(time.Second)) {
+		t.Errorf("got %+v", changes)
+	}
+	if got := w.tracker.Counts(); got.Pending != 0 || !got.Oldest.IsZero() {
+		t.Errorf("with all taken: %+v", got)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if changes, err := w.tracker.Next(ended); err == nil {
+		t.Errorf("taken twice: %v", changes)
+	}
+}
+
+func TestAllMarksEveryService(t *testing.T) {
+	w := newWorld(t)
+	w.services.Add(service("shop/web"))
+	w.services.Add(service("shop/api"))
+	w.start(w.ofServices, w.ofSlices)
+	w.next()
+	w.tracker.All()
+	if diff := cmp.Diff(map[string][]string{"shop/web": {}, "shop/api": {}}, w.next()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestTriggersAreTheTimesThatSlicesNewlyAnswerTo(t *testing.T) {
+	at := func(seconds int) string {
+		return start.Add(time.Duration(seconds) * time.Second).Format(time.RFC3339Nano)
+	}
+	stamped := func(stamp string) *discoveryv1.EndpointSlice {
+		s := slice("shop/web", "a")
+		if stamp != "" {
+			s.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: stamp}
+		}
+		return s
+	}
+	for _, tc := range []struct {
+		name    string
+		was, is *discoveryv1.EndpointSlice
+		want    []string
+	}{
+		{"a new slice", nil, stamped(at(1)), []string{at(1)}},
+		{"from before the tracker", nil, stamped(at(-1)), nil},
+		{"a later one", stamped(at(1)), stamped(at(2)), []string{at(2)}},
+		{"the same one, for another reason", stamped(at(1)), stamped(at(1)), nil},
+		{"none", stamped(at(1)), stamped(""), nil},
+		{"nonsense", nil, stamped("yesterday"), nil},
+		{"a slice that has gone", stamped(at(1)), nil, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.tracker.begun = true
+			w.tracker.sliceChanged(tc.was, tc.is)
+			var got []string
+			for _, at := range w.take()[0].Triggers {
+				got = append(got, at.Format(time.RFC3339Nano))
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestTriggersOfSeveralSlicesAddUp(t *testing.T) {
+	w := newWorld(t)
+	w.tracker.begun = true
+	for i, suffix := range []string{"a", "b"} {
+		s := slice("shop/web", suffix)
+		s.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: start.Add(time.Duration(i+1) * time.Second).Format(time.RFC3339Nano)}
+		w.tracker.sliceChanged(nil, s)
+	}
+	if got := w.take(); len(got) != 1 || len(got[0].Triggers) != 2 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAnEventThatTellsNothingNewIsNone(t *testing.T) {
+	w := newWorld(t)
+	was := service("shop/web")
+	was.ResourceVersion = "7"
+	h := handler[*corev1.Service]{w.tracker.serviceChanged}
+	h.OnUpdate(was, was.DeepCopy())
+	h.OnUpdate("not", "Services")
+	h.OnAdd("no Service", false)
+	h.OnDelete("no Service")
+	if got := w.tracker.Counts(); got != (Counts{}) {
+		t.Errorf("got %+v", got)
+	}
+	is := was.DeepCopy()
+	is.ResourceVersion = "8"
+	h.OnUpdate(was, is)
+	h.OnDelete(cache.DeletedFinalStateUnknown{Key: "shop/api", Obj: service("shop/api")})
+	if got := w.tracker.Counts(); got.Pending != 2 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTrimmingLeavesWhatAProxyReads(t *testing.T) {
+	taken := func(svc *corev1.Service) bool { return svc.Name == "web" }
+	full := func(name string) *corev1.Service {
+		svc := MakeService("shop/"+name).ClusterIPs("10.96.0.1").Port(80).Ingress("192.0.2.1").Created(start).
+			Label("a", "b").Annotation("c", strings.Repeat("d", 1000)).ManagedFields("kubectl", "", "{}").Obj()
+		svc.Spec.Selector = map[string]string{"app": "web"}
+		return svc
+	}
+	ours, _ := TrimService(taken)(full("web"))
+	want := MakeService("shop/web").ClusterIPs("10.96.0.1").Port(80).Ingress("192.0.2.1").Created(start).Label("a", "b").Obj()
+	if diff := cmp.Diff(want, ours); diff != "" {
+		t.Errorf("a Service that is taken (-want +got)\n%s", diff)
+	}
+	others, _ := TrimService(taken)(full("api"))
+	bare := MakeService("shop/api").Type("").Created(start).Label("a", "b").Obj()
+	if diff := cmp.Diff(bare, others); diff != "" {
+		t.Errorf("a Service that is not (-want +got)\n%s", diff)
+	}
+
+	s := MakeSlice("shop/web", "a").Port("", 8080).Label("a", "b").Label(corev1.IsHeadlessService, "").
+		Annotation("c", "d").Annotation(corev1.EndpointsLastChangeTriggerTime, "now").Endpoint("10.0.0.1", OnNode("n"), ForZones("z")).Obj()
+	s.Endpoints[0].Addresses = append(s.Endpoints[0].Addresses, "10.0.0.2")
+	s.Endpoints[0].TargetRef = &corev1.ObjectReference{Name: "web-1"}
+	trimmed, _ := TrimSlice(s)
+	wantSlice := MakeSlice("shop/web", "a").Port("", 8080).Label(corev1.IsHeadlessService, "").
+		Annotation(corev1.EndpointsLastChangeTriggerTime, "now").Endpoint("10.0.0.1", OnNode("n"), ForZones("z")).Obj()
+	if diff := cmp.Diff(wantSlice, trimmed); diff != "" {
+		t.Errorf("a slice (-want +got)\n%s", diff)
+	}
+
+	for _, trim := range []func(any) (any, error){TrimService(taken), TrimSlice} {
+		if got, err := trim("something else"); got != "something else" || err != nil {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+}

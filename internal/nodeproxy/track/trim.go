@@ -1,0 +1,74 @@
+package track
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// A node holds every Service and endpoint of the cluster, so what nobody reads is dropped before it is stored.
+
+// TrimService leaves of a Service what a proxy reads, and of one that is not taken only its name and labels: by those
+// it is seen to come or go. It is a cache.TransformFunc.
+func TrimService(taken func(*corev1.Service) bool) func(any) (any, error) {
+	return func(obj any) (any, error) {
+		svc, ok := obj.(*corev1.Service)
+		if !ok {
+			return obj, nil
+		}
+		svc.ObjectMeta = trimMeta(svc.ObjectMeta)
+		svc.Annotations = nil
+		if !taken(svc) {
+			svc.Spec, svc.Status = corev1.ServiceSpec{}, corev1.ServiceStatus{}
+		}
+		svc.Spec.Selector, svc.Status.Conditions = nil, nil
+		return svc, nil
+	}
+}
+
+// TrimSlice leaves of an EndpointSlice what a proxy reads. It is a cache.TransformFunc.
+func TrimSlice(obj any) (any, error) {
+	slice, ok := obj.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return obj, nil
+	}
+	slice.ObjectMeta = trimMeta(slice.ObjectMeta)
+	slice.Labels = only(slice.Labels, discoveryv1.LabelServiceName, corev1.IsHeadlessService)
+	slice.Annotations = only(slice.Annotations, corev1.EndpointsLastChangeTriggerTime)
+	for i := range slice.Endpoints {
+		trimEndpoint(&slice.Endpoints[i])
+	}
+	return slice, nil
+}
+
+// trimMeta leaves what tells one object from another, and its labels and annotations.
+func trimMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace:         m.Namespace,
+		Name:              m.Name,
+		UID:               m.UID,
+		ResourceVersion:   m.ResourceVersion,
+		CreationTimestamp: m.CreationTimestamp,
+		Labels:            m.Labels,
+		Annotations:       m.Annotations,
+	}
+}
+
+// only are the entries of some keys; nil for none.
+func only(entries map[string]string, keys ...string) map[string]string {
+	var kept map[string]string
+	for _, key := range keys {
+		if value, ok := entries[key]; ok {
+			if kept == nil {
+				kept = map[string]string{}
+			}
+			kept[key] = value
+		}
+	}
+	return kept
+}
+
+// trimEndpoint leaves the first address and what decides whether it is used.
+func trimEndpoint(e *discoveryv1.Endpoint) {
+	*e = discoveryv1.Endpoint{Addresses: e.Addresses[:min(1, len(e.Addresses))], Conditions: e.Conditions, NodeName: e.NodeName, Hints: e.Hints}
+}
