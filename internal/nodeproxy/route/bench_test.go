@@ -42,6 +42,25 @@ func nth(first string, n int) string {
 	return netip.AddrFrom4([4]byte{a[0], byte(n >> 16), byte(n >> 8), byte(n)}).String()
 }
 
+func TestAChangeCostsTheSameHoweverManyServicesThereAre(t *testing.T) {
+	allocations := func(services int) float64 {
+		p := crowd(t, services)
+		svc, with := member(7, 3)
+		_, without := member(7, 2)
+		plans := []Plan{planOf(svc, with), planOf(svc, without)}
+		return testing.AllocsPerRun(100, func() {
+			for _, plan := range plans {
+				if c, err := p.Set(named("crowd/member-7"), plan); err != nil || len(c.Add) < 2 {
+					t.Fatalf("%v, %v", c, err)
+				}
+			}
+		})
+	}
+	if few, many := allocations(10), allocations(3000); few != many {
+		t.Errorf("%v allocations among 10 Services, %v among 3,000", few, many)
+	}
+}
+
 // BenchmarkOneChangedEndpoint is from the objects of one Service to its change, an endpoint coming and going.
 func BenchmarkOneChangedEndpoint(b *testing.B) {
 	for _, size := range []struct{ services, endpoints int }{{1000, 2}, {10000, 2}, {50000, 2}, {10000, 100}, {10000, 1000}} {
@@ -51,6 +70,7 @@ func BenchmarkOneChangedEndpoint(b *testing.B) {
 			_, without := member(7, size.endpoints-1)
 			name, object := nameOf(svc.Obj()), svc.Obj()
 			both := [][]*discoveryv1.EndpointSlice{{with.Obj()}, {without.Obj()}}
+			runtime.GC() // of what making the crowd left behind
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				if _, err := p.Set(name, Service(object, both[i%2], thisNode, everything)); err != nil {
