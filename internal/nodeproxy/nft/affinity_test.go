@@ -92,6 +92,35 @@ func TestAClientSticksToItsEndpointAsLongAsThatIsThere(t *testing.T) {
 	}
 }
 
+func TestTheKernelSaysToWhomClientsStick(t *testing.T) {
+	n := newNode(t, 2)
+	want := func(when string, want ...List) {
+		t.Helper()
+		got, err := n.kernel.Affinities()
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, error %v; want %v", when, got, err, want)
+		}
+	}
+	want("without clients")
+	four, six := n.addressing(IPv4), n.addressing(IPv6)
+	n.apply(four.sticky(time.Hour, 1)...)
+	n.answers(n.Client, TCP, netip.AddrPortFrom(four.cluster(1), 80), 2)
+	n.answers(n.Pods[0], UDP, netip.AddrPortFrom(four.cluster(1), 80), 1)
+	want("two clients of one endpoint", 11)
+	n.apply(six.sticky(time.Hour, 0)...)
+	n.answers(n.Client, TCP, netip.AddrPortFrom(six.cluster(1), 80), 1)
+	want("the endpoint has gone, and IPv6 has another", 10, 11)
+	if err := n.kernel.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n.kernel = openKernel(t, n.Node.Namespace)
+	want("the next process", 10, 11)
+	if err := n.kernel.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	want("without a table")
+}
+
 func TestClientsStickEachToItsOwn(t *testing.T) {
 	n := newNode(t, 3)
 	a := n.addressing(IPv4)

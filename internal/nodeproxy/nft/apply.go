@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 )
 
-// Apply has the kernel do the changes, all at once: no packet sees a part of them. Where that takes more than a netlink
-// socket may hold (see ErrTooLarge) they are done in order, as few at a time as must be, but no change is parted. So
-// what one of them deletes another must not add.
+// Apply has the kernel do the changes one after another, and all at once: no packet sees a part of them, nor a state
+// between two of them, so a key may be in several. Where that takes more than a netlink socket may hold (see ErrTooLarge)
+// they are done as few at a time as must be, but no change is parted.
 //
 // It fails where an element to be deleted is not there, or one to be added is.
 //
@@ -70,36 +69,29 @@ func (k *Kernel) run(steps []step) error {
 	return nil
 }
 
-// write puts steps into a batch and returns the codes that there will then be. Of all changes it writes the deletions
-// first: an element that gets another value is deleted and added, which is all that the kernel knows.
+// write puts steps into a batch and returns the codes that there will then be. Elements come last, of all changes the
+// deletions first: an element that gets another value is deleted and added, which is all that the kernel knows.
 func (k *Kernel) write(b *batch, steps []step) (*codes, error) {
-	codes, begun := k.codes, false
+	var changes []Change
 	for _, s := range steps {
 		if s.write != nil {
 			s.write(b)
-			continue
+		} else {
+			changes = append(changes, s.change)
 		}
-		if !begun {
-			var err error
-			if codes, err = k.writeActions(b, steps); err != nil {
-				return nil, err
-			}
-			writeDeletions(b, steps)
-			begun = true
-		}
-		for id, elements := range bySet(s.change.Add) {
-			b.addElements(sets[id].name, entriesOf(elements, codes))
-		}
+	}
+	change := merge(changes)
+	codes, err := k.writeActions(b, change.Add)
+	if err != nil {
+		return nil, err
+	}
+	for id, elements := range bySet(change.Delete) {
+		b.deleteElements(sets[id].name, entriesOf(elements, nil))
+	}
+	for id, elements := range bySet(change.Add) {
+		b.addElements(sets[id].name, entriesOf(elements, codes))
 	}
 	return codes, nil
-}
-
-func writeDeletions(b *batch, steps []step) {
-	for _, s := range steps {
-		for id, elements := range bySet(s.change.Delete) {
-			b.deleteElements(sets[id].name, entriesOf(elements, nil))
-		}
-	}
 }
 
 // bySet yields the elements of each set, in the order of the layout.
@@ -117,25 +109,19 @@ func bySet(elements []Element) iter.Seq2[setID, []Element] {
 	}
 }
 
-// writeActions gives the actions that steps bring in a code and a chain, and returns all codes.
-func (k *Kernel) writeActions(b *batch, steps []step) (*codes, error) {
-	if !slices.ContainsFunc(steps, func(s step) bool { return k.codes.lack(s.change.Add) }) {
+// writeActions gives the actions of elements that come a code and a chain, and returns all codes.
+func (k *Kernel) writeActions(b *batch, come []Element) (*codes, error) {
+	if !k.codes.lack(come) {
 		return k.codes, nil
 	}
 	codes := k.codes.clone()
-	for _, s := range steps {
-		codes.use(s.change.Add, 1) // so that none of them is dropped for another
-	}
-	for _, s := range steps {
-		for _, e := range s.change.Add {
-			if w, ok := e.Word(); ok && codes.code[w.Action] == noCode && !writeAction(b, codes, w.Action) {
-				return nil, fmt.Errorf("%s: no code is left for its action", e)
-			}
+	codes.use(come, 1) // so that none of them is dropped for another
+	for _, e := range come {
+		if w, ok := e.Word(); ok && codes.code[w.Action] == noCode && !writeAction(b, codes, w.Action) {
+			return nil, fmt.Errorf("%s: no code is left for its action", e)
 		}
 	}
-	for _, s := range steps {
-		codes.use(s.change.Add, -1) // until the kernel has them
-	}
+	codes.use(come, -1) // until the kernel has them
 	return codes, nil
 }
 

@@ -143,6 +143,3 @@ func Source(address netip.Addr, protocol Protocol, port uint16, from netip.Prefi
 	k.prefix = uint8(from.Bits())
 	return Element{Key: k.Key}
 }
-
-// Word is what a frontend's element says; false for other elements.
-func (e Element) Word() (Word, bool) { return e.Value.word, e.Value.word.Action != Action{} }

@@ -75,17 +75,20 @@ func canonical(p netip.Prefix) netip.Prefix {
 
 func slotKey(kind setKind, family Family, list List, slot int) Key {
 	checkList(list)
-	if slot < 0 || slot >= MaxEndpoints {
+	if !isSlot(slot) {
 		panic(fmt.Sprintf("nft: slot %d of a list", slot))
 	}
 	return newKey(kind, family).number(uint32(list)).number(uint32(slot)).Key
 }
 
 func checkList(list List) {
-	if list < 1 || list > MaxList {
+	if !isList(list) {
 		panic(fmt.Sprintf("nft: list %d", list))
 	}
 }
+
+func isList(list List) bool { return list >= 1 && list <= MaxList }
+func isSlot(slot int) bool  { return slot >= 0 && slot < MaxEndpoints }
 
 // Set is the name of the set or map that the key is of.
 func (k Key) Set() string { return sets[k.set].name }

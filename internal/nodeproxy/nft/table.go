@@ -20,6 +20,15 @@ func NewTable(elements ...Element) Table {
 	return t
 }
 
+// Elements are those of the table, in no order.
+func (t Table) Elements() []Element {
+	elements := make([]Element, 0, len(t))
+	for k, v := range t {
+		elements = append(elements, Element{k, v})
+	}
+	return elements
+}
+
 // Change is what becomes of a table, at once.
 type Change struct {
 	// Delete are elements that are there; an element that gets another value is in both lists.

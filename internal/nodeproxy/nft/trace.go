@@ -136,23 +136,18 @@ func (t Table) act(p Packet, w Word) Outcome {
 
 // endpoint is the one in a slot of the word's list. Where there is none, slot 0 serves.
 func (t Table) endpoint(p Packet, w Word, slot int) (netip.AddrPort, bool) {
-	list, in := w.List, slot
+	list, family := w.List, familyOf(p.To.Addr())
 	if w.Action.kind == stickKind {
-		v, ok := t[StickySlot(w.List, slot, 1).Key]
+		number, ok := t.NumberAt(list, slot)
 		if !ok {
-			v, ok = t[StickySlot(w.List, 0, 1).Key]
+			number, _ = t.NumberAt(list, 0)
 		}
-		if !ok {
-			return netip.AddrPort{}, false
-		}
-		list, in = v.list, 0
+		list, slot = number, 0
 	}
-	k := slotKey(endpointKind, familyOf(p.To.Addr()), list, in)
-	if _, ok := t[k]; !ok {
-		k = slotKey(endpointKind, familyOf(p.To.Addr()), list, 0)
+	if to, ok := t.EndpointAt(family, list, slot); ok {
+		return to, true
 	}
-	v, ok := t[k]
-	return Element{k, v}.to(), ok
+	return t.EndpointAt(family, list, 0)
 }
 
 func (t Table) masquerades(p Packet, to netip.AddrPort) bool {

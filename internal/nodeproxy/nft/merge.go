@@ -1,0 +1,27 @@
+package nft
+
+// merge is the one change that does what changes do one after another. A key may be in any number of them: what one
+// adds and a later one deletes is in neither list, and what comes to be as it was before is left alone.
+func merge(changes []Change) Change {
+	if len(changes) == 1 {
+		return changes[0]
+	}
+	deleted, added := Table{}, Table{}
+	for _, c := range changes {
+		for _, e := range c.Delete {
+			if _, ours := added[e.Key]; ours {
+				delete(added, e.Key)
+			} else {
+				deleted[e.Key] = e.Value
+			}
+		}
+		for _, e := range c.Add {
+			if v, ours := deleted[e.Key]; ours && v == e.Value {
+				delete(deleted, e.Key)
+			} else {
+				added[e.Key] = e.Value
+			}
+		}
+	}
+	return Change{Delete: deleted.Elements(), Add: added.Elements()}
+}
