@@ -2,8 +2,9 @@ package route
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // Addresses of objects that are older than today's validation may have leading zeros (010.0.0.1), which Kubernetes
@@ -19,12 +20,16 @@ func parseAddr(text string) (netip.Addr, bool) {
 	return addr.Unmap(), err == nil && addr.Zone() == ""
 }
 
-// parsePrefix reads a CIDR, with or without bits beyond its length; false for what is none.
+// parsePrefix reads a CIDR, with or without bits beyond its length, as IPv4 where it is that in IPv6; false for what is
+// none.
 func parsePrefix(text string) (netip.Prefix, bool) {
 	text = strings.TrimSpace(text)
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
 		prefix, err = netip.ParsePrefix(withoutLeadingZeros(text))
+	}
+	if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= 96 {
+		prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
 	}
 	return prefix.Masked(), err == nil
 }
@@ -41,10 +46,10 @@ func withoutLeadingZeros(text string) string {
 }
 
 // addrsOf are the addresses of the family among texts.
-func addrsOf(family Family, texts []string) []netip.Addr {
+func addrsOf(family nft.Family, texts []string) []netip.Addr {
 	var addrs []netip.Addr
 	for _, text := range texts {
-		if addr, ok := parseAddr(text); ok && FamilyOf(addr) == family {
+		if addr, ok := parseAddr(text); ok && nft.FamilyOf(addr) == family {
 			addrs = append(addrs, addr)
 		}
 	}
@@ -52,28 +57,12 @@ func addrsOf(family Family, texts []string) []netip.Addr {
 }
 
 // prefixesOf are the CIDRs of the family among texts.
-func prefixesOf(family Family, texts []string) []netip.Prefix {
+func prefixesOf(family nft.Family, texts []string) []netip.Prefix {
 	var prefixes []netip.Prefix
 	for _, text := range texts {
-		if prefix, ok := parsePrefix(text); ok && FamilyOf(prefix.Addr()) == family {
+		if prefix, ok := parsePrefix(text); ok && nft.FamilyOf(prefix.Addr()) == family {
 			prefixes = append(prefixes, prefix)
 		}
 	}
 	return prefixes
-}
-
-// outermost leaves out every prefix that another contains: the kernel's interval sets take no overlap.
-func outermost(prefixes []netip.Prefix) []netip.Prefix {
-	sorted := slices.Clone(prefixes)
-	for i, p := range sorted {
-		sorted[i] = p.Masked()
-	}
-	slices.SortFunc(sorted, netip.Prefix.Compare)
-	var kept []netip.Prefix
-	for _, p := range sorted {
-		if len(kept) == 0 || !kept[len(kept)-1].Contains(p.Addr()) {
-			kept = append(kept, p)
-		}
-	}
-	return kept
 }

@@ -1,34 +1,38 @@
 package route
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+)
 
 // knownLists are the lists that the kernel's words lead a plan's frontends to. A list is known by its frontends and
 // not by its content, which may have changed meanwhile; best by a cluster IP, which is the Service's own.
-func (p *Planner) knownLists(plan *Plan) map[listKey]uint32 {
+func (p *Planner) knownLists(plan *Plan) map[listKey]nft.List {
 	if len(p.found) == 0 {
 		return nil
 	}
-	known := map[listKey]uint32{}
+	known := map[listKey]nft.List{}
 	for i := range plan.Routes {
 		r := &plan.Routes[i]
-		p.know(known, r, &r.Target, r.key(Services, NodePorts))
-		p.know(known, r, r.Inside, r.key(Short, ShortPorts))
+		p.know(known, r, &r.Target, r.element(nft.Word{}))
+		p.know(known, r, r.Inside, r.shortCut(nft.Word{}))
 	}
 	return known
 }
 
-// know notes the list that the word at a key has for a target.
-func (p *Planner) know(known map[listKey]uint32, r *Route, t *Target, at Key) {
+// know notes the list that the word in an element's place has for a target.
+func (p *Planner) know(known map[listKey]nft.List, r *Route, t *Target, at nft.Element) {
 	k, ok := r.listKey(t)
-	word := p.found[at].Word
-	if ok && word.Action == Balance && (known[k] == 0 || r.Kind == ClusterIP) {
+	word, _ := p.found[at.Key].Word()
+	if ok && word.Action.Endpoints() > 0 && (known[k] == 0 || r.Kind == ClusterIP) {
 		known[k] = word.List
 	}
 }
 
 // adopt takes over a list that was found in the kernel, with what is in its slots up to the first that is vacant or
 // makes no sense; nil if there is nothing to take over.
-func (p *Planner) adopt(k listKey, id uint32) *list {
+func (p *Planner) adopt(k listKey, id nft.List) *list {
 	if id == 0 || p.adopted[id] {
 		return nil
 	}
@@ -36,7 +40,7 @@ func (p *Planner) adopt(k listKey, id uint32) *list {
 	l := &list{listKey: k, id: id}
 	seen := map[netip.AddrPort]bool{}
 	for {
-		slot := uint32(len(l.slots))
+		slot := len(l.slots)
 		s, ok := p.foundSeat(l, slot)
 		if !ok || seen[s.endpoint] {
 			break
@@ -55,23 +59,23 @@ func (p *Planner) adopt(k listKey, id uint32) *list {
 }
 
 // foundSeat is the content of a slot, if it was found.
-func (p *Planner) foundSeat(l *list, slot uint32) (seat, bool) {
+func (p *Planner) foundSeat(l *list, slot int) (seat, bool) {
 	if !l.sticky {
-		d, ok := p.found[endpointKey(l.family, l.id, slot)]
-		return seat{endpoint: d.Endpoint}, ok
+		endpoint, ok := p.found.EndpointAt(l.family, l.id, slot)
+		return seat{endpoint: endpoint}, ok
 	}
-	id := p.found[slotKey(l.id, slot)].ID
-	d, ok := p.found[endpointKey(l.family, id, 0)]
-	return seat{endpoint: d.Endpoint, id: id}, ok && id != 0 && !p.adopted[id]
+	id, ok := p.found.NumberAt(l.id, slot)
+	endpoint, there := p.found.EndpointAt(l.family, id, 0)
+	return seat{endpoint: endpoint, id: id}, ok && there && !p.adopted[id]
 }
 
 // Prune gives up what was found at the start and is not accounted for by now, which is to be everything that has
 // gone while nobody planned. Flows that went to it are to be looked at.
 func (p *Planner) Prune() Change {
 	e := &edit{}
-	for k, d := range p.found {
-		e.delete(k, d)
-		if f, ok := k.frontend(); ok && f.Protocol.tracked() {
+	for k, v := range p.found {
+		e.delete(nft.Element{Key: k, Value: v})
+		if f, ok := frontendAt(k); ok && tracked(f.Protocol) {
 			e.Flows = append(e.Flows, Flow{Frontend: f})
 		}
 	}

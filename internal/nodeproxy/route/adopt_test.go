@@ -2,18 +2,18 @@ package route
 
 import (
 	"maps"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
 // restart goes on with a new planner on the same maps.
 func (w *world) restart() {
-	w.planner = NewPlanner(w.table.Elements(), slices.Values([]uint32(nil)))
+	w.planner = NewPlanner(maps.Clone(w.table), nobody)
 }
 
 func TestARestartChangesNothingThatHasNotChanged(t *testing.T) {
@@ -37,14 +37,14 @@ func TestARestartChangesNothingThatHasNotChanged(t *testing.T) {
 	wantLines(t, w.do(w.planner.SetNetwork(network)))
 	fewer := st.MakeSlice("shop/sticky", "a").Port("http", 8080).Endpoint("10.0.1.1", st.OnNode("node-1")).Endpoint("10.0.1.3")
 	wantLines(t, w.serve(sticky, fewer),
-		"- slots 2.1: 4",
-		"- endpoints 4.0: 10.0.1.2:8080",
-		"- slots 2.2: 5",
-		"- shortport tcp . 30020: stick 3 for 1m0s, list 2",
-		"- service 10.96.0.20 . tcp . 80: stick 3 for 1m0s, list 2",
-		"+ slots 2.1: 5",
-		"+ shortport tcp . 30020: stick 2 for 1m0s, list 2",
-		"+ service 10.96.0.20 . tcp . 80: stick 2 for 1m0s, list 2")
+		"- slots 2 . 1 : 4",
+		"- endpoints4 4 . 0 : 10.0.1.2 . 8080",
+		"- slots 2 . 2 : 5",
+		"- shortport4 tcp . 30020 : stick-3-60 of list 2",
+		"- service4 10.96.0.20 . tcp . 80 : stick-3-60 of list 2",
+		"+ slots 2 . 1 : 5",
+		"+ shortport4 tcp . 30020 : stick-2-60 of list 2",
+		"+ service4 10.96.0.20 . tcp . 80 : stick-2-60 of list 2")
 	w.serve(backed("10.0.0.2", "10.0.0.3"))
 	wantLines(t, w.do(w.planner.Prune()))
 }
@@ -85,54 +85,53 @@ func TestIDsOfWhatWentComeBackAfterPruning(t *testing.T) {
 	w.serve(dns(one))
 }
 
-func TestMapsThatSomebodyElseWroteToAreRepaired(t *testing.T) {
-	const stickyList, webList = 1, 4 // the ids they get
+func TestARestartRepairsWhatSomebodyElseWrote(t *testing.T) {
+	const stickyList, firstSticky, webList = 1, 2, 4 // the ids they get
+	four, six := addrPorts("10.0.1.1:8080")[0], addrPorts("[fd00::1]:8080")[0]
+	put := func(t nft.Table, elements ...nft.Element) {
+		for _, e := range elements {
+			t[e.Key] = e.Value
+		}
+	}
+	at := func(address string) func(nft.Word) nft.Element {
+		return func(w nft.Word) nft.Element { return nft.ServiceFrontend(ip(address), nft.TCP, 80, w) }
+	}
+	web, sticky, sixth := at("10.96.0.10"), at("10.96.0.20"), at("fd00:96::30")
 	for _, tc := range []struct {
 		name string
-		hand func(Table)
+		hand func(nft.Table)
 	}{
-		{"all gone", func(t Table) { clear(t) }},
-		{"a word of another list", func(t Table) {
-			t[addressKey("10.96.0.10:80")] = Data{Word: Word{Action: Balance, Count: 2, List: 7}}
+		{"all gone", func(t nft.Table) { clear(t) }},
+		{"a word of another list", func(t nft.Table) {
+			put(t, web(nft.Word{Action: nft.Balance(2), List: 7}))
 		}},
-		{"a list with a hole", func(t Table) { delete(t, endpointKey(IPv4, webList, 0)) }},
-		{"an endpoint twice in a list", func(t Table) {
-			t[endpointKey(IPv4, webList, 1)] = t[endpointKey(IPv4, webList, 0)]
+		{"a list with a hole", func(t nft.Table) { delete(t, nft.Endpoint(webList, 0, four).Key) }},
+		{"an endpoint twice in a list", func(t nft.Table) {
+			put(t, nft.Endpoint(webList, 0, four), nft.Endpoint(webList, 1, four))
 		}},
-		{"elements of nobody", func(t Table) {
-			t[endpointKey(IPv6, webList, 0)] = Data{Endpoint: addrPorts("[fd00::1]:80")[0]}
-			t[endpointKey(IPv4, webList, 2)] = Data{Endpoint: addrPorts("10.0.0.9:80")[0]}
-			t[slotKey(webList, 0)] = Data{ID: 1}
-			t[addrKey(ClusterIPs, ip("10.96.0.99"))] = Data{}
+		{"elements of nobody", func(t nft.Table) {
+			put(t, nft.Endpoint(webList, 0, six), nft.Endpoint(webList, 2, four), nft.StickySlot(webList, 0, 1), nft.ClusterIP(ip("10.96.0.99")))
 		}},
-		{"a list that says it has affinity", func(t Table) {
-			t[addressKey("10.96.0.10:80")] = Data{Word: Word{Action: Balance, Count: 2, List: webList, Timeout: 60}}
+		{"a list that says it has affinity", func(t nft.Table) {
+			put(t, web(nft.Word{Action: nft.Stick(2, time.Minute), List: webList}))
 		}},
-		{"two words for one list", func(t Table) {
-			t[addressKey("10.96.0.20:80")] = t[addressKey("10.96.0.10:80")]
+		{"two words for one list", func(t nft.Table) {
+			put(t, sticky(nft.Word{Action: nft.Balance(2), List: webList}))
 		}},
-		{"no id for a list", func(t Table) {
-			t[addressKey("10.96.0.20:80")] = Data{Word: Word{Action: Balance, Count: 1, List: 0, Timeout: 60}}
-			t[slotKey(0, 0)] = Data{ID: 7}
-			t[endpointKey(IPv4, 7, 0)] = Data{Endpoint: addrPorts("10.0.1.1:8080")[0]}
+		{"no id for a list", func(t nft.Table) {
+			put(t, sticky(nft.Word{Action: nft.Stick(2, time.Minute)}))
 		}},
-		{"no id for an endpoint", func(t Table) {
-			t[slotKey(stickyList, 0)] = Data{}
-			t[endpointKey(IPv4, 0, 0)] = Data{Endpoint: addrPorts("10.0.1.1:8080")[0]}
+		{"one id for two endpoints", func(t nft.Table) {
+			put(t, nft.StickySlot(stickyList, 0, firstSticky), nft.StickySlot(stickyList, 1, firstSticky))
 		}},
-		{"one id for two endpoints", func(t Table) { t[slotKey(stickyList, 1)] = t[slotKey(stickyList, 0)] }},
-		{"one id for an endpoint and its list", func(t Table) {
-			t[slotKey(stickyList, 0)] = Data{ID: stickyList}
-			t[endpointKey(IPv4, stickyList, 0)] = Data{Endpoint: addrPorts("10.0.1.1:8080")[0]}
+		{"one id for an endpoint and its list", func(t nft.Table) {
+			put(t, nft.StickySlot(stickyList, 0, stickyList), nft.Endpoint(stickyList, 0, four))
 		}},
-		{"one id for an endpoint and the list of another", func(t Table) {
-			id := t[slotKey(stickyList, 0)].ID
-			t[addressKey("[fd00:96::30]:80")] = Data{Word: Word{Action: Balance, Count: 1, List: id}}
-			t[endpointKey(IPv6, id, 0)] = Data{Endpoint: addrPorts("[fd00::1]:8080")[0]}
+		{"one id for an endpoint and the list of another", func(t nft.Table) {
+			put(t, sixth(nft.Word{Action: nft.Balance(1), List: firstSticky}), nft.Endpoint(firstSticky, 0, six))
 		}},
-		{"one id for lists of both families", func(t Table) {
-			t[addressKey("[fd00:96::30]:80")] = Data{Word: Word{Action: Balance, Count: 1, List: webList}}
-			t[endpointKey(IPv6, webList, 0)] = Data{Endpoint: addrPorts("[fd00::1]:8080")[0]}
+		{"one id for lists of both families", func(t nft.Table) {
+			put(t, sixth(nft.Word{Action: nft.Balance(1), List: webList}), nft.Endpoint(webList, 0, six))
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -146,26 +145,14 @@ func TestMapsThatSomebodyElseWroteToAreRepaired(t *testing.T) {
 			}
 			plan()
 			w.do(w.planner.Prune())
-			want := maps.Clone(w.table)
+			want := w.table.Canonical().String()
 			tc.hand(w.table)
-			repaired := maps.Clone(w.table)
-
-			w.do(w.planner.Repair(w.table.Elements())) // by the same process
-			if diff := cmp.Diff(want.String(), w.table.String()); diff != "" {
-				t.Errorf("repaired (-want +got)\n%s", diff)
-			}
-			w.table = repaired
-			w.restart() // by the next one
+			w.restart()
 			plan()
 			w.do(w.planner.Prune())
-			if diff := cmp.Diff(want.String(), w.table.String()); diff != "" {
-				t.Errorf("restarted (-want +got)\n%s", diff)
+			if diff := cmp.Diff(want, w.table.Canonical().String()); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
 	}
-}
-
-func addressKey(text string) Key {
-	a := addrPorts(text)[0]
-	return Frontend{Family: FamilyOf(a.Addr()), Protocol: TCP, Addr: a.Addr(), Port: a.Port()}.key(Services, 0)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
-	"slices"
 	"testing"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -14,7 +13,7 @@ import (
 
 // crowd is a planner with n Services of two endpoints and a node port.
 func crowd(tb testing.TB, n int) *Planner {
-	p := NewPlanner(slices.Values([]Element(nil)), slices.Values([]uint32(nil)))
+	p := NewPlanner(nil, nobody)
 	for i := range n {
 		svc, slice := member(i, 2)
 		if _, err := p.Set(nameOf(svc.Obj()), planOf(svc, slice)); err != nil {
@@ -91,7 +90,7 @@ func BenchmarkAllServices(b *testing.B) {
 			}
 			for b.Loop() {
 				before := heap()
-				p := NewPlanner(slices.Values([]Element(nil)), slices.Values([]uint32(nil)))
+				p := NewPlanner(nil, nobody)
 				for i, plan := range plans {
 					if _, err := p.Set(named(fmt.Sprintf("crowd/member-%d", i)), plan); err != nil {
 						b.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -111,22 +112,41 @@ func (t Target) text() string {
 	return strings.Join(texts(t.Endpoints), " ")
 }
 
-// world is a planner, and maps that every change of it is carried out in.
+func texts(addrs []netip.AddrPort) []string {
+	all := make([]string, len(addrs))
+	for i, a := range addrs {
+		all[i] = a.String()
+	}
+	return all
+}
+
+// world is a planner, and a table that every change of it is carried out in.
 type world struct {
 	rapid.TB
 	planner *Planner
-	table   Table
+	table   nft.Table
 }
+
+var nobody = slices.Values([]nft.List(nil))
 
 func newWorld(t rapid.TB) *world {
-	return &world{TB: t, planner: NewPlanner(slices.Values([]Element(nil)), slices.Values([]uint32(nil))), table: Table{}}
+	return &world{TB: t, planner: NewPlanner(nil, nobody), table: nft.Table{}}
 }
 
-// do carries a change out, and sees that the maps are what the planner has planned.
+// do carries a change out, and sees that the table is what the planner has planned.
 func (w *world) do(c Change) Change {
 	w.Helper()
-	if err := w.table.Apply(c); err != nil {
-		w.Fatal(err)
+	for _, e := range c.Delete {
+		if had, ok := w.table[e.Key]; !ok || had != e.Value {
+			w.Fatalf("%s %s is to be deleted: the table has it %t", e.Key.Set(), e, ok)
+		}
+		delete(w.table, e.Key)
+	}
+	for _, e := range c.Add {
+		if _, ok := w.table[e.Key]; ok {
+			w.Fatalf("%s %s is to be added: the table has it", e.Key.Set(), e)
+		}
+		w.table[e.Key] = e.Value
 	}
 	w.agree()
 	return c
@@ -146,23 +166,23 @@ func (w *world) serve(svc *st.Service, ofService ...*st.Slice) Change {
 	return w.set(nameOf(svc.Obj()).String(), planOf(svc, ofService...))
 }
 
-// agree sees that the maps are those planned, and that they hang together, once what was found in them is dealt with.
+// agree sees that the table is the one planned, and that it hangs together, once what was found in it is dealt with.
 func (w *world) agree() {
 	w.Helper()
 	if len(w.planner.found) > 0 {
 		return
 	}
-	if c := difference(w.table, w.planner.Table()); !c.Empty() {
-		w.Fatalf("the maps are not what is planned: %+v", c)
+	if c := nft.Diff(w.table, w.planner.Table()); !c.Empty() {
+		w.Fatalf("the table is not what is planned: %+v", c)
 	}
-	w.table.check(w)
+	w.complete()
 	w.distinct()
 }
 
 // distinct sees that no id is given to two.
 func (w *world) distinct() {
 	w.Helper()
-	given := map[uint32]bool{0: true}
+	given := map[nft.List]bool{0: true}
 	for name, s := range w.planner.services {
 		for _, l := range s.lists {
 			if given[l.id] {
@@ -179,16 +199,40 @@ func (w *world) distinct() {
 	}
 }
 
-// check sees that every word leads to a list of as many endpoints as it says.
-func (t Table) check(tb rapid.TB) {
-	tb.Helper()
-	for k, d := range t {
-		if !k.hasWord() {
-			continue
-		}
-		listed := t.listed(listWord{d.Word, k.Family})
-		if (d.Word.Action == Balance) != (d.Word.Count > 0) || int(d.Word.Count) != len(listed) {
-			tb.Fatalf("%s %s: %s has the endpoints %v", k.Map, k.match(), d.Word, listed)
+// complete sees that every frontend's word leads to a list of as many endpoints as it says.
+func (w *world) complete() {
+	w.Helper()
+	for f, holder := range w.planner.claims.holders {
+		for _, at := range []nft.Element{f.element(nft.Word{}), f.shortCut(nft.Word{})} {
+			word, _ := w.table[at.Key].Word()
+			if listed := w.listed(word, f.Family); word.Action.Endpoints() != len(listed) {
+				w.Fatalf("%s of %s: %s has the endpoints %v", f, holder.name, word, listed)
+			}
 		}
 	}
 }
+
+// listed are the endpoints that a word leads to, by slot.
+func (w *world) listed(word nft.Word, family nft.Family) []netip.AddrPort {
+	var addrs []netip.AddrPort
+	for slot := 0; ; slot++ {
+		list, in := word.List, slot
+		if word.Action.Timeout() > 0 {
+			list, _ = w.table.NumberAt(list, slot)
+			in = 0
+		}
+		addr, ok := w.table.EndpointAt(family, list, in)
+		if !ok {
+			return addrs
+		}
+		addrs = append(addrs, addr)
+	}
+}
+
+// trace is what becomes of a packet to "protocol address:port".
+func (w *world) trace(source, destination string) string {
+	return trace(w.table, packet(source, destination))
+}
+
+// trace is what becomes of a packet, where the kernel's rules are the usual ones.
+func trace(t nft.Table, p nft.Packet) string { return t.Trace(p).String() }

@@ -4,12 +4,13 @@ import (
 	"net/netip"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
-// Change is what to do in the kernel. Delete and Add belong into one transaction, Delete first: there a key may
-// stand in both, with other data.
+// Change is what to do in the kernel.
 type Change struct {
-	Delete, Add []Element
+	nft.Change
 	// Flows are those to look at once the elements are in place.
 	Flows []Flow
 	// Conflicts are those that came up with the change; its elements follow their outcome.
@@ -17,7 +18,7 @@ type Change struct {
 }
 
 // Empty says whether there is nothing to do.
-func (c Change) Empty() bool { return len(c.Delete)+len(c.Add)+len(c.Flows) == 0 }
+func (c Change) Empty() bool { return c.Change.Empty() && len(c.Flows) == 0 }
 
 // Flow is a UDP or SCTP frontend whose conntrack entries may be out of date: those to any other place than Serving
 // are to be deleted, so that the flow's next packet asks anew. It also covers entries that were never translated,
@@ -38,29 +39,30 @@ type Conflict struct {
 type edit struct {
 	Change
 	// found are elements that the kernel had before anything was planned, and that nobody has asked for yet.
-	found Table
+	found nft.Table
 }
 
-func (e *edit) add(k Key, d Data) {
+func (e *edit) add(element nft.Element) {
+	k := element.Key
 	if had, ok := e.found[k]; ok {
 		delete(e.found, k)
-		if had == d {
+		if had == element.Value {
 			return
 		}
-		e.delete(k, had)
+		e.delete(nft.Element{Key: k, Value: had})
 	}
-	e.Add = append(e.Add, Element{k, d})
+	e.Add = append(e.Add, element)
 }
 
-func (e *edit) delete(k Key, d Data) { e.Delete = append(e.Delete, Element{k, d}) }
+func (e *edit) delete(element nft.Element) { e.Delete = append(e.Delete, element) }
 
 // replace turns elements into others, no key being twice in either.
-func (e *edit) replace(before, after []Element) {
-	gone := make(map[Element]bool, len(before))
+func (e *edit) replace(before, after []nft.Element) {
+	gone := make(map[nft.Element]bool, len(before))
 	for _, el := range before {
 		gone[el] = true
 	}
-	var come []Element
+	var come []nft.Element
 	for _, el := range after {
 		if !gone[el] {
 			come = append(come, el)
@@ -69,10 +71,10 @@ func (e *edit) replace(before, after []Element) {
 	}
 	for _, el := range before {
 		if gone[el] {
-			e.delete(el.Key, el.Data)
+			e.delete(el)
 		}
 	}
 	for _, el := range come {
-		e.add(el.Key, el.Data)
+		e.add(el)
 	}
 }

@@ -25,17 +25,15 @@ func (p Policy) String() string {
 type Action uint8
 
 const (
-	// Pass lets it go on as it came: it is none of ours.
-	Pass Action = iota
-	// Balance sends it to one of some endpoints, each as likely.
-	Balance
 	// Refuse answers at once with a reset or an ICMP error: the client sees ECONNREFUSED.
-	Refuse
+	Refuse Action = iota
 	// Discard drops it without an answer.
 	Discard
+	// Balance sends it to one of some endpoints, each as likely.
+	Balance
 )
 
-func (a Action) String() string { return [...]string{"pass", "balance", "refuse", "discard"}[a] }
+func (a Action) String() string { return [...]string{"refuse", "discard", "balance"}[a] }
 
 // Target is where traffic under a policy goes.
 type Target struct {

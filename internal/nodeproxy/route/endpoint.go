@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // endpoint is one address and port behind a Service's port, as this node sees it.
@@ -36,7 +38,7 @@ const (
 //
 // The slice's addressType decides the family, and of an endpoint's addresses the first counts. Ports are matched by
 // name and protocol.
-func endpointsOf(slicesOfService []*discoveryv1.EndpointSlice, family Family, name string, protocol Protocol, node Node) []endpoint {
+func endpointsOf(slicesOfService []*discoveryv1.EndpointSlice, family nft.Family, name string, protocol nft.Protocol, node Node) []endpoint {
 	var all []endpoint
 	for _, slice := range slicesOfService {
 		if !concerns(slice, family) {
@@ -52,18 +54,18 @@ func endpointsOf(slicesOfService []*discoveryv1.EndpointSlice, family Family, na
 }
 
 // concerns says whether a slice holds endpoints of the family to be proxied to.
-func concerns(slice *discoveryv1.EndpointSlice, family Family) bool {
+func concerns(slice *discoveryv1.EndpointSlice, family nft.Family) bool {
 	if _, headless := slice.Labels[corev1.IsHeadlessService]; headless {
 		return false
 	}
-	if family == IPv4 {
+	if family == nft.IPv4 {
 		return slice.AddressType == discoveryv1.AddressTypeIPv4
 	}
 	return slice.AddressType == discoveryv1.AddressTypeIPv6
 }
 
 // portNumber is the number that a slice has for the Service's port of that name and protocol, if any.
-func portNumber(port discoveryv1.EndpointPort, name string, protocol Protocol) (uint16, bool) {
+func portNumber(port discoveryv1.EndpointPort, name string, protocol nft.Protocol) (uint16, bool) {
 	if port.Name == nil || *port.Name != name || port.Port == nil || *port.Port < 1 || *port.Port > 65535 {
 		return 0, false
 	}
@@ -75,14 +77,14 @@ func portNumber(port discoveryv1.EndpointPort, name string, protocol Protocol) (
 	return uint16(*port.Port), ok && p == protocol
 }
 
-func appendEndpoints(all []endpoint, slice *discoveryv1.EndpointSlice, family Family, port uint16, node Node) []endpoint {
+func appendEndpoints(all []endpoint, slice *discoveryv1.EndpointSlice, family nft.Family, port uint16, node Node) []endpoint {
 	all = slices.Grow(all, len(slice.Endpoints))
 	for i := range slice.Endpoints {
 		e := &slice.Endpoints[i]
 		if len(e.Addresses) == 0 {
 			continue
 		}
-		if addr, ok := parseAddr(e.Addresses[0]); ok && FamilyOf(addr) == family {
+		if addr, ok := parseAddr(e.Addresses[0]); ok && nft.FamilyOf(addr) == family {
 			all = append(all, newEndpoint(e, netip.AddrPortFrom(addr, port), node))
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // externalAddress is an address through which a Service is reached from outside the cluster.
@@ -15,7 +17,7 @@ type externalAddress struct {
 }
 
 // externalAddresses are the Service's load balancer and external IPs of the family.
-func (d *draft) externalAddresses(family Family) []externalAddress {
+func (d *draft) externalAddresses(family nft.Family) []externalAddress {
 	var all []externalAddress
 	for _, ip := range addrsOf(family, virtualIPs(d.svc)) {
 		all = append(all, externalAddress{kind: LoadBalancer, addr: ip, sources: d.sources(family, ip)})
@@ -39,7 +41,7 @@ func virtualIPs(svc *corev1.Service) []string {
 
 // sources are who may connect to a load balancer IP; nil for everybody. Ranges of the other family alone leave it
 // open, as with kube-proxy.
-func (d *draft) sources(family Family, ip netip.Addr) []netip.Prefix {
+func (d *draft) sources(family nft.Family, ip netip.Addr) []netip.Prefix {
 	ranges := prefixesOf(family, d.svc.Spec.LoadBalancerSourceRanges)
 	for _, r := range ranges {
 		if r.Bits() == 0 {
@@ -50,7 +52,7 @@ func (d *draft) sources(family Family, ip netip.Addr) []netip.Prefix {
 		// Where the IP is also one of the node's, its own connections come from there.
 		ranges = append(ranges, netip.PrefixFrom(ip, ip.BitLen()))
 	}
-	return outermost(ranges)
+	return nft.Outermost(ranges...)
 }
 
 // within says whether one of the node's addresses is in a range.

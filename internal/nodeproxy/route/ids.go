@@ -1,24 +1,24 @@
 package route
 
-import "iter"
+import (
+	"iter"
 
-// lastID is the highest id: 20 bits of a word are for the list's, and endpoints that clients stick to have theirs from
-// the same numbers.
-const lastID uint32 = 1<<20 - 1
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+)
 
-// ids hands out numbers from 1 to last. One that is given back is not handed out again before all others were: a packet
+// ids hands out numbers from 1 to last: to lists, and to endpoints that clients stick to. One that is given back is not handed out again before all others were: a packet
 // that looked up a list a moment ago must not find another's in its place, nor a client's affinity an endpoint that it
 // has never met.
 type ids struct {
-	last, next uint32
-	used       map[uint32]struct{}
+	last, next nft.List
+	used       map[nft.List]struct{}
 	// shunned are free, but not handed out in the first round; seen counts the numbers of that round.
-	shunned map[uint32]struct{}
-	seen    uint32
+	shunned map[nft.List]struct{}
+	seen    nft.List
 }
 
-func newIDs(last uint32, shunned iter.Seq[uint32]) *ids {
-	i := &ids{last: last, next: 1, used: map[uint32]struct{}{}, shunned: map[uint32]struct{}{}}
+func newIDs(last nft.List, shunned iter.Seq[nft.List]) *ids {
+	i := &ids{last: last, next: 1, used: map[nft.List]struct{}{}, shunned: map[nft.List]struct{}{}}
 	for id := range shunned {
 		i.shunned[id] = struct{}{}
 	}
@@ -29,7 +29,7 @@ func newIDs(last uint32, shunned iter.Seq[uint32]) *ids {
 func (i *ids) free() int { return int(i.last) - len(i.used) }
 
 // take hands one out; free must not be 0.
-func (i *ids) take() uint32 {
+func (i *ids) take() nft.List {
 	for {
 		id := i.next
 		_, used := i.used[id]
@@ -46,7 +46,7 @@ func (i *ids) take() uint32 {
 }
 
 // keep marks a number as handed out already, and goes on after it.
-func (i *ids) keep(id uint32) {
+func (i *ids) keep(id nft.List) {
 	if id < 1 || id > i.last {
 		return
 	}
@@ -56,4 +56,4 @@ func (i *ids) keep(id uint32) {
 	}
 }
 
-func (i *ids) giveBack(id uint32) { delete(i.used, id) }
+func (i *ids) giveBack(id nft.List) { delete(i.used, id) }

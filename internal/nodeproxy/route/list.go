@@ -4,13 +4,15 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // listKey is what makes a list of a Service the same list over all its changes.
 type listKey struct {
 	port     string
-	protocol Protocol
-	family   Family
+	protocol nft.Protocol
+	family   nft.Family
 	policy   Policy
 	sticky   bool
 }
@@ -32,18 +34,19 @@ func truth(b bool) int {
 	return 0
 }
 
-// list is a list of endpoints as the kernel has it. Slots have no gaps. An endpoint keeps its slot while it can and,
+// list is a list of endpoints as the kernel has it. With session affinity, which makes it sticky, each endpoint has an id
+// of its own beside. Slots have no gaps. An endpoint keeps its slot while it can and,
 // with session affinity, its id for as long as it is in the list.
 type list struct {
 	listKey
-	id    uint32
+	id    nft.List
 	slots []seat
 }
 
 // seat is what is in a slot.
 type seat struct {
 	endpoint netip.AddrPort
-	id       uint32 // only with session affinity
+	id       nft.List // only with session affinity
 }
 
 // fill makes want, which is sorted, the endpoints of the list. Who comes takes the slots of who goes. Where more go
@@ -122,14 +125,14 @@ func (l *list) seat(addr netip.AddrPort, ids *ids) seat {
 
 // write edits the slots that differ from before.
 func (l *list) write(before []seat, ids *ids, e *edit) {
-	var gone, come []Element
+	var gone, come []nft.Element
 	for slot := range max(len(before), len(l.slots)) {
 		was, is := seatIn(before, slot), seatIn(l.slots, slot)
 		if was == is {
 			continue
 		}
-		gone = append(gone, l.elementsAt(uint32(slot), was)...)
-		come = append(come, l.elementsAt(uint32(slot), is)...)
+		gone = append(gone, l.elementsAt(slot, was)...)
+		come = append(come, l.elementsAt(slot, is)...)
 	}
 	// Of one that moved, what is behind its slot stays.
 	e.replace(gone, come)
@@ -140,7 +143,7 @@ func (l *list) write(before []seat, ids *ids, e *edit) {
 
 // giveBack frees the ids of those that were in the list before and are not now.
 func (l *list) giveBack(before []seat, ids *ids) {
-	stay := make(map[uint32]bool, len(l.slots))
+	stay := make(map[nft.List]bool, len(l.slots))
 	for _, s := range l.slots {
 		stay[s.id] = true
 	}
@@ -160,28 +163,13 @@ func seatIn(slots []seat, slot int) seat {
 }
 
 // elementsAt are the elements of a slot, none of a vacant one.
-func (l *list) elementsAt(slot uint32, s seat) []Element {
+func (l *list) elementsAt(slot int, s seat) []nft.Element {
 	switch {
 	case s == seat{}:
 		return nil
 	case l.sticky:
-		return []Element{
-			{slotKey(l.id, slot), Data{ID: s.id}},
-			{endpointKey(l.family, s.id, 0), Data{Endpoint: s.endpoint}},
-		}
+		return []nft.Element{nft.StickySlot(l.id, slot, s.id), nft.Endpoint(s.id, 0, s.endpoint)}
 	default:
-		return []Element{{endpointKey(l.family, l.id, slot), Data{Endpoint: s.endpoint}}}
+		return []nft.Element{nft.Endpoint(l.id, slot, s.endpoint)}
 	}
-}
-
-// elements are all of the list.
-func (l *list) elements(yield func(Element) bool) bool {
-	for slot, s := range l.slots {
-		for _, e := range l.elementsAt(uint32(slot), s) {
-			if !yield(e) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -2,9 +2,11 @@ package route
 
 import (
 	"net/netip"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
-// Network is what the node's place in the network puts into the maps, beside Services. Each list may hold both
+// Network is what the node's place in the network puts into the table, beside Services. Each list may hold both
 // families, in any order, and what is there twice counts once.
 type Network struct {
 	// NodePortIPs are the node's addresses that node ports are served on.
@@ -19,23 +21,21 @@ type Network struct {
 	PodInterfaces []string
 }
 
-func (n Network) elements() []Element {
-	t := Table{}
+// elements are in no order, each once.
+func (n Network) elements() []nft.Element {
+	t := nft.Table{}
+	put := func(e nft.Element) { t[e.Key] = e.Value }
 	for _, ip := range n.NodePortIPs {
-		t[addrKey(NodePortIPs, ip)] = Data{}
+		put(nft.NodePortAddress(ip))
 	}
-	for _, p := range outermost(n.ServiceCIDRs) {
-		t[prefixKey(ServiceCIDRs, p)] = Data{}
+	for _, p := range nft.Outermost(n.ServiceCIDRs...) {
+		put(nft.ServiceRange(p))
 	}
-	for _, p := range outermost(n.Pods) {
-		t[prefixKey(Pods, p)] = Data{}
+	for _, p := range nft.Outermost(n.Pods...) {
+		put(nft.Pods(p))
 	}
 	for _, name := range n.PodInterfaces {
-		t[interfaceKey(name)] = Data{}
+		put(nft.PodInterface(name))
 	}
-	elements := make([]Element, 0, len(t))
-	for e := range t.Elements() {
-		elements = append(elements, e)
-	}
-	return elements
+	return t.Elements()
 }

@@ -3,6 +3,8 @@ package route
 import (
 	"net/netip"
 	"time"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // Plan is all that this node does for one Service. The zero Plan does nothing, as for a Service that has gone.
@@ -59,9 +61,11 @@ type Route struct {
 
 // Hairpin is an endpoint on this node.
 type Hairpin struct {
-	Protocol Protocol
+	Protocol nft.Protocol
 	Endpoint netip.AddrPort
 }
+
+func (h Hairpin) element() nft.Element { return nft.Hairpin(h.Protocol, h.Endpoint) }
 
 // HealthCheck is a healthCheckNodePort and what to answer there.
 type HealthCheck struct {

@@ -6,20 +6,22 @@ import (
 	"net/netip"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // ErrFull is that of a Service whose lists find no free ids among a million.
 var ErrFull = errors.New("all ids of lists and endpoints are in use")
 
-// Planner turns the plans of Services into the elements of the maps, and their changes into the least that is to be
+// Planner turns the plans of Services into the elements of the table, and their changes into the least that is to be
 // done there. What a change costs depends on the Service that changes, never on how many others there are.
 //
-// It takes for granted that each Change is carried out; where one was not, Repair says what is missing. It is not
-// safe for concurrent use.
+// It takes for granted that its Changes are carried out, in their order; where one was not, what is missing is the
+// difference between what the kernel holds and Table. It is not safe for concurrent use.
 type Planner struct {
 	services map[types.NamespacedName]*served
 	claims   claims
-	network  []Element
+	network  []nft.Element
 
 	clusterIPs counted[netip.Addr]
 	hairpins   counted[Hairpin]
@@ -28,29 +30,29 @@ type Planner struct {
 
 	// found are the elements that the kernel had at the start and that nothing planned so far accounts for; nil once
 	// Prune has given them up.
-	found   Table
-	adopted map[uint32]bool // ids taken over from there
+	found   nft.Table
+	adopted map[nft.List]bool // ids taken over from there
 	tally   Tally
 }
 
-// NewPlanner begins with what the kernel's maps hold, nothing on a node that is new. What is planned takes over the
-// lists that stand there already, with the ids and slots they have, so that a restart changes nothing that has not
-// changed. Plan everything once, then call Prune.
+// NewPlanner begins with what the kernel's table holds, nothing on a node that is new; it uses up present. What is
+// planned takes over the lists that stand there already, with the ids and slots they have, so that a restart changes
+// nothing that has not changed. Plan everything once, then call Prune: its Change and all before it belong together.
 //
-// The kernel's affinity maps remember ids longer than a Planner lives. Those of endpoints that have gone are to be
-// shunned, or a client would be sent to another Service's endpoint.
-func NewPlanner(present iter.Seq[Element], shunned iter.Seq[uint32]) *Planner {
+// Clients stick to endpoints longer than a Planner lives. The numbers that the kernel remembers for them, which
+// nft.Kernel.Affinities says, are to be shunned, or a client would be sent to another Service's endpoint.
+func NewPlanner(present nft.Table, shunned iter.Seq[nft.List]) *Planner {
 	p := &Planner{
 		services:   map[types.NamespacedName]*served{},
 		claims:     newClaims(),
-		clusterIPs: newCounted(func(a netip.Addr) Key { return addrKey(ClusterIPs, a) }),
-		hairpins:   newCounted(Hairpin.key),
-		ids:        newIDs(lastID, shunned),
-		found:      NewTable(present),
-		adopted:    map[uint32]bool{},
+		clusterIPs: newCounted(nft.ClusterIP),
+		hairpins:   newCounted(Hairpin.element),
+		ids:        newIDs(nft.MaxList, shunned),
+		found:      present,
+		adopted:    map[nft.List]bool{},
 	}
-	for k := range p.found {
-		p.ids.keep(k.List)
+	for id := range present.Lists() {
+		p.ids.keep(id)
 	}
 	return p
 }

@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -18,25 +20,12 @@ import (
 func (c Change) lines() []string {
 	var all []string
 	for _, e := range c.Delete {
-		all = append(all, "- "+e.text())
+		all = append(all, "- "+e.Key.Set()+" "+e.String())
 	}
 	for _, e := range c.Add {
-		all = append(all, "+ "+e.text())
+		all = append(all, "+ "+e.Key.Set()+" "+e.String())
 	}
 	return all
-}
-
-func (e Element) text() string {
-	switch e.Map {
-	case Endpoints:
-		return fmt.Sprintf("endpoints %d.%d: %s", e.List, e.Slot, e.Endpoint)
-	case Slots:
-		return fmt.Sprintf("slots %d.%d: %d", e.List, e.Slot, e.ID)
-	case Services, Short, NodePorts, ShortPorts:
-		return e.Map.String() + " " + e.match() + ": " + e.Word.String()
-	default:
-		return e.Map.String() + " " + e.match()
-	}
 }
 
 // wantLines wants a change that reads so, in any order.
@@ -58,7 +47,7 @@ func backed(addresses ...string) (*st.Service, *st.Slice) {
 
 func TestAChangeHoldsWhatDiffersAndNoMore(t *testing.T) {
 	w := newWorld(t)
-	wantLines(t, w.serve(backed()), "+ cluster-ips 10.96.0.10", "+ service 10.96.0.10 . tcp . 80: refuse")
+	wantLines(t, w.serve(backed()), "+ cluster-ips4 10.96.0.10", "+ service4 10.96.0.10 . tcp . 80 : refuse")
 	w.do(w.planner.Prune())
 	for _, step := range []struct {
 		name      string
@@ -66,48 +55,48 @@ func TestAChangeHoldsWhatDiffersAndNoMore(t *testing.T) {
 		want      []string
 	}{
 		{"the first", []string{"10.0.0.1"}, []string{
-			"- service 10.96.0.10 . tcp . 80: refuse",
-			"+ endpoints 1.0: 10.0.0.1:8080",
-			"+ service 10.96.0.10 . tcp . 80: pick 1, list 1",
+			"- service4 10.96.0.10 . tcp . 80 : refuse",
+			"+ endpoints4 1 . 0 : 10.0.0.1 . 8080",
+			"+ service4 10.96.0.10 . tcp . 80 : pick-1 of list 1",
 		}},
 		{"the same", []string{"10.0.0.1"}, nil},
 		{"three more", []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"}, []string{
-			"- service 10.96.0.10 . tcp . 80: pick 1, list 1",
-			"+ endpoints 1.1: 10.0.0.2:8080",
-			"+ endpoints 1.2: 10.0.0.3:8080",
-			"+ endpoints 1.3: 10.0.0.4:8080",
-			"+ service 10.96.0.10 . tcp . 80: pick 4, list 1",
+			"- service4 10.96.0.10 . tcp . 80 : pick-1 of list 1",
+			"+ endpoints4 1 . 1 : 10.0.0.2 . 8080",
+			"+ endpoints4 1 . 2 : 10.0.0.3 . 8080",
+			"+ endpoints4 1 . 3 : 10.0.0.4 . 8080",
+			"+ service4 10.96.0.10 . tcp . 80 : pick-4 of list 1",
 		}},
 		{"one goes: the last takes its slot", []string{"10.0.0.1", "10.0.0.3", "10.0.0.4"}, []string{
-			"- endpoints 1.1: 10.0.0.2:8080",
-			"- endpoints 1.3: 10.0.0.4:8080",
-			"- service 10.96.0.10 . tcp . 80: pick 4, list 1",
-			"+ endpoints 1.1: 10.0.0.4:8080",
-			"+ service 10.96.0.10 . tcp . 80: pick 3, list 1",
+			"- endpoints4 1 . 1 : 10.0.0.2 . 8080",
+			"- endpoints4 1 . 3 : 10.0.0.4 . 8080",
+			"- service4 10.96.0.10 . tcp . 80 : pick-4 of list 1",
+			"+ endpoints4 1 . 1 : 10.0.0.4 . 8080",
+			"+ service4 10.96.0.10 . tcp . 80 : pick-3 of list 1",
 		}},
 		{"one for another: the word stays", []string{"10.0.0.3", "10.0.0.4", "10.0.0.5"}, []string{
-			"- endpoints 1.0: 10.0.0.1:8080",
-			"+ endpoints 1.0: 10.0.0.5:8080",
+			"- endpoints4 1 . 0 : 10.0.0.1 . 8080",
+			"+ endpoints4 1 . 0 : 10.0.0.5 . 8080",
 		}},
 		{"the last slot and another go", []string{"10.0.0.4"}, []string{
-			"- endpoints 1.0: 10.0.0.5:8080",
-			"- endpoints 1.1: 10.0.0.4:8080",
-			"- endpoints 1.2: 10.0.0.3:8080",
-			"- service 10.96.0.10 . tcp . 80: pick 3, list 1",
-			"+ endpoints 1.0: 10.0.0.4:8080",
-			"+ service 10.96.0.10 . tcp . 80: pick 1, list 1",
+			"- endpoints4 1 . 0 : 10.0.0.5 . 8080",
+			"- endpoints4 1 . 1 : 10.0.0.4 . 8080",
+			"- endpoints4 1 . 2 : 10.0.0.3 . 8080",
+			"- service4 10.96.0.10 . tcp . 80 : pick-3 of list 1",
+			"+ endpoints4 1 . 0 : 10.0.0.4 . 8080",
+			"+ service4 10.96.0.10 . tcp . 80 : pick-1 of list 1",
 		}},
 		{"none left", nil, []string{
-			"- endpoints 1.0: 10.0.0.4:8080",
-			"- service 10.96.0.10 . tcp . 80: pick 1, list 1",
-			"+ service 10.96.0.10 . tcp . 80: refuse",
+			"- endpoints4 1 . 0 : 10.0.0.4 . 8080",
+			"- service4 10.96.0.10 . tcp . 80 : pick-1 of list 1",
+			"+ service4 10.96.0.10 . tcp . 80 : refuse",
 		}},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			wantLines(t, w.serve(backed(step.endpoints...)), step.want...)
 		})
 	}
-	wantLines(t, w.set("shop/web", Plan{}), "- cluster-ips 10.96.0.10", "- service 10.96.0.10 . tcp . 80: refuse")
+	wantLines(t, w.set("shop/web", Plan{}), "- cluster-ips4 10.96.0.10", "- service4 10.96.0.10 . tcp . 80 : refuse")
 	if len(w.table) > 0 {
 		t.Errorf("left behind: %s", w.table)
 	}
@@ -122,21 +111,21 @@ func TestAnEndpointKeepsItsIDWhileItsListHasIt(t *testing.T) {
 	sticky(time.Minute, "10.0.0.1", "10.0.0.2", "10.0.0.3")
 	w.do(w.planner.Prune())
 	wantLines(t, sticky(time.Minute, "10.0.0.2", "10.0.0.3"),
-		"- slots 1.0: 2",
-		"- endpoints 2.0: 10.0.0.1:8080",
-		"- slots 1.2: 4",
-		"- service 10.96.0.10 . tcp . 80: stick 3 for 1m0s, list 1",
-		"+ slots 1.0: 4",
-		"+ service 10.96.0.10 . tcp . 80: stick 2 for 1m0s, list 1")
+		"- slots 1 . 0 : 2",
+		"- endpoints4 2 . 0 : 10.0.0.1 . 8080",
+		"- slots 1 . 2 : 4",
+		"- service4 10.96.0.10 . tcp . 80 : stick-3-60 of list 1",
+		"+ slots 1 . 0 : 4",
+		"+ service4 10.96.0.10 . tcp . 80 : stick-2-60 of list 1")
 	wantLines(t, sticky(time.Hour, "10.0.0.2", "10.0.0.3"),
-		"- service 10.96.0.10 . tcp . 80: stick 2 for 1m0s, list 1",
-		"+ service 10.96.0.10 . tcp . 80: stick 2 for 1h0m0s, list 1")
+		"- service4 10.96.0.10 . tcp . 80 : stick-2-60 of list 1",
+		"+ service4 10.96.0.10 . tcp . 80 : stick-2-3600 of list 1")
 	// Who comes back is somebody else: a client that has not been there since starts anew.
 	wantLines(t, sticky(time.Hour, "10.0.0.1", "10.0.0.2", "10.0.0.3"),
-		"- service 10.96.0.10 . tcp . 80: stick 2 for 1h0m0s, list 1",
-		"+ slots 1.2: 5",
-		"+ endpoints 5.0: 10.0.0.1:8080",
-		"+ service 10.96.0.10 . tcp . 80: stick 3 for 1h0m0s, list 1")
+		"- service4 10.96.0.10 . tcp . 80 : stick-2-3600 of list 1",
+		"+ slots 1 . 2 : 5",
+		"+ endpoints4 5 . 0 : 10.0.0.1 . 8080",
+		"+ service4 10.96.0.10 . tcp . 80 : stick-3-3600 of list 1")
 }
 
 func TestAffinityThatComesOrGoesMakesAnotherList(t *testing.T) {
@@ -144,17 +133,17 @@ func TestAffinityThatComesOrGoesMakesAnotherList(t *testing.T) {
 	w.serve(backed("10.0.0.1"))
 	svc, slice := backed("10.0.0.1")
 	wantLines(t, w.serve(svc.Affinity(time.Minute), slice),
-		"- endpoints 1.0: 10.0.0.1:8080",
-		"- service 10.96.0.10 . tcp . 80: pick 1, list 1",
-		"+ slots 2.0: 3",
-		"+ endpoints 3.0: 10.0.0.1:8080",
-		"+ service 10.96.0.10 . tcp . 80: stick 1 for 1m0s, list 2")
+		"- endpoints4 1 . 0 : 10.0.0.1 . 8080",
+		"- service4 10.96.0.10 . tcp . 80 : pick-1 of list 1",
+		"+ slots 2 . 0 : 3",
+		"+ endpoints4 3 . 0 : 10.0.0.1 . 8080",
+		"+ service4 10.96.0.10 . tcp . 80 : stick-1-60 of list 2")
 	wantLines(t, w.serve(backed("10.0.0.1")),
-		"- slots 2.0: 3",
-		"- endpoints 3.0: 10.0.0.1:8080",
-		"- service 10.96.0.10 . tcp . 80: stick 1 for 1m0s, list 2",
-		"+ endpoints 4.0: 10.0.0.1:8080",
-		"+ service 10.96.0.10 . tcp . 80: pick 1, list 4")
+		"- slots 2 . 0 : 3",
+		"- endpoints4 3 . 0 : 10.0.0.1 . 8080",
+		"- service4 10.96.0.10 . tcp . 80 : stick-1-60 of list 2",
+		"+ endpoints4 4 . 0 : 10.0.0.1 . 8080",
+		"+ service4 10.96.0.10 . tcp . 80 : pick-1 of list 4")
 }
 
 func TestWhatServicesShareStaysWhileOneNeedsIt(t *testing.T) {
@@ -165,14 +154,9 @@ func TestWhatServicesShareStaysWhileOneNeedsIt(t *testing.T) {
 	service := func(name, clusterIP string) *st.Service {
 		return st.MakeService(name).ClusterIPs(clusterIP).Port(80, st.Named("http"))
 	}
-	hairpins := func() int {
-		n := 0
-		for k := range w.table {
-			if k.Map == Hairpins {
-				n++
-			}
-		}
-		return n
+	hairpin := func() bool {
+		_, ok := w.table[nft.Hairpin(nft.TCP, addrPorts("10.244.1.2:8080")[0]).Key]
+		return ok
 	}
 	w.serve(service("shop/a", "10.96.0.1"), slice("shop/a"))
 	w.serve(service("shop/b", "10.96.0.2"), slice("shop/b"))
@@ -180,11 +164,11 @@ func TestWhatServicesShareStaysWhileOneNeedsIt(t *testing.T) {
 	w.serve(service("shop/b", "10.96.0.2").Port(81, st.Named("http2")), slice("shop/b").Port("http2", 8080))
 	for _, step := range []struct {
 		gone string
-		want int
-	}{{"shop/a", 1}, {"shop/b", 0}} {
+		want bool
+	}{{"shop/a", true}, {"shop/b", false}} {
 		w.set(step.gone, Plan{})
-		if got := hairpins(); got != step.want {
-			t.Errorf("without %s: %d hairpins, want %d", step.gone, got, step.want)
+		if got := hairpin(); got != step.want {
+			t.Errorf("without %s there is a hairpin: %t, want %t", step.gone, got, step.want)
 		}
 	}
 }
@@ -198,7 +182,7 @@ func TestOfTwoServicesThatClaimAFrontendTheOlderHasIt(t *testing.T) {
 	w := newWorld(t)
 	holder := func(want string) {
 		t.Helper()
-		if got := w.table.Trace(packet("198.51.100.9", contested), Rules{}); got.String() != want+":8080 masqueraded" {
+		if got := w.trace("198.51.100.9", contested); got != "sent to "+want+":8080 (masqueraded)" {
 			t.Errorf("the frontend leads to %s, want %s", got, want)
 		}
 	}
@@ -233,7 +217,7 @@ func TestNobodyTakesAClusterIPByAskingForItAsAnExternalIP(t *testing.T) {
 	thief := st.MakeService("other/thief").ClusterIPs("10.96.0.66").Port(80, st.Named("http")).ExternalIPs("10.96.0.10").Created(monday.Add(-time.Hour))
 	w.serve(thief, st.MakeSlice("other/thief", "a").Port("http", 8080).Endpoint("10.0.0.66"))
 	c := w.serve(backed("10.0.0.1"))
-	if got := w.table.Trace(packet("10.244.1.9", "10.96.0.10:80"), Rules{MasqueradeNone}).String(); got != "10.0.0.1:8080" {
+	if got := w.trace("10.244.1.9", "10.96.0.10:80"); got != "sent to 10.0.0.1:8080 (masqueraded)" {
 		t.Errorf("the cluster IP leads to %s", got)
 	}
 	if len(c.Conflicts) != 1 || c.Conflicts[0].Winner != named("shop/web") {
@@ -273,8 +257,8 @@ func TestAServiceWithAffinityIsRefusedWhenNoIDIsLeftForItsEndpoints(t *testing.T
 }
 
 func TestAnIDComesBackOnlyAfterAllOthers(t *testing.T) {
-	i := newIDs(4, slices.Values([]uint32{2, 99}))
-	var got []uint32
+	i := newIDs(4, slices.Values([]nft.List{2, 99}))
+	var got []nft.List
 	for range 5 { // 2 is shunned once
 		id := i.take()
 		i.giveBack(id)
@@ -282,18 +266,18 @@ func TestAnIDComesBackOnlyAfterAllOthers(t *testing.T) {
 	}
 	i.keep(3)
 	i.keep(9)
-	got = append(got, i.take(), i.take(), i.take(), uint32(i.free()))
-	if want := []uint32{1, 3, 4, 1, 2, 4, 1, 2, 0}; !slices.Equal(got, want) {
+	got = append(got, i.take(), i.take(), i.take(), nft.List(i.free()))
+	if want := []nft.List{1, 3, 4, 1, 2, 4, 1, 2, 0}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
 func TestAnIDFromBeforeComesBackOnlyAfterAllOthersToo(t *testing.T) {
-	i := newIDs(4, slices.Values([]uint32(nil)))
+	i := newIDs(4, nobody)
 	i.keep(2)
 	i.keep(1)
 	i.giveBack(2)
-	if got, want := []uint32{i.take(), i.take(), i.take()}, []uint32{3, 4, 2}; !slices.Equal(got, want) {
+	if got, want := []nft.List{i.take(), i.take(), i.take()}, []nft.List{3, 4, 2}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
@@ -306,24 +290,24 @@ func TestAClientsAffinityMeetsNoStrangerAfterARestart(t *testing.T) {
 	}
 	sticky("10.0.0.1", "10.0.0.2")
 	// Of two clients one was sent to the endpoint with id 3, the other, before that, to one with id 5.
-	w.planner = NewPlanner(w.table.Elements(), slices.Values([]uint32{3, 5}))
+	w.planner = NewPlanner(maps.Clone(w.table), slices.Values([]nft.List{3, 5}))
 	sticky("10.0.0.1")
 	w.do(w.planner.Prune())
 	sticky("10.0.0.1", "10.0.0.3", "10.0.0.4")
-	for k, d := range w.table {
-		if k.Map == Endpoints && (k.List == 3 || k.List == 5) {
-			t.Errorf("%s has id %d, which some client remembers", d.Endpoint, k.List)
+	for _, number := range []nft.List{3, 5} {
+		if endpoint, ok := w.table.EndpointAt(nft.IPv4, number, 0); ok {
+			t.Errorf("%s has id %d, which some client remembers", endpoint, number)
 		}
 	}
 }
 
 func TestAListTakesNoMoreEndpointsThanItsWordCanSay(t *testing.T) {
 	svc, slice := web()
-	for i := range maxEndpoints + 5 {
+	for i := range nft.MaxEndpoints + 5 {
 		slice.Endpoint(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
 	}
 	plan := planOf(svc, slice)
-	if got := len(plan.lists()[0].endpoints); got != maxEndpoints {
+	if got := len(plan.lists()[0].endpoints); got != nft.MaxEndpoints {
 		t.Errorf("got %d", got)
 	}
 }
@@ -336,10 +320,10 @@ func TestTheNetworkIsFollowed(t *testing.T) {
 		ServiceCIDRs: prefixes("10.96.0.7/16", "10.96.0.0/24", "fd00::/112"),
 		Pods:         prefixes("10.244.1.0/24", "10.244.1.128/25"),
 	})),
-		"- service-cidrs 10.96.0.0/24",
-		"+ pods 10.244.1.0/24", "+ service-cidrs 10.96.0.0/16", "+ service-cidrs fd00::/112")
+		"- service-cidrs4 10.96.0.0/24",
+		"+ pods4 10.244.1.0/24", "+ service-cidrs4 10.96.0.0/16", "+ service-cidrs6 fd00::/112")
 	wantLines(t, w.do(w.planner.SetNetwork(Network{})),
-		"- nodeport-ips 192.168.0.1", "- pods 10.244.1.0/24", "- service-cidrs 10.96.0.0/16", "- service-cidrs fd00::/112")
+		"- nodeport-ips4 192.168.0.1", "- pods4 10.244.1.0/24", "- service-cidrs4 10.96.0.0/16", "- service-cidrs6 fd00::/112")
 }
 
 func TestTheTallyCountsWhatIsThere(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// served is a Service as the maps have it. All but its lists' slots stays as it is; a change makes another.
+// served is a Service as the table has it. All but its lists' slots stays as it is; a change makes another.
 type served struct {
 	name       types.NamespacedName
 	created    time.Time
@@ -52,33 +52,6 @@ func (s *served) list(k listKey) *list {
 		return s.lists[i]
 	}
 	return nil
-}
-
-// elements are what a frontend has in the maps, by the present state of its lists.
-func (f *front) elements() []Element {
-	elements := []Element{{f.key(Services, NodePorts), Data{Word: f.word(f.target)}}}
-	if f.shortcut {
-		elements = append(elements, Element{f.key(Short, ShortPorts), Data{Word: f.word(f.inside)}})
-	}
-	if f.masquerade {
-		elements = append(elements, Element{f.key(Masq, MasqPorts), Data{}})
-	}
-	if len(f.sources) > 0 {
-		elements = append(elements, Element{f.key(Limited, 0), Data{}})
-	}
-	for _, source := range f.sources {
-		k := f.key(Sources, 0)
-		k.Prefix = source
-		elements = append(elements, Element{k, Data{}})
-	}
-	return elements
-}
-
-func (f *front) word(g goal) Word {
-	if g.action != Balance {
-		return Word{Action: g.action}
-	}
-	return Word{Action: Balance, Count: uint32(len(g.list.slots)), Timeout: f.timeout, List: g.list.id}
 }
 
 // frontsOf are the frontends of a plan, leading to the Service's lists.

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // Node is the node that the plans are for.
@@ -30,7 +32,7 @@ func Service(svc *corev1.Service, endpointSlices []*discoveryv1.EndpointSlice, n
 		return Plan{}
 	}
 	d := draft{svc: svc, endpointSlices: endpointSlices, node: node, plan: Plan{Created: svc.CreationTimestamp.Time}}
-	for _, family := range []Family{IPv4, IPv6} {
+	for _, family := range []nft.Family{nft.IPv4, nft.IPv6} {
 		if ip, ok := clusterIP(svc, family); ok {
 			d.addFamily(family, ip)
 		}
@@ -49,7 +51,7 @@ func proxied(svc *corev1.Service) bool {
 }
 
 // clusterIP is the Service's cluster IP of the family, if any. Without one it has no frontend in that family.
-func clusterIP(svc *corev1.Service, family Family) (netip.Addr, bool) {
+func clusterIP(svc *corev1.Service, family nft.Family) (netip.Addr, bool) {
 	ips := addrsOf(family, append([]string{svc.Spec.ClusterIP}, svc.Spec.ClusterIPs...))
 	if len(ips) == 0 {
 		return netip.Addr{}, false
@@ -77,7 +79,7 @@ type draft struct {
 }
 
 // addFamily plans all frontends of one family.
-func (d *draft) addFamily(family Family, clusterIP netip.Addr) {
+func (d *draft) addFamily(family nft.Family, clusterIP netip.Addr) {
 	d.plan.ClusterIPs = append(d.plan.ClusterIPs, clusterIP)
 	external := d.externalAddresses(family)
 	ready := map[netip.Addr]bool{}
@@ -106,7 +108,7 @@ func (d *draft) addFamily(family Family, clusterIP netip.Addr) {
 
 // addPort adds the routes of one port: route has what they share, with the cluster IP as its address.
 func (d *draft) addPort(route Route, nodePort uint16, external []externalAddress, c *choice) {
-	if route.Protocol.tracked() {
+	if tracked(route.Protocol) {
 		route.Serving = c.serving()
 	}
 	inside := route
@@ -168,8 +170,8 @@ func needsHealthCheck(svc *corev1.Service) bool {
 }
 
 // count sets how many addresses of the family have a ready endpoint here.
-func (h *HealthCheck) count(family Family, n int) {
-	if family == IPv4 {
+func (h *HealthCheck) count(family nft.Family, n int) {
+	if family == nft.IPv4 {
 		h.IPv4 = n
 	} else {
 		h.IPv6 = n

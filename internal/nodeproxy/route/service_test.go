@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -110,6 +111,7 @@ func TestSourceRangesLimitLoadBalancerIPsOfTheirFamily(t *testing.T) {
 		{"of one family leave the other open", []string{"198.51.100.0/24"}, []string{"198.51.100.0/24"}, nil},
 		{"of both", []string{" 198.51.100.7/24 ", "2001:db8::/32"}, []string{"198.51.100.0/24"}, []string{"2001:db8::/32"}},
 		{"one within another", []string{"198.51.100.0/24", "198.51.0.0/16", "198.51.0.0/16"}, []string{"198.51.0.0/16"}, nil},
+		{"IPv4 as IPv6 has it", []string{"::ffff:198.51.100.0/120"}, []string{"198.51.100.0/24"}, nil},
 		{"everybody", []string{"198.51.100.0/24", "0.0.0.0/0"}, nil, nil},
 		{"with the node's own address: the IP itself too", []string{"192.168.0.0/24"}, []string{"192.168.0.0/24", "203.0.113.1/32"}, nil},
 	} {
@@ -171,7 +173,7 @@ func TestEndpointsHereAreHairpinsWhereAFrontendLeadsToThem(t *testing.T) {
 		Endpoint("10.0.0.2", on("node-1", st.ForZones("zone-b"))...). // by the Local one
 		Endpoint("10.0.0.3", on("node-2", st.ForZones("zone-a"))...).
 		Endpoint("10.0.0.4", on("node-1", st.Unready)...)
-	want := []Hairpin{{TCP, addrPorts("10.0.0.1:8080")[0]}, {TCP, addrPorts("10.0.0.2:8080")[0]}}
+	want := []Hairpin{{nft.TCP, addrPorts("10.0.0.1:8080")[0]}, {nft.TCP, addrPorts("10.0.0.2:8080")[0]}}
 	if diff := cmp.Diff(want, planOf(svc, slice).Hairpins, cmp.Comparer(func(a, b Hairpin) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -183,7 +185,7 @@ func TestFlowsGoOnToWhateverServes(t *testing.T) {
 		Endpoint("10.0.0.1", st.ForZones("zone-b")).Endpoint("10.0.0.2", st.Lasting).Endpoint("10.0.0.3", st.Unready).Endpoint("10.0.0.4", st.Ending))
 	for _, r := range plan.Routes {
 		var want []string
-		if r.Protocol == UDP {
+		if r.Protocol == nft.UDP {
 			want = []string{"10.0.0.1:5353", "10.0.0.2:5353"}
 		}
 		if diff := cmp.Diff(want, texts(r.Serving), cmpopts.EquateEmpty()); diff != "" {

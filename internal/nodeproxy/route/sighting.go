@@ -5,13 +5,15 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // sighting is a frontend as it is at one moment: who has it, and with what.
 type sighting struct {
 	held     bool
 	name     types.NamespacedName
-	elements []Element
+	elements []nft.Element
 	serving  []netip.AddrPort
 }
 
@@ -37,7 +39,7 @@ func (p *Planner) compare(f Frontend, was, is sighting, handedOver bool, e *edit
 	if !slices.Equal(was.elements, is.elements) {
 		e.replace(was.elements, is.elements)
 	}
-	if f.Protocol.tracked() && outdated(was, is, handedOver) {
+	if tracked(f.Protocol) && outdated(was, is, handedOver) {
 		e.Flows = append(e.Flows, Flow{Frontend: f, Serving: is.serving})
 	}
 }

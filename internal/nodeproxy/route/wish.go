@@ -3,13 +3,12 @@ package route
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
-// maxEndpoints is how many endpoints a list may have; more do not fit into the code of a word. Those beyond it, in the
-// order of addresses, get no connections from this node.
-const maxEndpoints = 1<<16 - 1
-
-// wish is a list that a plan needs.
+// wish is a list that a plan needs. Endpoints beyond what a list can have, in the order of addresses, get no connections
+// from this node.
 type wish struct {
 	listKey
 	endpoints []netip.AddrPort
@@ -22,7 +21,7 @@ func (p *Plan) lists() []wish {
 		r := &p.Routes[i]
 		for _, t := range []*Target{&r.Target, r.Inside} {
 			if k, ok := r.listKey(t); ok {
-				all = append(all, wish{k, t.Endpoints[:min(len(t.Endpoints), maxEndpoints)]})
+				all = append(all, wish{k, t.Endpoints[:min(len(t.Endpoints), nft.MaxEndpoints)]})
 			}
 		}
 	}
