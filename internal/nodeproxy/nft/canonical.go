@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Canonical is a table that does the same, and that is equal for all tables that do: lists are numbered in the order of
-// their frontends, and their endpoints sorted. Which numbers and slots there are in t depends on what was before. Lists
-// that no frontend leads to come last.
+// Canonical is a table that does the same, and that is equal for all tables that differ from t in nothing but numbers and
+// slots, which depend on what was before: lists are numbered in the order of their frontends, and their endpoints sorted.
+// Lists that no frontend leads to come last. It is meant for tables without gaps.
 func (t Table) Canonical() Table {
 	c := canon{Table: t, to: Table{}, numbers: map[listID]List{}}
 	for _, k := range slices.SortedFunc(maps.Keys(t), Key.compare) {

@@ -65,7 +65,7 @@ func tableOf(t *rapid.T, lists []drawnList) Table {
 	return NewTable(elements...)
 }
 
-func TestTablesThatDoTheSameAreTheSameOnceCanonical(t *testing.T) {
+func TestTablesThatDifferInNumbersAndSlotsAreTheSameOnceCanonical(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lists := anyLists().Draw(t, "lists")
 		a, b := tableOf(t, lists), tableOf(t, lists)
