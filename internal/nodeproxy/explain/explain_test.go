@@ -1,0 +1,103 @@
+package explain
+
+import (
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var node = route.Node{Name: "node-1", Zone: "zone-a"}
+
+func TestAServiceIsExplainedInWords(t *testing.T) {
+	here, there := st.OnNode("node-1"), st.OnNode("node-2")
+	for _, test := range []struct {
+		name      string
+		service   *corev1.Service
+		slice     *st.Slice
+		conflicts func(route.Plan) []route.Conflict
+	}{{
+		name: "node-port",
+		service: st.MakeService("shop/web").ClusterIPs("10.96.0.10", "fd00:96::a").ExternalIPs("1.2.3.110").
+			NodePort(80, 31000, st.Named("http")).NodePort(443, 31443, st.Named("https")).Obj(),
+		slice: st.MakeSlice("shop/web", "a").Port("http", 8080).Port("https", 8443).
+			Endpoint("10.244.1.2", here).Endpoint("10.244.2.5", there).Endpoint("10.244.2.6", there, st.Lasting),
+	}, {
+		name:    "local",
+		service: st.MakeService("shop/web").LoadBalancer().LocalTraffic().HealthCheck(32000).ClusterIPs("10.96.0.10").Ingress("5.6.7.8").SourceRanges("203.0.113.0/24").NodePort(80, 31000, st.Named("")).Obj(),
+		slice:   st.MakeSlice("shop/web", "a").Port("", 8080).Endpoint("10.244.1.2", here).Endpoint("10.244.2.5", there),
+	}, {
+		name:    "no-endpoint-here",
+		service: st.MakeService("shop/web").LoadBalancer().LocalTraffic().HealthCheck(32000).ClusterIPs("10.96.0.10").NodePort(80, 31000).Obj(),
+		slice:   st.MakeSlice("shop/web", "a").Port("", 8080).Endpoint("10.244.2.5", there),
+	}, {
+		name:    "no-endpoint",
+		service: st.MakeService("shop/web").ClusterIPs("10.96.0.10").NodePort(53, 31000, st.UDP).Obj(),
+	}, {
+		name:    "conflict",
+		service: st.MakeService("shop/web").ClusterIPs("10.96.0.10").ExternalIPs("1.2.3.110").Port(80).Obj(),
+		slice:   st.MakeSlice("shop/web", "a").Port("", 8080).Endpoint("10.244.1.2", here),
+		conflicts: func(p route.Plan) []route.Conflict {
+			for _, r := range p.Routes {
+				if r.Kind == route.ExternalIP {
+					return []route.Conflict{{
+						Frontend: r.Frontend,
+						Winner:   types.NamespacedName{Namespace: "pay", Name: "old"},
+						Loser:    types.NamespacedName{Namespace: "shop", Name: "web"},
+					}}
+				}
+			}
+			return nil
+		},
+	}, {
+		name:    "sticky",
+		service: st.MakeService("shop/web").ClusterIPs("10.96.0.10").Affinity(3*time.Hour).Port(53, st.UDP).Obj(),
+		slice:   st.MakeSlice("shop/web", "a").Port("", 53, st.UDP).Endpoint("10.244.1.2", here),
+	}, {
+		name:    "another-proxy",
+		service: st.MakeService("shop/web").Label(route.LabelServiceProxyName, "cilium").ClusterIPs("10.96.0.10").Port(80).Obj(),
+	}, {
+		name:    "headless",
+		service: st.MakeService("shop/web").ClusterIPs("None").Port(80).Obj(),
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			s := Subject{Service: test.service, Node: node, NodePortIPs: []netip.Addr{netip.MustParseAddr("198.18.0.11")}}
+			if test.slice != nil {
+				s.Slices = []*discoveryv1.EndpointSlice{test.slice.Obj()}
+			}
+			s.Plan = route.Service(s.Service, s.Slices, node, route.Selection{Mode: route.ModeAll, ProxyName: "portolan"})
+			if test.conflicts != nil {
+				s.Conflicts = test.conflicts(s.Plan)
+			}
+			compareWith(t, filepath.Join("testdata", test.name+".golden"), Service(s))
+		})
+	}
+}
+
+func compareWith(t *testing.T, golden, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("to accept it run: go test ./internal/nodeproxy/explain -update (-file +now)\n%s", diff)
+	}
+}
