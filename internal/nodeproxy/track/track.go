@@ -46,7 +46,7 @@ type Tracker struct {
 	pending map[types.NamespacedName]*mark
 	counts  Counts
 
-	wake chan struct{} // holds one when something is pending that was not when Next last looked
+	wake chan struct{} // holds one when Next is to return, as when something is pending that was not when it last looked
 }
 
 // mark is what is known of a change that nobody has taken.
@@ -110,6 +110,14 @@ func (t *Tracker) All() {
 	}
 }
 
+// Wake has Next return, if need be with nothing: for what is not a Service's.
+func (t *Tracker) Wake() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
 // take takes what is pending. What changes from here on is pending again.
 func (t *Tracker) take() []Change {
 	t.mu.Lock()
@@ -147,8 +155,5 @@ func (t *Tracker) mark(name types.NamespacedName, triggers ...time.Time) {
 		t.pending[name] = m
 	}
 	m.triggers = append(m.triggers, triggers...)
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
+	t.Wake()
 }

@@ -210,6 +210,17 @@ func TestAllMarksEveryService(t *testing.T) {
 	}
 }
 
+func TestAWakeReturnsWithoutAnyChange(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.ofServices, w.ofSlices)
+	w.take()
+	w.tracker.Wake()
+	w.tracker.Wake()
+	if changes := w.take(); len(changes) != 0 {
+		t.Errorf("got %v, want nothing", changes)
+	}
+}
+
 func TestTriggersAreTheTimesThatSlicesNewlyAnswerTo(t *testing.T) {
 	at := func(seconds int) string {
 		return start.Add(time.Duration(seconds) * time.Second).Format(time.RFC3339Nano)
