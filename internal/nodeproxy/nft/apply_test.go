@@ -28,7 +28,7 @@ func withoutLargeBuffers(t *testing.T) *Kernel {
 
 func TestWithoutLargeBuffersChangesAreDoneInParts(t *testing.T) {
 	k := withoutLargeBuffers(t)
-	if err := k.Install(); err != nil {
+	if err := k.Install(Rules{}); err != nil {
 		t.Fatal(err)
 	}
 	const count = 2000
@@ -53,7 +53,7 @@ func TestWithoutLargeBuffersChangesAreDoneInParts(t *testing.T) {
 
 func TestAChangeThatIsTooLargeForTheSocketIsNotParted(t *testing.T) {
 	k := withoutLargeBuffers(t)
-	if err := k.Install(); err != nil {
+	if err := k.Install(Rules{}); err != nil {
 		t.Fatal(err)
 	}
 	large := Change{Add: services(1000)}
@@ -78,7 +78,7 @@ func TestAChangeThatIsTooLargeForTheSocketIsNotParted(t *testing.T) {
 func TestATableOutlivesAnyNumberOfActions(t *testing.T) {
 	k := openKernel(t, testnet.New(t))
 	mustRead(t, k)
-	if err := k.Install(); err != nil {
+	if err := k.Install(Rules{}); err != nil {
 		t.Fatal(err)
 	}
 	for n := freeCode + 8; n <= lastFree; n++ { // as if they were given out and in use

@@ -23,7 +23,7 @@ const passes = 3
 
 // baseChains are the chains of the table but those of single actions. All base chains are of type nat: they see the
 // first packet of a flow, and never another.
-func baseChains() []chain {
+func baseChains(r Rules) []chain {
 	chains := []chain{
 		{name: "retry", rules: []rule{setWord(again)}},
 	}
@@ -32,7 +32,7 @@ func baseChains() []chain {
 			chain{name: v.name("forget"), rules: v.forgetRules()},
 			chain{name: v.name("services"), rules: v.serviceRules()},
 			chain{name: v.name("shortcuts"), rules: v.shortCutRules()},
-			chain{name: v.name("inside"), rules: v.insideRules()},
+			chain{name: v.name("inside"), rules: v.insideRules(r.Masquerade)},
 			chain{name: v.name("masquerade"), rules: v.masqueradeRules()},
 		)
 	}
@@ -161,16 +161,6 @@ func (v view) masqueradeRules() []rule {
 		v.only(fromOthers, rule{returnTo()}),
 		v.only(v.has("short", v.originalFrontend()...), rule{masquerade()}),
 		v.only(toNodePort, v.has("shortport", l4proto(), originalDport()), rule{masquerade()}),
-	}
-}
-
-// insideRules are for what was sent to a cluster IP.
-func (v view) insideRules() []rule {
-	return []rule{
-		v.hairpin(),
-		v.only(v.in("pods", v.saddr()), rule{returnTo()}),
-		v.only(interfaceIn("pod-interfaces"), rule{returnTo()}),
-		v.only(rule{masquerade()}),
 	}
 }
 

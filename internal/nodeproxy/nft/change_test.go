@@ -120,7 +120,7 @@ func TestNoPacketIsLostWhenRulesAreReplaced(t *testing.T) {
 	a := n.addressing(IPv4)
 	n.install(slices.Concat(a.basics(), a.service(1, Word{Balance(2), 1}), a.list(1, 0, 1))...)
 	n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client, n.Pods[0]}, func() {
-		all := upgrade{rewrite: wantedChains(n.kernel.codes)}
+		all := upgrade{rewrite: wantedChains(n.rules, n.kernel.codes)}
 		t.Logf("all rules replaced %d times", while(0, func(int) {
 			if err := n.kernel.run(all.steps()[1:]); err != nil {
 				t.Error(err)
@@ -140,6 +140,19 @@ func TestNoPacketIsLostWhenAProcessFollowsAnother(t *testing.T) {
 				t.Error(err)
 			}
 			n.kernel = openKernel(t, n.Node.Namespace)
+			n.install(elements...)
+		}))
+	})
+}
+
+func TestNoPacketIsLostWhenRulesBecomeOthers(t *testing.T) {
+	n := newNode(t, 2)
+	a := n.addressing(IPv4)
+	elements := slices.Concat(a.basics(), a.service(1, Word{Balance(2), 1}), a.list(1, 0, 1))
+	n.install(elements...)
+	n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client, n.Pods[0], n.Node}, func() {
+		t.Logf("%d times", while(0, func(i int) {
+			n.rules = everyRules[i%len(everyRules)]
 			n.install(elements...)
 		}))
 	})

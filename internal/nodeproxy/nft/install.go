@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Install makes the table, or makes it what this version of the package has it be, and does the changes with it, all at
-// once as Apply does. Where nothing differs it writes nothing. Packets are served all the while: rules are replaced chain
-// by chain within one batch, and the table itself stays.
-func (k *Kernel) Install(changes ...Change) error {
+// Install makes the table, or makes it what this version of the package has it be with these Rules, and does the changes
+// with it, all at once as Apply does. Where nothing differs it writes nothing. Packets are served all the while: rules
+// are replaced chain by chain within one batch, and the table itself stays.
+func (k *Kernel) Install(rules Rules, changes ...Change) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.known {
@@ -22,7 +22,7 @@ func (k *Kernel) Install(changes ...Change) error {
 	}
 	var u *upgrade
 	err := k.socket.snapshot(func() (err error) {
-		u, err = k.compare()
+		u, err = k.compare(rules)
 		return err
 	})
 	if err != nil {
@@ -59,7 +59,7 @@ func (k *Kernel) addTable(flags uint32) error {
 }
 
 // compare reads what there is, apart from elements, and says what is to be done about it.
-func (k *Kernel) compare() (*upgrade, error) {
+func (k *Kernel) compare(r Rules) (*upgrade, error) {
 	present, err := k.presentSets()
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (k *Kernel) compare() (*upgrade, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := newUpgrade(k.codes)
+	u := newUpgrade(r, k.codes)
 	u.compareSets(present)
 	u.compareChains(chains, rules)
 	for _, id := range k.foreign {

@@ -58,7 +58,7 @@ func TestAnInstalledTableIsReadAndNotWrittenAgain(t *testing.T) {
 		t.Errorf("without a table there is\n%s", have)
 	}
 	want := everything()
-	if err := k.Install(Diff(nil, want)); err != nil {
+	if err := k.Install(Rules{}, Diff(nil, want)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want.String(), mustRead(t, k).String()); diff != "" {
@@ -73,7 +73,7 @@ func TestAnInstalledTableIsReadAndNotWrittenAgain(t *testing.T) {
 	if c := Diff(mustRead(t, k), want); !c.Empty() {
 		t.Errorf("after its process: %v too much, %v too little", c.Delete, c.Add)
 	}
-	if err := k.Install(); err != nil {
+	if err := k.Install(Rules{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, rulesAsListed(t, k.socket)); diff != "" {
@@ -88,7 +88,7 @@ func TestEveryElementIsReadWhileTheKernelEnlargesItsTables(t *testing.T) {
 			k.uncounted = uncounted
 			mustRead(t, k)
 			want := NewTable(services(5000)...)
-			if err := k.Install(Diff(nil, want)); err != nil {
+			if err := k.Install(Rules{}, Diff(nil, want)); err != nil {
 				t.Fatal(err)
 			}
 			if have := mustRead(t, k); len(have) != len(want) {
@@ -149,7 +149,7 @@ var tamperings = []struct {
 		}
 	}},
 	{"a set of another shape", func(b *batch) {
-		for _, c := range wantedChains(newUpgrade(newCodes()).codes) { // some of them refer to it
+		for _, c := range wantedChains(Rules{}, newUpgrade(Rules{}, newCodes()).codes) { // some of them refer to it
 			b.flushChain(c.name)
 		}
 		b.deleteSet("masq6")
@@ -166,7 +166,7 @@ func TestWhatOthersHaveWrittenIsPutRight(t *testing.T) {
 	mustCommit(t, k.socket, ownerless)
 	want := everything()
 	mustRead(t, k)
-	if err := k.Install(Diff(nil, want)); err != nil {
+	if err := k.Install(Rules{}, Diff(nil, want)); err != nil {
 		t.Fatal(err)
 	}
 	rules, chains := len(rulesAsListed(t, k.socket)), countObjects(t, k.socket, chainObjects)
@@ -177,10 +177,10 @@ func TestWhatOthersHaveWrittenIsPutRight(t *testing.T) {
 			c.write(b)
 			mustCommit(t, theirs, b)
 			have := mustRead(t, k)
-			if u, err := k.compare(); err != nil || Diff(have, want).Empty() && nothingLeft(u) && !sleeps(t, k.socket) {
+			if u, err := k.compare(Rules{}); err != nil || Diff(have, want).Empty() && nothingLeft(u) && !sleeps(t, k.socket) {
 				t.Errorf("it is not seen, error %v", err)
 			}
-			if err := k.Install(Diff(have, want)); err != nil {
+			if err := k.Install(Rules{}, Diff(have, want)); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want.String(), mustRead(t, k).String()); diff != "" {
@@ -192,7 +192,7 @@ func TestWhatOthersHaveWrittenIsPutRight(t *testing.T) {
 			if got := countObjects(t, k.socket, chainObjects); got != chains {
 				t.Errorf("%d chains, want %d", got, chains)
 			}
-			if u, err := k.compare(); err != nil || !nothingLeft(u) || sleeps(t, k.socket) {
+			if u, err := k.compare(Rules{}); err != nil || !nothingLeft(u) || sleeps(t, k.socket) {
 				t.Errorf("still to be put right: %+v, error %v", u, err)
 			}
 		})
@@ -229,11 +229,11 @@ func countObjects(t *testing.T, s *socket, kind objectKind) int {
 func TestAfterAnErrorTheTableHasToBeReadAgain(t *testing.T) {
 	k := openKernel(t, testnet.New(t))
 	a := netip.MustParseAddr
-	if err := k.Install(); !errors.Is(err, ErrDoubt) {
+	if err := k.Install(Rules{}); !errors.Is(err, ErrDoubt) {
 		t.Errorf("Install before Read: %v, want ErrDoubt", err)
 	}
 	mustRead(t, k)
-	if err := k.Install(Change{Add: []Element{ClusterIP(a("10.96.0.1"))}}); err != nil {
+	if err := k.Install(Rules{}, Change{Add: []Element{ClusterIP(a("10.96.0.1"))}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -265,14 +265,14 @@ func TestWhileAKernelOwnsTheTableNobodyElseChangesIt(t *testing.T) {
 	ns := testnet.New(t)
 	k, second := openKernel(t, ns), openKernel(t, ns)
 	mustRead(t, k)
-	if err := k.Install(Diff(nil, everything())); err != nil {
+	if err := k.Install(Rules{}, Diff(nil, everything())); err != nil {
 		t.Fatal(err)
 	}
 	if flags, _, err := k.flags(); err != nil || flags&tablePersist == 0 {
 		t.Skipf("needs Linux 6.9: tables that have an owner and outlive it (flags %x, error %v)", flags, err)
 	}
 	mustRead(t, second)
-	if err := second.Install(); !errors.Is(err, ErrOwned) {
+	if err := second.Install(Rules{}); !errors.Is(err, ErrOwned) {
 		t.Errorf("another process installs: %v, want ErrOwned", err)
 	}
 	if err := second.Remove(); !errors.Is(err, ErrOwned) {
@@ -291,7 +291,7 @@ func TestWhileAKernelOwnsTheTableNobodyElseChangesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRead(t, second)
-	if err := second.Install(); err != nil {
+	if err := second.Install(Rules{}); err != nil {
 		t.Errorf("once the owner has gone: %v", err)
 	}
 }
@@ -303,7 +303,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 		t.Errorf("where there is nothing: %v", err)
 	}
 	mustRead(t, k)
-	if err := k.Install(Diff(nil, everything())); err != nil {
+	if err := k.Install(Rules{}, Diff(nil, everything())); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Close(); err != nil {
@@ -338,7 +338,7 @@ func TestTheNFTCommandPrintsTheWholeTable(t *testing.T) {
 	k := openKernel(t, ns)
 	mustRead(t, k)
 	table := everything()
-	if err := k.Install(Diff(nil, table)); err != nil {
+	if err := k.Install(Rules{}, Diff(nil, table)); err != nil {
 		t.Fatal(err)
 	}
 	out, err := nftCommand(t, ns, "list", "ruleset")
@@ -346,7 +346,7 @@ func TestTheNFTCommandPrintsTheWholeTable(t *testing.T) {
 		t.Fatalf("nft list ruleset: %v\n%s", err, out)
 	}
 	lines := strings.Split(strings.ReplaceAll(out, "\n\n", "\n"), "\n")
-	for _, c := range wantedChains(k.codes) {
+	for _, c := range wantedChains(Rules{}, k.codes) {
 		at := slices.Index(lines, fmt.Sprintf("\tchain %s {", c.name))
 		if at < 0 {
 			t.Errorf("chain %s is not printed", c.name)

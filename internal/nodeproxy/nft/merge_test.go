@@ -92,7 +92,7 @@ func TestAnActionThatGoesBeforeItIsThereNeedsNoChain(t *testing.T) {
 // mustInstall makes the table without elements.
 func mustInstall(t *testing.T, k *Kernel) {
 	t.Helper()
-	if err := k.Install(); err != nil {
+	if err := k.Install(Rules{}); err != nil {
 		t.Fatal(err)
 	}
 }

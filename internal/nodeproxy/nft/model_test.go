@@ -68,7 +68,7 @@ func TestTheKernelHoldsWhatAnySequenceOfChangesLeavesIt(t *testing.T) {
 	ns := testnet.New(t)
 	k := openKernel(t, ns)
 	mustRead(t, k)
-	if err := k.Install(); err != nil {
+	if err := k.Install(Rules{}); err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(r *rapid.T) {
@@ -83,7 +83,7 @@ func TestTheKernelHoldsWhatAnySequenceOfChangesLeavesIt(t *testing.T) {
 				}
 				k = openKernel(t, ns)
 				mustRead(t, k)
-				write = func() error { return k.Install(change) }
+				write = func() error { return k.Install(Rules{}, change) }
 			}
 			if err := write(); err != nil {
 				r.Fatalf("from\n%s\nto\n%s\n%v", have, want, err)

@@ -138,13 +138,17 @@ func TestPacketsGoWhereTheTableSays(t *testing.T) {
 	n.dropWords()
 	n.install(append(everyKind(n.addressing(IPv4)), everyKind(n.addressing(IPv6))...)...)
 	for _, f := range []Family{IPv4, IPv6} {
-		for _, c := range packetCases(n.addressing(f)) {
-			for _, protocol := range []Protocol{TCP, UDP} {
-				t.Run(fmt.Sprintf("%s/%s/%s", c.name, f, protocol), func(t *testing.T) {
-					t.Parallel()
-					n.testPacket(t, f, protocol, c)
-				})
-			}
+		n.testPackets(t, f, packetCases(n.addressing(f))...)
+	}
+}
+
+func (n *node) testPackets(t *testing.T, f Family, cases ...packetCase) {
+	for _, c := range cases {
+		for _, protocol := range []Protocol{TCP, UDP} {
+			t.Run(fmt.Sprintf("%s/%s/%s", c.name, f, protocol), func(t *testing.T) {
+				t.Parallel()
+				n.testPacket(t, f, protocol, c)
+			})
 		}
 	}
 }
@@ -155,7 +159,7 @@ func (n *node) testPacket(t *testing.T, f Family, protocol Protocol, c packetCas
 	for i, pod := range n.addressing(f).pods {
 		want = strings.ReplaceAll(want, fmt.Sprint("P", i), netip.AddrPortFrom(pod, podPort).String())
 	}
-	outcome := n.table.Trace(n.packet(c.from, protocol, c.to))
+	outcome := n.table.Trace(n.packet(c.from, protocol, c.to), n.rules)
 	if outcome.String() != want {
 		t.Errorf("traced: %s\nwant:   %s", outcome, want)
 	}

@@ -95,7 +95,7 @@ func TestNothingButElementsGrowsWithServices(t *testing.T) {
 		mustRead(t, k)
 		want := services(n)
 		install := timed(t, func() {
-			if err := k.Install(Change{Add: want}); err != nil {
+			if err := k.Install(Rules{}, Change{Add: want}); err != nil {
 				t.Fatal(err)
 			}
 		})

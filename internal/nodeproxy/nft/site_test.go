@@ -25,6 +25,7 @@ type node struct {
 	*testnet.Site
 	t      *testing.T
 	kernel *Kernel
+	rules  Rules
 	table  Table // what has been applied
 }
 
@@ -62,7 +63,7 @@ func (n *node) install(elements ...Element) {
 		n.t.Fatal(err)
 	}
 	n.table = NewTable(elements...)
-	if err := n.kernel.Install(Diff(have, n.table)); err != nil {
+	if err := n.kernel.Install(n.rules, Diff(have, n.table)); err != nil {
 		n.t.Fatal(err)
 	}
 }

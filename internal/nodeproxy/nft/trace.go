@@ -63,9 +63,9 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("%s to %s", o.Fate, strings.Join(texts, ", "))
 }
 
-// Trace says what becomes of a packet with this table. It follows the rules in chains.go and picks.go, which it has to
-// be kept in step with: the tests send packets and compare.
-func (t Table) Trace(p Packet) Outcome {
+// Trace says what becomes of a packet with this table and these Rules. It follows what is in chains.go, variants.go and
+// picks.go, which it has to be kept in step with: the tests send packets and compare.
+func (t Table) Trace(p Packet, r Rules) Outcome {
 	p.From, p.To = p.From.Unmap(), netip.AddrPortFrom(p.To.Addr().Unmap(), p.To.Port())
 	address, port := p.To.Addr(), p.To.Port()
 	if t.has(Restricted(address, p.Protocol, port)) && !t.allows(p) {
@@ -77,7 +77,7 @@ func (t Table) Trace(p Packet) Outcome {
 	}
 	switch {
 	case ok:
-		return t.act(p, word)
+		return t.act(p, r, word)
 	case t.has(ClusterIP(address)):
 		return Outcome{Fate: Refused}
 	case t.inRange(serviceRangeKind, address):
@@ -116,7 +116,7 @@ func (t Table) word(p Packet, frontend frontendOf, nodePort nodePortOf) (Word, b
 	return v.word, ok
 }
 
-func (t Table) act(p Packet, w Word) Outcome {
+func (t Table) act(p Packet, r Rules, w Word) Outcome {
 	o := Outcome{Fate: Sent, Word: w}
 	switch w.Action.kind {
 	case refuseKind:
@@ -124,7 +124,7 @@ func (t Table) act(p Packet, w Word) Outcome {
 	case balanceKind, stickKind:
 		for slot := range w.Action.Endpoints() {
 			if to, ok := t.endpoint(p, w, slot); ok {
-				o.To = append(o.To, Destination{to, t.masquerades(p, to)})
+				o.To = append(o.To, Destination{to, t.masquerades(p, r, to)})
 			}
 		}
 	}
@@ -150,7 +150,7 @@ func (t Table) endpoint(p Packet, w Word, slot int) (netip.AddrPort, bool) {
 	return t.EndpointAt(family, list, 0)
 }
 
-func (t Table) masquerades(p Packet, to netip.AddrPort) bool {
+func (t Table) masquerades(p Packet, r Rules, to netip.AddrPort) bool {
 	address, port := p.To.Addr(), p.To.Port()
 	isNodePort := t.has(NodePortAddress(address))
 	hairpin := p.From == to.Addr() && t.has(Hairpin(p.Protocol, to))
@@ -160,7 +160,7 @@ func (t Table) masquerades(p Packet, to netip.AddrPort) bool {
 	case isNodePort && t.has(MasqueradeNodePort(familyOf(address), p.Protocol, port)):
 		return true
 	case t.has(ClusterIP(address)):
-		return !t.fromPod(p)
+		return r.Masquerade == MasqueradeAll || r.Masquerade == MasqueradeOutside && !t.fromPod(p)
 	case p.Interface != "":
 		return false
 	}

@@ -14,7 +14,7 @@ func TestTraceKnowsPodsByTheirInterfaces(t *testing.T) {
 		PodInterface("veth*"), PodInterface("cni0"),
 	)
 	for name, want := range map[string]bool{"veth12": false, "veth": false, "cni0": false, "cni01": true, "eth0": true, "": true} {
-		o := table.Trace(Packet{From: netip.MustParseAddr("10.0.0.9"), To: netip.AddrPortFrom(service, 80), Protocol: TCP, Interface: name})
+		o := table.Trace(Packet{From: netip.MustParseAddr("10.0.0.9"), To: netip.AddrPortFrom(service, 80), Protocol: TCP, Interface: name}, Rules{})
 		if len(o.To) != 1 || o.To[0].Masqueraded != want {
 			t.Errorf("by %q it is %s; masqueraded: want %t", name, o, want)
 		}
@@ -36,7 +36,7 @@ func TestTraceOfATableWithGaps(t *testing.T) {
 		{"a sticky endpoint lacks", []Element{ServiceFrontend(service, TCP, 80, Word{Stick(2, time.Hour), 1}), StickySlot(1, 0, 2)}, "dropped"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := NewTable(c.elements...).Trace(packet).String(); got != c.want {
+			if got := NewTable(c.elements...).Trace(packet, Rules{}).String(); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})

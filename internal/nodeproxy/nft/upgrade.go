@@ -9,6 +9,7 @@ import (
 
 // upgrade is what lies between the table as it is and as it should be, apart from the elements.
 type upgrade struct {
+	rules Rules
 	codes *codes
 	// oddSets and oddChains are there and should not be, at least not as they are.
 	oddSets, oddChains []string
@@ -25,14 +26,14 @@ type upgrade struct {
 	all bool
 }
 
-// newUpgrade expects a table with these codes, and nothing in it. Codes that no word uses are given up.
-func newUpgrade(c *codes) *upgrade {
+// newUpgrade expects a table with these rules and codes, and nothing in it. Codes that no word uses are given up.
+func newUpgrade(r Rules, c *codes) *upgrade {
 	c = c.clone()
 	c.drop()
 	for _, a := range permanentActions() {
 		c.learn(mustFixed(a), a)
 	}
-	return &upgrade{codes: c, picks: maps.Clone(c.action)}
+	return &upgrade{rules: r, codes: c, picks: maps.Clone(c.action)}
 }
 
 func permanentActions() []Action {
@@ -48,9 +49,9 @@ func mustFixed(a Action) code {
 	return n
 }
 
-// wantedChains are all chains of a table with these codes.
-func wantedChains(c *codes) []chain {
-	chains := baseChains()
+// wantedChains are all chains of a table with these rules and codes.
+func wantedChains(r Rules, c *codes) []chain {
+	chains := baseChains(r)
 	for _, a := range slices.SortedFunc(maps.Values(c.action), compareActions) {
 		chains = append(chains, a.chain())
 	}
@@ -86,7 +87,7 @@ func (u *upgrade) compareChains(chains, rules []object) {
 	for _, r := range rules {
 		lists[r.name] = append(lists[r.name], r)
 	}
-	for _, c := range wantedChains(u.codes) {
+	for _, c := range wantedChains(u.rules, u.codes) {
 		o, there := present[c.name]
 		delete(present, c.name)
 		right := there && sameHook(o, c.hook)

@@ -235,4 +235,4 @@ func (w *world) trace(source, destination string) string {
 }
 
 // trace is what becomes of a packet, where the kernel's rules are the usual ones.
-func trace(t nft.Table, p nft.Packet) string { return t.Trace(p).String() }
+func trace(t nft.Table, p nft.Packet) string { return t.Trace(p, nft.Rules{}).String() }

@@ -38,7 +38,7 @@ func (n *node) start() []nft.Change {
 		changes = append(changes, n.set(name, n.plans[name]))
 	}
 	changes = append(changes, n.planner.Prune().Change)
-	n.must(n.kernel.Install(changes...))
+	n.must(n.kernel.Install(nft.Rules{}, changes...))
 	n.wantHeld()
 	return changes
 }

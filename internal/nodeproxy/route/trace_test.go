@@ -137,7 +137,7 @@ func TestAPacketGoesWhereItsFrontendAndItsSourceSay(t *testing.T) {
 	}
 }
 
-func TestWhoIsInsideIsForTheNetworkToSay(t *testing.T) {
+func TestWhoIsInsideIsForTheNetworkAndTheRulesToSay(t *testing.T) {
 	const balanced, masqueraded = "sent to 10.244.1.2:8080, 10.244.2.2:8080", "sent to 10.244.1.2:8080 (masqueraded), 10.244.2.2:8080 (masqueraded)"
 	w := town(t)
 	byAddress := maps.Clone(w.table)
@@ -149,21 +149,26 @@ func TestWhoIsInsideIsForTheNetworkToSay(t *testing.T) {
 		name                        string
 		table                       nft.Table
 		source, device, destination string
+		rules                       nft.Rules
 		want                        string
 	}{
-		{"unknown: pod to node port of Local policy", unknown, "10.244.1.9", "veth1", "192.168.0.1:30020", "sent to 10.244.1.2:8080"},
-		{"unknown: node to node port of Local policy", unknown, "192.168.0.1", "", "192.168.0.1:30020", masqueraded},
-		{"by interface: pod of any address", byInterface, "172.16.0.9", "veth1", "192.168.0.1:30020", balanced},
-		{"by interface: pod behind a bridge", byInterface, "172.16.0.9", "cni0", "10.96.0.10:80", balanced},
-		{"by interface: a name that only begins like a bridge's", byInterface, "172.16.0.9", "cni01", "10.96.0.10:80", masqueraded},
-		{"by interface: a pod's address on another interface", byInterface, "10.244.1.9", "eth0", "10.96.0.10:80", masqueraded},
-		{"by interface: node to cluster IP", byInterface, "192.168.0.1", "", "10.96.0.10:80", masqueraded},
-		{"by address: pod on any interface", byAddress, "10.244.1.9", "eth0", "10.96.0.10:80", balanced},
+		{"unknown: pod to cluster IP", unknown, "10.244.1.9", "veth1", "10.96.0.10:80", nft.Rules{Masquerade: nft.MasqueradeNone}, balanced},
+		{"unknown: outside to cluster IP", unknown, "198.51.100.9", "eth0", "10.96.0.10:80", nft.Rules{Masquerade: nft.MasqueradeNone}, balanced},
+		{"unknown: pod to node port of Local policy", unknown, "10.244.1.9", "veth1", "192.168.0.1:30020", nft.Rules{Masquerade: nft.MasqueradeNone}, "sent to 10.244.1.2:8080"},
+		{"unknown: node to node port of Local policy", unknown, "192.168.0.1", "", "192.168.0.1:30020", nft.Rules{Masquerade: nft.MasqueradeNone}, masqueraded},
+		{"by interface: pod of any address", byInterface, "172.16.0.9", "veth1", "192.168.0.1:30020", nft.Rules{}, balanced},
+		{"by interface: pod behind a bridge", byInterface, "172.16.0.9", "cni0", "10.96.0.10:80", nft.Rules{}, balanced},
+		{"by interface: a name that only begins like a bridge's", byInterface, "172.16.0.9", "cni01", "10.96.0.10:80", nft.Rules{}, masqueraded},
+		{"by interface: a pod's address on another interface", byInterface, "10.244.1.9", "eth0", "10.96.0.10:80", nft.Rules{}, masqueraded},
+		{"by interface: node to cluster IP", byInterface, "192.168.0.1", "", "10.96.0.10:80", nft.Rules{}, masqueraded},
+		{"by address: pod on any interface", byAddress, "10.244.1.9", "eth0", "10.96.0.10:80", nft.Rules{}, balanced},
+		{"masquerade all: pod to cluster IP", byAddress, "10.244.1.9", "veth1", "10.96.0.10:80", nft.Rules{Masquerade: nft.MasqueradeAll}, masqueraded},
+		{"masquerade all: pod to node port of Local policy", byAddress, "10.244.1.9", "veth1", "192.168.0.1:30020", nft.Rules{Masquerade: nft.MasqueradeAll}, balanced},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := packet(tc.source, tc.destination)
 			p.Interface = tc.device
-			if got := trace(tc.table, p); got != tc.want {
+			if got := tc.table.Trace(p, tc.rules).String(); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 		})

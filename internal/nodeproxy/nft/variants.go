@@ -1,0 +1,38 @@
+package nft
+
+// Rules are what the table's rules do beside looking into its maps. They are chosen when a process starts; no Service
+// changes them. The zero value is the default.
+type Rules struct {
+	Masquerade Masquerading
+}
+
+// Masquerading is who gets an address of the node as its source on the way to a cluster IP's endpoints. Whoever is sent
+// back to itself always does, and elsewhere than at cluster IPs this changes nothing: see Masquerade.
+type Masquerading uint8
+
+const (
+	// MasqueradeOutside is for those who are not known to be inside, by Pods or PodInterface.
+	MasqueradeOutside Masquerading = iota
+	// MasqueradeAll is for everybody, as kube-proxy has it with --masquerade-all.
+	MasqueradeAll
+	// MasqueradeNone is for nobody, as kube-proxy has it where nothing tells who is inside: the table then has neither
+	// Pods nor PodInterface, and with MasqueradeOutside the pods themselves would be masqueraded.
+	MasqueradeNone
+)
+
+// insideRules are for what was sent to a cluster IP.
+func (v view) insideRules(m Masquerading) []rule {
+	everybody := v.only(rule{masquerade()})
+	switch m {
+	case MasqueradeAll:
+		return []rule{everybody}
+	case MasqueradeNone:
+		return []rule{v.hairpin()}
+	}
+	return []rule{
+		v.hairpin(),
+		v.only(v.in("pods", v.saddr()), rule{returnTo()}),
+		v.only(interfaceIn("pod-interfaces"), rule{returnTo()}),
+		everybody,
+	}
+}
