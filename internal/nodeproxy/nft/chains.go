@@ -35,10 +35,13 @@ func baseChains(r Rules) []chain {
 			chain{name: v.name("inside"), rules: v.insideRules(r.Masquerade)},
 			chain{name: v.name("masquerade"), rules: v.masqueradeRules()},
 		)
+		if r.Localhost != 0 {
+			chains = append(chains, chain{name: v.name("localhost"), rules: v.localhostRules(r.Localhost)})
+		}
 	}
 	return append(chains,
 		chain{name: "arriving", rules: arrivingRules()},
-		chain{name: "departing", rules: departingRules()},
+		chain{name: "departing", rules: departingRules(r)},
 		chain{name: "prerouting", hook: &hook{"nat", hookPrerouting, -100}, rules: entryRules("arriving")},
 		chain{name: "output", hook: &hook{"nat", hookOutput, -100}, rules: entryRules("departing")},
 		chain{name: "postrouting", hook: &hook{"nat", hookPostrouting, 100}, rules: postroutingRules()},
@@ -67,8 +70,13 @@ func arrivingRules() []rule {
 }
 
 // departingRules are for what this node itself sends.
-func departingRules() []rule {
+func departingRules(r Rules) []rule {
 	rules := restrictedRules()
+	for _, v := range views {
+		if r.Localhost != 0 {
+			rules = append(rules, v.localhostJump())
+		}
+	}
 	for _, v := range views {
 		rules = append(rules, v.only(v.shortCut()))
 	}

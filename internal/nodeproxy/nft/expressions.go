@@ -240,6 +240,15 @@ func translateTo(family uint32, address, port register) expression {
 	}}
 }
 
+// redirectTo sends the flow to a port of this host; what the host itself sends, of its loopback address.
+func redirectTo(port register) expression {
+	return expression{"redir", func(a *attributes) {
+		port.write(a, unix.NFTA_REDIR_REG_PROTO_MIN)
+		port.write(a, unix.NFTA_REDIR_REG_PROTO_MAX)
+		a.u32(unix.NFTA_REDIR_FLAGS, unix.NF_NAT_RANGE_PROTO_SPECIFIED)
+	}}
+}
+
 // masquerade gives the flow the address of the interface that it leaves by, and any free port: two CPUs that pick the
 // same one would lose a packet.
 func masquerade() expression {

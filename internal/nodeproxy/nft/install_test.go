@@ -336,17 +336,22 @@ func nftCommand(t *testing.T, n *testnet.Namespace, args ...string) (out string,
 func TestTheNFTCommandPrintsTheWholeTable(t *testing.T) {
 	ns := testnet.New(t)
 	k := openKernel(t, ns)
-	mustRead(t, k)
-	table := everything()
-	if err := k.Install(Rules{}, Diff(nil, table)); err != nil {
-		t.Fatal(err)
+	for _, rules := range everyRules {
+		if err := k.Install(rules, Diff(mustRead(t, k), everything())); err != nil {
+			t.Fatal(err)
+		}
+		wantPrinted(t, ns, wantedChains(rules, k.codes))
 	}
+}
+
+func wantPrinted(t *testing.T, ns *testnet.Namespace, chains []chain) {
+	t.Helper()
 	out, err := nftCommand(t, ns, "list", "ruleset")
 	if err != nil {
 		t.Fatalf("nft list ruleset: %v\n%s", err, out)
 	}
 	lines := strings.Split(strings.ReplaceAll(out, "\n\n", "\n"), "\n")
-	for _, c := range wantedChains(Rules{}, k.codes) {
+	for _, c := range chains {
 		at := slices.Index(lines, fmt.Sprintf("\tchain %s {", c.name))
 		if at < 0 {
 			t.Errorf("chain %s is not printed", c.name)

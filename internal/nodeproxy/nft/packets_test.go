@@ -196,6 +196,9 @@ func possible(o Outcome, got string) bool {
 	if o.Fate == Passed { // the node has a listener, or nobody has
 		return got == "answered by node" || got == string(Refused) || strings.HasPrefix(got, string(Sent)) && !strings.Contains(got, "masqueraded")
 	}
+	if o.Fate == Redirected {
+		return got == "answered by node"
+	}
 	if o.Fate != Sent {
 		return got == string(o.Fate)
 	}

@@ -28,6 +28,9 @@ const (
 	Dropped Fate = "dropped"
 	// Sent: it goes to one of Outcome.To.
 	Sent Fate = "sent"
+	// Redirected: it goes to Rules.Localhost. What becomes of it there is that of a packet that the node sends to the
+	// node port.
+	Redirected Fate = "redirected"
 )
 
 // Outcome is what becomes of a packet, and why.
@@ -63,13 +66,18 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("%s to %s", o.Fate, strings.Join(texts, ", "))
 }
 
-// Trace says what becomes of a packet with this table and these Rules. It follows what is in chains.go, variants.go and
-// picks.go, which it has to be kept in step with: the tests send packets and compare.
+// Trace says what becomes of a packet with this table and these Rules. It follows what is in chains.go, variants.go,
+// localhost.go and picks.go, which it has to be kept in step with: the tests send packets and compare.
 func (t Table) Trace(p Packet, r Rules) Outcome {
 	p.From, p.To = p.From.Unmap(), netip.AddrPortFrom(p.To.Addr().Unmap(), p.To.Port())
 	address, port := p.To.Addr(), p.To.Port()
 	if t.has(Restricted(address, p.Protocol, port)) && !t.allows(p) {
 		return Outcome{Fate: Dropped}
+	}
+	if r.Localhost != 0 && p.Interface == "" && p.Protocol == TCP && address.IsLoopback() {
+		if o, ok := t.localhost(p); ok {
+			return o
+		}
 	}
 	word, ok := t.shortCutWord(p)
 	if !ok {
@@ -114,6 +122,19 @@ func (t Table) word(p Packet, frontend frontendOf, nodePort nodePortOf) (Word, b
 	}
 	v, ok := t[nodePort(familyOf(address), p.Protocol, port, Word{}).Key]
 	return v.word, ok
+}
+
+// localhost is what becomes of a packet to a loopback address; false where it is at no node port.
+func (t Table) localhost(p Packet) (Outcome, bool) {
+	family, port := familyOf(p.To.Addr()), p.To.Port()
+	if v, ok := t[ShortCutNodePort(family, TCP, port, Word{}).Key]; ok {
+		return Outcome{Fate: Redirected, Word: v.word}, true
+	}
+	v, ok := t[NodePort(family, TCP, port, Word{}).Key]
+	if v.word.Action == Refuse() {
+		return Outcome{Fate: Refused, Word: v.word}, true
+	}
+	return Outcome{Fate: Redirected, Word: v.word}, ok
 }
 
 func (t Table) act(p Packet, r Rules, w Word) Outcome {

@@ -11,7 +11,7 @@ import (
 )
 
 // everyRules are Rules of which each differs from the one before, the first from the last too.
-var everyRules = []Rules{{}, {Masquerade: MasqueradeAll}, {Masquerade: MasqueradeNone}}
+var everyRules = []Rules{{}, {Masquerade: MasqueradeAll}, {Masquerade: MasqueradeNone}, {Localhost: 40000}, {Localhost: 40001}}
 
 func TestAClusterIPMasqueradesWhomTheRulesSay(t *testing.T) {
 	const (
@@ -66,6 +66,9 @@ func TestOtherRulesChangeOnlyTheChainsThatDiffer(t *testing.T) {
 		{Rules{Masquerade: MasqueradeAll}, "[inside4 inside6]"},
 		{Rules{Masquerade: MasqueradeNone}, "[inside4 inside6]"},
 		{Rules{}, "[inside4 inside6]"},
+		{Rules{Localhost: 40000}, "[departing localhost4 localhost6]"},
+		{Rules{Localhost: 40001}, "[localhost4 localhost6]"},
+		{Rules{Masquerade: MasqueradeAll}, "[departing inside4 inside6 localhost4 localhost6]"},
 	} {
 		before := rulesAsListed(t, k.socket)
 		if err := k.Close(); err != nil {
@@ -82,6 +85,38 @@ func TestOtherRulesChangeOnlyTheChainsThatDiffer(t *testing.T) {
 		if u, err := k.compare(c.rules); err != nil || !nothingLeft(u) {
 			t.Errorf("%+v: still to be done: %+v, error %v", c.rules, u, err)
 		}
+	}
+}
+
+func TestConnectionsToLocalhostAreRedirected(t *testing.T) {
+	n := newNode(t, 3)
+	const listener = 30098
+	n.Node.Serve(listener)
+	n.Node.Serve(30099)
+	n.dropWords()
+	n.rules = Rules{Localhost: listener}
+	n.install(append(everyKind(n.addressing(IPv4)), everyKind(n.addressing(IPv6))...)...)
+	for address, f := range map[string]Family{"127.0.0.1": IPv4, "127.1.2.3": IPv4, "::1": IPv6} {
+		at := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(address), port) }
+		for name, c := range map[string]packetCase{
+			"at a node port":                   {to: at(30080), want: "redirected"},
+			"Local, with an endpoint here":     {to: at(30081), want: "redirected"},
+			"Local, with endpoints elsewhere":  {to: at(30082), want: "redirected"},
+			"at a node port without endpoints": {to: at(30083), want: "refused"},
+			"at a port that is no node port":   {to: at(30099), want: "passed"},
+			"at a port where nobody is":        {to: at(30097), want: "passed"},
+			"where the listener itself is":     {to: at(listener), want: "passed"},
+		} {
+			t.Run(address+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				c.from = "node"
+				n.testPacket(t, f, TCP, c)
+			})
+		}
+		t.Run(address+"/over UDP", func(t *testing.T) {
+			t.Parallel()
+			n.testPacket(t, f, UDP, packetCase{from: "node", to: at(30080), want: "passed"})
+		})
 	}
 }
 
