@@ -39,6 +39,9 @@
 //	                                                                        in their range: drop; else it passes
 //	postrouting (what was dnatted) ── masquerade ── inside (what was sent to a cluster IP)
 //
+// Two things are as Rules say, which a process chooses once: whom "inside" masquerades, and whether "departing" first
+// has "localhost" redirect what goes over TCP to a node port at a loopback address, to a listener of the node.
+//
 // A packet that meets a change between two lookups begins anew: see "again" in chains.go.
 //
 // It takes Linux 5.9, which refuses in prerouting. What later kernels have beyond that is used where it is there.
@@ -46,5 +49,5 @@
 // # How to use it
 //
 // Constructors such as ServiceFrontend make Elements; a Table is a set of them, and Diff compares two. What a table does
-// to a packet, Trace says without a kernel. Kernel brings the difference into the kernel.
+// to a packet with given Rules, Trace says without a kernel. Kernel brings the difference into the kernel.
 package nft

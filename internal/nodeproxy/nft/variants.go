@@ -4,8 +4,9 @@ package nft
 // changes them. The zero value is the default.
 type Rules struct {
 	Masquerade Masquerading
-	// Localhost is the port of 127.0.0.1 and ::1 where somebody takes what processes of the node send over TCP to node
-	// ports at loopback addresses; 0, where that is not served. While nobody listens there, it is refused.
+	// Localhost is the port of 127.0.0.1 and ::1 where somebody (see package localhost) takes what processes of the node
+	// send over TCP to node ports at loopback addresses; 0, where that is not served. While nobody listens there it is
+	// refused.
 	Localhost uint16
 }
 
