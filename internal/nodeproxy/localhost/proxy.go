@@ -111,16 +111,18 @@ func portOf(l net.Listener) uint16 { return l.Addr().(*net.TCPAddr).AddrPort().P
 // Port is what connections are to be redirected to.
 func (p *Proxy) Port() uint16 { return portOf(p.listeners[0]) }
 
-// Serve serves connections until ctx ends, and then resets those that are left. nodeAddress is asked for each, from any
-// goroutine: which address of the node, of the same family as the one given, has node ports now? Where it is the zero
-// Addr, the connection is reset.
+// Serve serves connections until ctx ends; then it gives up the port and resets those that are left. nodeAddress is asked
+// for each, from any goroutine: which address of the node, of the same family as the one given, has node ports now?
+// Where it is the zero Addr, the connection is reset.
 func (p *Proxy) Serve(ctx context.Context, nodeAddress func(like netip.Addr) netip.Addr) {
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	for _, l := range p.listeners {
 		serving.Go(func() {
-			stop := context.AfterFunc(ctx, func() { l.Close() })
-			defer stop()
+			<-ctx.Done()
+			l.Close()
+		})
+		serving.Go(func() {
 			p.accept(ctx, l, func(c *net.TCPConn) {
 				serving.Go(func() { p.serve(ctx, c, nodeAddress) })
 			})

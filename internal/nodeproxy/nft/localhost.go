@@ -25,12 +25,12 @@ func (v view) toLoopback() rule {
 }
 
 // localhostRules refuse at once what the node port refuses, and redirect the rest to the listener. What is at no node
-// port they leave alone.
+// port they leave alone. Short cuts need no look: a node port that has one is there as well, and where it refuses, there
+// is no endpoint that a short cut could lead to.
 func (v view) localhostRules(port uint16) []rule {
 	redirect := rule{loadConstant(network.AppendUint16(nil, port), firstRegister), redirectTo(firstRegister)}
 	refused := append(codeIs(equal, refuseCode), goTo(Refuse().String()))
 	return []rule{
-		v.only(v.has("shortport", l4proto(), dport()), redirect),
 		v.only(v.take("nodeport", l4proto(), dport()), refused),
 		v.only(v.has("nodeport", l4proto(), dport()), redirect),
 	}

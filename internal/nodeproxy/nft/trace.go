@@ -126,15 +126,12 @@ func (t Table) word(p Packet, frontend frontendOf, nodePort nodePortOf) (Word, b
 
 // localhost is what becomes of a packet to a loopback address; false where it is at no node port.
 func (t Table) localhost(p Packet) (Outcome, bool) {
-	family, port := familyOf(p.To.Addr()), p.To.Port()
-	if v, ok := t[ShortCutNodePort(family, TCP, port, Word{}).Key]; ok {
-		return Outcome{Fate: Redirected, Word: v.word}, true
-	}
-	v, ok := t[NodePort(family, TCP, port, Word{}).Key]
+	v, ok := t[NodePort(familyOf(p.To.Addr()), TCP, p.To.Port(), Word{}).Key]
+	o := Outcome{Fate: Redirected, Word: v.word}
 	if v.word.Action == Refuse() {
-		return Outcome{Fate: Refused, Word: v.word}, true
+		o.Fate = Refused
 	}
-	return Outcome{Fate: Redirected, Word: v.word}, ok
+	return o, ok
 }
 
 func (t Table) act(p Packet, r Rules, w Word) Outcome {
