@@ -1,0 +1,94 @@
+package metrics
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+)
+
+// both are the IP families.
+var both = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+
+// Metrics are those of one node-proxy. All methods may be called concurrently.
+type Metrics struct {
+	clock clock.PassiveClock
+	kubeProxy
+	own
+}
+
+// Sources are asked whenever the metrics are, from any goroutine.
+type Sources struct {
+	// Changes are how many events of Services and of EndpointSlices there have been.
+	Changes func() (services, endpointSlices int)
+	// Pending are how many Services have changed, by themselves or by their EndpointSlices, and wait for it.
+	Pending func() int
+	// HealthCheckPorts are how many healthCheckNodePorts are open, and how many could not be had.
+	HealthCheckPorts func() (open, failing int)
+}
+
+// New makes the metrics and registers them. It panics where they are registered already.
+func New(registry prometheus.Registerer, s Sources, c clock.PassiveClock) *Metrics {
+	m := &Metrics{clock: c, kubeProxy: newKubeProxy(s), own: newOwn(s)}
+	registry.MustRegister(slices.Concat(m.kubeProxy.collectors(), m.own.collectors())...)
+	return m
+}
+
+// Queued says that a change has been seen that the kernel does not have yet.
+func (m *Metrics) Queued() {
+	for _, family := range both {
+		m.syncLastQueued.WithLabelValues(string(family)).Set(seconds(m.clock.Now()))
+	}
+}
+
+// Answered counts an answer of "healthz" or "livez".
+func (m *Metrics) Answered(path string, code int) {
+	counter := m.livez
+	if path == "healthz" {
+		counter = m.healthz
+	}
+	counter.WithLabelValues(strconv.Itoa(code)).Inc()
+}
+
+// FlowsDeleted counts conntrack entries that were deleted, by protocol, and how long it took to find and delete them.
+func (m *Metrics) FlowsDeleted(family corev1.IPFamily, took time.Duration, deleted map[corev1.Protocol]int) {
+	m.conntrackDuration.WithLabelValues(string(family)).Observe(took.Seconds())
+	for protocol, n := range deleted {
+		m.conntrackDeleted.WithLabelValues(string(family)).Add(float64(n))
+		m.conntrackDeletions.WithLabelValues(string(protocol)).Add(float64(n))
+	}
+}
+
+// Resynced counts that the whole table was compared with the kernel's.
+func (m *Metrics) Resynced(why Reason) { m.resyncs.WithLabelValues(string(why)).Inc() }
+
+// Table is what a node serves at present.
+type Table struct {
+	Services, Conflicts, KernelElements int
+	Frontends, Endpoints                PerFamily
+	// NoLocalInternal and NoLocalExternal are ports of Services whose traffic policy of the kind is Local, and that have
+	// endpoints, but none on this node.
+	NoLocalInternal, NoLocalExternal PerFamily
+}
+
+// PerFamily is a number for each IP family.
+type PerFamily struct{ IPv4, IPv6 int }
+
+// Serves says what the node serves now.
+func (m *Metrics) Serves(t Table) {
+	m.services.Set(float64(t.Services))
+	m.conflicts.Set(float64(t.Conflicts))
+	m.kernelElements.Set(float64(t.KernelElements))
+	t.Frontends.set(m.frontends)
+	t.Endpoints.set(m.endpoints)
+	t.NoLocalInternal.set(m.noLocalEndpoints.MustCurryWith(prometheus.Labels{labelTrafficPolicy: "internal"}))
+	t.NoLocalExternal.set(m.noLocalEndpoints.MustCurryWith(prometheus.Labels{labelTrafficPolicy: "external"}))
+}
+
+func (n PerFamily) set(gauge *prometheus.GaugeVec) {
+	gauge.WithLabelValues(string(corev1.IPv4Protocol)).Set(float64(n.IPv4))
+	gauge.WithLabelValues(string(corev1.IPv6Protocol)).Set(float64(n.IPv6))
+}

@@ -1,0 +1,67 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// own are the metrics that only we have.
+type own struct {
+	services, conflicts, kernelElements prometheus.Gauge
+	frontends, endpoints                *prometheus.GaugeVec
+	batches, resyncs                    *prometheus.CounterVec
+	batchDuration, changeDuration       prometheus.Histogram
+	conntrackDeletions                  *prometheus.CounterVec
+	healthCheckPorts                    []prometheus.Collector
+}
+
+func newOwn(s Sources) own {
+	o := own{
+		services:       prometheus.NewGauge(prometheus.GaugeOpts{Name: Services, Help: "Services that this node serves."}),
+		conflicts:      prometheus.NewGauge(prometheus.GaugeOpts{Name: Conflicts, Help: "Frontends that more than one Service claims; one of them has each."}),
+		kernelElements: prometheus.NewGauge(prometheus.GaugeOpts{Name: KernelElements, Help: "Elements in the maps of this node's table."}),
+		frontends:      gauge(Frontends, "Addresses and ports at which Services are served; a node port is one.", labelFamily),
+		endpoints:      gauge(Endpoints, "Endpoints that frontends lead to.", labelFamily),
+		batches:        counter(Batches, "Batches by result: applied, or failed, which leaves the kernel as it was.", labelResult),
+		resyncs:        counter(Resyncs, "How often the whole table was compared with the kernel's, by reason (start, batch_failed, foreign_change).", labelReason),
+		batchDuration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: BatchDuration, Help: "How long the kernel takes for a batch, in seconds.",
+			Buckets: prometheus.ExponentialBuckets(10e-6, 2, 18)}), // to 1.3 s
+		changeDuration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: ChangeDuration, Help: "How long it takes from when a change of a Service is seen until the kernel has it, in seconds. Full syncs are left out.",
+			Buckets: prometheus.ExponentialBuckets(100e-6, 2, 18)}), // to 13 s
+		conntrackDeletions: counter(ConntrackDeletions, "Conntrack entries to endpoints that have gone, which were deleted, by protocol.", labelProtocol),
+	}
+	o.healthCheckPorts = healthCheckPorts(s)
+	o.begin()
+	return o
+}
+
+// begin has the counters there from the start, so that the first increase shows.
+func (o own) begin() {
+	for _, result := range []string{"applied", "failed"} {
+		o.batches.WithLabelValues(result)
+	}
+	for _, why := range []Reason{Start, BatchFailed, Foreign} {
+		o.resyncs.WithLabelValues(string(why))
+	}
+	for _, protocol := range []string{"UDP", "SCTP"} {
+		o.conntrackDeletions.WithLabelValues(protocol)
+	}
+}
+
+func healthCheckPorts(s Sources) []prometheus.Collector {
+	state := func(state string, n func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name:        HealthCheckPorts,
+			Help:        "healthCheckNodePorts by state: open, or failing as somebody else has the port. One on two addresses counts twice.",
+			ConstLabels: prometheus.Labels{labelState: state},
+		}, n)
+	}
+	return []prometheus.Collector{
+		state("open", func() float64 { n, _ := s.HealthCheckPorts(); return float64(n) }),
+		state("failing", func() float64 { _, n := s.HealthCheckPorts(); return float64(n) }),
+	}
+}
+
+func (o own) collectors() []prometheus.Collector {
+	return append(o.healthCheckPorts, o.services, o.conflicts, o.kernelElements, o.frontends, o.endpoints, o.batches, o.resyncs,
+		o.batchDuration, o.changeDuration, o.conntrackDeletions)
+}
