@@ -20,6 +20,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&NodePortAllocation{}, &NodePortAllocationList{},
 		&NodePortReservation{}, &NodePortReservationList{},
 		&NodePortUsage{}, &NodePortUsageList{},
+		&NodePortNodeState{}, &NodePortNodeStateList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

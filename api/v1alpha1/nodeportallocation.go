@@ -131,11 +131,34 @@ const (
 	AllocationReasonReserved = "Reserved"
 	// AllocationReasonConflict is the reason of Bound=True where other Services carry the number too.
 	AllocationReasonConflict = "Conflict"
+
+	// AllocationProgrammed is true where every node whose node-proxy serves the Service has the number in force. It is
+	// absent where none serves it, as where kube-proxy does, and where no Service carries the number.
+	AllocationProgrammed = "Programmed"
+
+	// AllocationReasonAllNodes is the reason of Programmed=True.
+	AllocationReasonAllNodes = "AllNodes"
+	// AllocationReasonProgramming is the reason of Programmed=False where nodes have not reported the number yet.
+	AllocationReasonProgramming = "Programming"
 )
+
+// NodeCounts counts nodes.
+type NodeCounts struct {
+	// programmed is how many of them have it in force.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Programmed int32 `json:"programmed"`
+
+	// total is how many there are.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Total int32 `json:"total"`
+}
 
 // NodePortAllocationStatus is what is seen of a number. It can be derived from spec and the Services.
 type NodePortAllocationStatus struct {
-	// conditions of the number: Bound (reasons InUse, Pending, Held, Reserved, Conflict).
+	// conditions of the number: Bound (reasons InUse, Pending, Held, Reserved, Conflict) and, where node-proxies serve the
+	// Service, Programmed (reasons AllNodes, Programming).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -156,6 +179,11 @@ type NodePortAllocationStatus struct {
 	// boundTime is when the present Service was first seen with the number.
 	// +optional
 	BoundTime *metav1.Time `json:"boundTime,omitempty"`
+
+	// nodes counts the nodes that report, in their NodePortNodeState, that they serve the Service, and those of them that
+	// have the number in force; absent: none serves it, as where kube-proxy does, or no Service carries the number.
+	// +optional
+	Nodes *NodeCounts `json:"nodes,omitempty"`
 }
 
 // NodePortAllocation is the ledger's entry for one node port, named by the number (quote it in YAML:
@@ -176,6 +204,8 @@ type NodePortAllocationStatus struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Role",type=string,priority=1,JSONPath=`.spec.role`
 // +kubebuilder:printcolumn:name="Hold-Until",type=string,priority=1,JSONPath=`.spec.holdUntil`
+// +kubebuilder:printcolumn:name="Programmed",type=integer,priority=1,JSONPath=`.status.nodes.programmed`
+// +kubebuilder:printcolumn:name="Nodes",type=integer,priority=1,JSONPath=`.status.nodes.total`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[1-9][0-9]{0,4}$') && int(self.metadata.name) <= 65535",message="the name must be a port number, 1 to 65535"
 type NodePortAllocation struct {
 	metav1.TypeMeta `json:",inline"`

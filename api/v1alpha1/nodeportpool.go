@@ -125,6 +125,16 @@ type NodePortPoolSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	MaxPortsPerService int32 `json:"maxPortsPerService,omitempty"`
+
+	// serviceProxyName, for example "portolan", gives new Services of this pool to the proxy of that name: one that is
+	// created with all of its numbers out of pools of one serviceProxyName, and without the label
+	// service.kubernetes.io/service-proxy-name, gets that label with this value. kube-proxy leaves it alone then, so the
+	// proxy must be there. A live Service never gets the label, and never loses it, whatever becomes of it or of the pool.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$`
+	ServiceProxyName string `json:"serviceProxyName,omitempty"`
 }
 
 // Condition types and reasons of NodePortPool.
@@ -239,6 +249,7 @@ type NodePortPoolStatus struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Outside",type=integer,priority=1,JSONPath=`.status.ports.outside`
 // +kubebuilder:printcolumn:name="Breaches",type=integer,priority=1,JSONPath=`.status.breaches`
+// +kubebuilder:printcolumn:name="Proxy",type=string,priority=1,JSONPath=`.spec.serviceProxyName`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name must be no more than 63 characters"
 type NodePortPool struct {
 	metav1.TypeMeta `json:",inline"`

@@ -1,0 +1,159 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ProxyMode says which Services a node-proxy serves. Those that the label ServiceProxyNameLabel gives to another proxy
+// it never does.
+// +kubebuilder:validation:Enum=Labelled;All;None
+type ProxyMode string
+
+const (
+	// ProxyModeLabelled serves the Services whose label names this proxy.
+	ProxyModeLabelled ProxyMode = "Labelled"
+	// ProxyModeAll serves those too that have no such label, in the place of kube-proxy.
+	ProxyModeAll ProxyMode = "All"
+	// ProxyModeNone serves none.
+	ProxyModeNone ProxyMode = "None"
+)
+
+// ServiceProxyNameLabel on a Service says which proxy serves it, where it is not the cluster's own. kube-proxy leaves
+// every Service with this label alone, whatever its value.
+const ServiceProxyNameLabel = "service.kubernetes.io/service-proxy-name"
+
+// Condition types and reasons of NodePortNodeState.
+const (
+	// NodeStateReady is true where traffic may be sent to the node for the Services that its node-proxy serves.
+	NodeStateReady = "Ready"
+	// NodeStateProgrammed is true where the kernel has all that the node-proxy has been told of.
+	NodeStateProgrammed = "Programmed"
+
+	// NodeStateReasonServing is the reason of Ready=True.
+	NodeStateReasonServing = "Serving"
+	// NodeStateReasonNotProgrammed is the reason of Ready=False where Programmed is False.
+	NodeStateReasonNotProgrammed = "NotProgrammed"
+	// NodeStateReasonNoAddress is the reason of Ready=False where the node has none of the addresses on which node ports
+	// are to be served.
+	NodeStateReasonNoAddress = "NoAddress"
+	// NodeStateReasonNodeLeaving is the reason of Ready=False where the node is being deleted, or is about to be: load
+	// balancers are told to send it nothing new.
+	NodeStateReasonNodeLeaving = "NodeLeaving"
+	// NodeStateReasonInSync is the reason of Programmed=True.
+	NodeStateReasonInSync = "InSync"
+	// NodeStateReasonStarting is the reason of Programmed=False where the node-proxy has not read all Services and
+	// EndpointSlices yet: what the kernel has from before stays in force.
+	NodeStateReasonStarting = "Starting"
+	// NodeStateReasonFailing is the reason of Programmed=False where the kernel did not take the last change: it is tried
+	// again, and the message says what the kernel answered.
+	NodeStateReasonFailing = "Failing"
+)
+
+// LastSync is when the node was last programmed, and how long that took.
+type LastSync struct {
+	// time is when the kernel last took a change.
+	// +required
+	Time metav1.Time `json:"time,omitzero"`
+
+	// milliseconds is how long that change took from the first event that it answers to until it was in the kernel; 0 is
+	// less than one.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Milliseconds int32 `json:"milliseconds"`
+}
+
+// NodePortNodeStateStatus is what a node's node-proxy reports.
+type NodePortNodeStateStatus struct {
+	// conditions of the node: Ready (reasons Serving, NotProgrammed, NoAddress, NodeLeaving) and Programmed (reasons
+	// InSync, Starting, Failing).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// mode is which Services the node-proxy serves. Labelled: those with the label
+	// service.kubernetes.io/service-proxy-name and the value serviceProxyName. All: those without that label too, in the
+	// place of kube-proxy. None: none.
+	// +optional
+	Mode ProxyMode `json:"mode,omitempty"`
+
+	// serviceProxyName is the value of the label service.kubernetes.io/service-proxy-name that gives a Service to this
+	// node-proxy, for example "portolan".
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	ServiceProxyName string `json:"serviceProxyName,omitempty"`
+
+	// proxyVersion is the version of the node-proxy.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	ProxyVersion string `json:"proxyVersion,omitempty"`
+
+	// addresses are those of the node on which node ports are served, IPv4 and IPv6; at most 64 are listed.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=45
+	Addresses []string `json:"addresses,omitempty"`
+
+	// services is how many Services the node-proxy serves, with and without node ports.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Services int32 `json:"services"`
+
+	// ports is how many ports these Services have.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Ports int32 `json:"ports"`
+
+	// nodePorts are the numbers that are in force on the node, ascending, for example "30007-30008,30721": node ports that
+	// the kernel has, whether or not their Service has endpoints, and health check node ports that are answered.
+	// +optional
+	// +kubebuilder:validation:MaxLength=262144
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?$`
+	NodePorts string `json:"nodePorts,omitempty"`
+
+	// lastSync is when the node was last programmed; absent: not yet by this node-proxy.
+	// +optional
+	LastSync *LastSync `json:"lastSync,omitempty"`
+}
+
+// NodePortNodeState is what the node-proxy of a node reports, named as the node. It is written by that node-proxy alone,
+// and goes with the Node.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=npns,categories=portolan
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.status.mode`
+// +kubebuilder:printcolumn:name="Services",type=integer,JSONPath=`.status.services`
+// +kubebuilder:printcolumn:name="Ports",type=integer,JSONPath=`.status.ports`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Last-Sync",type=date,JSONPath=`.status.lastSync.time`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Programmed",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Programmed")].reason`
+// +kubebuilder:printcolumn:name="Milliseconds",type=integer,priority=1,JSONPath=`.status.lastSync.milliseconds`
+// +kubebuilder:printcolumn:name="Proxy",type=string,priority=1,JSONPath=`.status.serviceProxyName`
+// +kubebuilder:printcolumn:name="Version",type=string,priority=1,JSONPath=`.status.proxyVersion`
+// +kubebuilder:printcolumn:name="Addresses",type=string,priority=1,JSONPath=`.status.addresses`
+type NodePortNodeState struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object's metadata; the name is the node's.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// status is what the node-proxy reports.
+	// +optional
+	Status NodePortNodeStateStatus `json:"status,omitzero"`
+}
+
+// NodePortNodeStateList is a list of NodePortNodeState.
+//
+// +kubebuilder:object:root=true
+type NodePortNodeStateList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	Items []NodePortNodeState `json:"items"`
+}
