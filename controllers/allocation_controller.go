@@ -48,6 +48,7 @@ type allocationReconciler struct {
 	clock         clock.PassiveClock
 	partings      *partings
 	conflicts     *conflicts
+	nodes         *nodes
 }
 
 func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) error {
@@ -56,6 +57,7 @@ func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) 
 		Watches(&v1alpha1.NodePortAllocation{}, newestLast()).
 		Watches(&corev1.Service{}, r.partings.watch()).
 		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.heldIn), builder.WithPredicates(deletions)).
+		Watches(&v1alpha1.NodePortNodeState{}, r.nodes.watch()).
 		WatchesRawSource(repair).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 8}).
 		Complete(r)
@@ -135,6 +137,7 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 		return o, nil
 	}
 	o.number = number
+	o.turn, o.wait = r.nodes.pace.begin(number, o.now) // before the nodes are looked at
 	switch err := r.Get(ctx, client.ObjectKey{Name: name}, a); {
 	case err == nil:
 		o.allocation, o.fulfilled = a, r.partings.fulfilled(a)
@@ -147,6 +150,9 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 	}
 	for i := range services.Items {
 		o.carriers = append(o.carriers, &services.Items[i])
+	}
+	if o.allocation != nil {
+		o.nodes = r.nodes.of(number, o.owner())
 	}
 	return o, r.observePool(ctx, &o)
 }
@@ -241,9 +247,10 @@ func (r *allocationReconciler) hold(ctx context.Context, a *v1alpha1.NodePortAll
 	return err
 }
 
-// report writes the status where it has changed, and says when to look again.
+// report writes the status where it has changed, and says when to look again. What nodes have reported is written along
+// with what else has changed; by itself it waits for the number's turn.
 func (r *allocationReconciler) report(ctx context.Context, o observed, p plan) (reconcile.Result, error) {
-	result := reconcile.Result{RequeueAfter: p.again}
+	result := reconcile.Result{RequeueAfter: sooner(p.again, o.wait)}
 	if allocator.StateOf(o.allocation, o.now) == allocator.Pending {
 		if waited := o.now.Sub(o.allocation.Spec.ClaimTime.Time); waited < pendingPatience {
 			return reconcile.Result{RequeueAfter: pendingPatience - waited}, nil
@@ -253,6 +260,10 @@ func (r *allocationReconciler) report(ctx context.Context, o observed, p plan) (
 	if equality.Semantic.DeepEqual(status, o.allocation.Status) {
 		return result, nil
 	}
+	if !o.turn && onlyNodesDiffer(status, o.allocation.Status) {
+		wait, _ := r.nodes.pace.ask(o.number, o.now)
+		return reconcile.Result{RequeueAfter: sooner(p.again, wait)}, nil
+	}
 	r.ledger.Yield(ctx)
 	a := o.allocation.DeepCopy()
 	a.Status = status
@@ -260,4 +271,12 @@ func (r *allocationReconciler) report(ctx context.Context, o observed, p plan) (
 		return reconcile.Result{}, fmt.Errorf("allocation %d: status: %w", o.number, err)
 	}
 	return result, nil
+}
+
+// sooner is the shorter of two times to wait; 0 is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }

@@ -28,6 +28,9 @@ type observed struct {
 	pool       string                       // that has it now
 	poolGone   bool                         // the pool that it was taken from has been deleted
 	hold       time.Duration                // for which it is kept when it is released
+	nodes      covered                      // the nodes that have it
+	turn       bool                         // what nodes report may be written by itself
+	wait       time.Duration                // until the next turn; 0: none has been asked for
 	now        time.Time
 }
 

@@ -30,6 +30,7 @@ func statusFor(o observed) v1alpha1.NodePortAllocationStatus {
 	status.Protocols = protocols(o.allocation.Spec.Ports)
 	status.ConflictsWith = conflicts[:min(len(conflicts), maxConflicts)]
 	meta.SetStatusCondition(&status.Conditions, bound)
+	setNodes(&status, o)
 	return status
 }
 

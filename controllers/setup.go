@@ -28,7 +28,7 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 		return err
 	}
 	allocations := &allocationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger, clock: clock,
-		partings: newPartings(), conflicts: newConflicts()}
+		partings: newPartings(), conflicts: newConflicts(), nodes: newNodes(mgr.GetClient(), clock)}
 	if err := allocations.setUp(mgr, repair.source()); err != nil {
 		return err
 	}

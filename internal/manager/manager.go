@@ -154,7 +154,7 @@ func managerOptions(o Options) ctrl.Options {
 		Scheme: Scheme(),
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject:         ownObjects(o),
+			ByObject:         cachedObjects(o),
 		},
 		Client:           client.Options{FieldOwner: "portolan"},
 		Metrics:          metrics,
@@ -163,12 +163,14 @@ func managerOptions(o Options) ctrl.Options {
 	}
 }
 
-// ownObjects are what the manager reads by name, so that it needs rights to that only.
-func ownObjects(o Options) map[client.Object]cache.ByObject {
+// cachedObjects are what the manager does not cache as it is: what it reads by name, so that it needs rights to that
+// only, and what there is one of for each node.
+func cachedObjects(o Options) map[client.Object]cache.ByObject {
 	objects := certificate.CacheOf(certificateOptions(o))
 	policy := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", admissionpolicy.Name)}
 	objects[&admissionv1.ValidatingAdmissionPolicy{}] = policy
 	objects[&admissionv1.ValidatingAdmissionPolicyBinding{}] = policy
+	objects[&v1alpha1.NodePortNodeState{}] = cache.ByObject{Transform: controllers.TrimNodeState}
 	return objects
 }
 

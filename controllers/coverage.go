@@ -1,0 +1,182 @@
+package controllers
+
+import (
+	"slices"
+	"unique"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/bitmap"
+)
+
+// maxNamed is how many nodes a condition names: allocations are for operators, but there may be thousands of nodes.
+const maxNamed = 3
+
+// coverage folds what the nodes report into how many of them have each number. The cost of a report is that of the
+// numbers that it changes, and a question costs no look at a node unless some lack the number. What only kube-proxy
+// serves is in no report, and is not counted.
+type coverage struct {
+	nodes map[string]report
+	// counts are by which Services the nodes serve: nearly always there is one way, during a roll-out two.
+	counts map[serving]*count
+}
+
+// serving says which Services a node serves.
+type serving struct {
+	mode      v1alpha1.ProxyMode
+	proxyName string
+}
+
+// takes says whether such a node serves a Service. It is what node-proxy's own selection says.
+func (s serving) takes(svc *corev1.Service) bool {
+	name, labelled := svc.Labels[v1alpha1.ServiceProxyNameLabel]
+	switch s.mode {
+	case v1alpha1.ProxyModeAll:
+		return !labelled || name == s.proxyName
+	case v1alpha1.ProxyModeLabelled:
+		return labelled && name == s.proxyName
+	}
+	return false
+}
+
+// report is what a node says. Nodes that have the same numbers share one text.
+type report struct {
+	serving
+	text    unique.Handle[string]
+	numbers *bitmap.Set
+}
+
+// count is what the nodes that serve the same Services have.
+type count struct {
+	nodes      int
+	programmed map[int32]int // nodes by number; none is 0
+}
+
+func newCoverage() *coverage {
+	return &coverage{nodes: map[string]report{}, counts: map[serving]*count{}}
+}
+
+// changes are the numbers whose coverage is another after a report.
+type changes struct {
+	numbers []int32
+	// all: as many nodes as before do not serve the Services any more, whatever their numbers.
+	all bool
+}
+
+// put takes in a node's state. It fails where the node's numbers cannot be read: then it counts as having none.
+func (c *coverage) put(state *v1alpha1.NodePortNodeState) (changes, error) {
+	before, known := c.nodes[state.Name]
+	after := report{
+		serving: serving{state.Status.Mode, state.Status.ServiceProxyName},
+		text:    unique.Make(state.Status.NodePorts),
+		numbers: before.numbers,
+	}
+	if known && after == before {
+		return changes{}, nil
+	}
+	var err error
+	if !known || after.text != before.text {
+		if after.numbers, err = bitmap.Parse(after.text.Value()); err != nil {
+			after.numbers = &bitmap.Set{}
+		}
+	}
+	c.nodes[state.Name] = after
+	if known && after.serving == before.serving {
+		return changes{numbers: c.move(before, after)}, err
+	}
+	if known {
+		c.leave(before)
+	}
+	c.join(after)
+	return changes{all: true}, err
+}
+
+// drop forgets a node.
+func (c *coverage) drop(node string) changes {
+	before, known := c.nodes[node]
+	if !known {
+		return changes{}
+	}
+	delete(c.nodes, node)
+	c.leave(before)
+	return changes{all: true}
+}
+
+// move counts the numbers by which two reports of a node differ, and returns them.
+func (c *coverage) move(before, after report) []int32 {
+	numbers := slices.Collect(bitmap.Difference(before.numbers, after.numbers))
+	of := c.counts[after.serving]
+	for _, n := range numbers {
+		if after.numbers.Has(n) {
+			of.programmed[n]++
+		} else {
+			of.without(n)
+		}
+	}
+	return numbers
+}
+
+func (c *coverage) join(r report) {
+	of := c.counts[r.serving]
+	if of == nil {
+		of = &count{programmed: map[int32]int{}}
+		c.counts[r.serving] = of
+	}
+	of.nodes++
+	for n := range bitmap.Difference(r.numbers, &bitmap.Set{}) {
+		of.programmed[n]++
+	}
+}
+
+func (c *coverage) leave(r report) {
+	of := c.counts[r.serving]
+	for n := range bitmap.Difference(r.numbers, &bitmap.Set{}) {
+		of.without(n)
+	}
+	if of.nodes--; of.nodes == 0 {
+		delete(c.counts, r.serving)
+	}
+}
+
+// without counts one node less that has a number.
+func (of *count) without(n int32) {
+	if of.programmed[n]--; of.programmed[n] == 0 {
+		delete(of.programmed, n)
+	}
+}
+
+// covered is how many of the nodes that serve a Service have its number, and the first of those that do not, by name.
+type covered struct {
+	v1alpha1.NodeCounts
+	missing []string
+}
+
+// of is the coverage of a number of a Service; without a total no node serves it.
+func (c *coverage) of(number int32, svc *corev1.Service) covered {
+	var found covered
+	for s, of := range c.counts {
+		if s.takes(svc) {
+			found.Total += int32(of.nodes)
+			found.Programmed += int32(of.programmed[number])
+		}
+	}
+	if found.Programmed < found.Total {
+		found.missing = c.missing(number, svc)
+	}
+	return found
+}
+
+// missing are the first of the nodes that serve a Service and do not have its number. It looks at every node.
+func (c *coverage) missing(number int32, svc *corev1.Service) []string {
+	first := make([]string, 0, maxNamed+1)
+	for name, r := range c.nodes {
+		if r.numbers.Has(number) || !r.takes(svc) || len(first) == maxNamed && name > first[maxNamed-1] {
+			continue
+		}
+		at, _ := slices.BinarySearch(first, name)
+		first = slices.Insert(first, at, name)
+		first = first[:min(len(first), maxNamed)]
+	}
+	return first
+}

@@ -1,0 +1,120 @@
+package controllers
+
+import (
+	"context"
+	"sync"
+	"unique"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
+)
+
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportnodestates,verbs=get;list;watch
+
+// nodes keep the coverage as the nodes report it, and have the numbers looked at that a report changes, each at its
+// turn. Any number of goroutines may use it.
+type nodes struct {
+	client.Reader // cached
+	clock         clock.PassiveClock
+	pace          *pace
+
+	mu       sync.Mutex // guards coverage
+	coverage *coverage
+}
+
+func newNodes(cached client.Reader, clock clock.PassiveClock) *nodes {
+	return &nodes{Reader: cached, clock: clock, pace: newPace(), coverage: newCoverage()}
+}
+
+// of is the coverage of a number whose Service, nil for none, is svc.
+func (n *nodes) of(number int32, svc *corev1.Service) covered {
+	if svc == nil {
+		return covered{}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.coverage.of(number, svc)
+}
+
+// watch is the handler of NodePortNodeStates.
+func (n *nodes) watch() handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { n.enqueue(ctx, n.seen(ctx, e.Object), q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { n.enqueue(ctx, n.seen(ctx, e.ObjectNew), q) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { n.enqueue(ctx, n.gone(e.Object), q) },
+	}
+}
+
+func (n *nodes) seen(ctx context.Context, o client.Object) changes {
+	state, ok := o.(*v1alpha1.NodePortNodeState)
+	if !ok {
+		return changes{}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	changed, err := n.coverage.put(state)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Read the numbers of a node", "node", state.Name)
+	}
+	return changed
+}
+
+func (n *nodes) gone(o client.Object) changes {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.coverage.drop(o.GetName())
+}
+
+// enqueue has numbers looked at, after all that cannot wait.
+func (n *nodes) enqueue(ctx context.Context, changed changes, q queue) {
+	numbers := changed.numbers
+	if changed.all {
+		numbers = n.allNumbers(ctx)
+	}
+	for _, number := range numbers {
+		if wait, news := n.pace.ask(number, n.clock.Now()); news {
+			item := request{NamespacedName: client.ObjectKey{Name: allocator.NameOf(number)}}
+			q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{After: wait, Priority: new(last)}, item)
+		}
+	}
+}
+
+func (n *nodes) allNumbers(ctx context.Context) []int32 {
+	claims := &v1alpha1.NodePortAllocationList{}
+	if err := n.List(ctx, claims, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "List allocations")
+		return nil
+	}
+	var numbers []int32
+	for i := range claims.Items {
+		if number, ok := allocator.NumberOf(&claims.Items[i]); ok {
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers
+}
+
+// TrimNodeState is how a NodePortNodeState is cached: which Services the node serves and which numbers it has. Nodes that
+// have the same numbers share one text. It implements cache.TransformFunc.
+func TrimNodeState(o any) (any, error) {
+	state, ok := o.(*v1alpha1.NodePortNodeState)
+	if !ok {
+		return o, nil
+	}
+	state.ObjectMeta = metav1.ObjectMeta{Name: state.Name, UID: state.UID, ResourceVersion: state.ResourceVersion}
+	state.Status = v1alpha1.NodePortNodeStateStatus{
+		Mode:             state.Status.Mode,
+		ServiceProxyName: state.Status.ServiceProxyName,
+		NodePorts:        unique.Make(state.Status.NodePorts).Value(),
+	}
+	return state, nil
+}
