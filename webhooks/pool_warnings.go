@@ -31,6 +31,11 @@ func (v *poolValidator) warnings(ctx context.Context, old, pool *v1alpha1.NodePo
 		}
 		warnings = append(warnings, warning...)
 	}
+	unserved, err := v.unserved(ctx, old, pool)
+	if err != nil {
+		return nil, err
+	}
+	warnings = append(warnings, unserved...)
 	live, err := v.live(ctx)
 	if err != nil {
 		return nil, err
@@ -74,6 +79,25 @@ func (v *poolValidator) leftBehind(ctx context.Context, before, after *rules.Poo
 		warnings = append(warnings, fmt.Sprintf("numbers held for deleted Services that are given up: %d", held))
 	}
 	return warnings, nil
+}
+
+// unserved tells where a pool begins to give its Services to a proxy that no node reports.
+func (v *poolValidator) unserved(ctx context.Context, old, pool *v1alpha1.NodePortPool) (admission.Warnings, error) {
+	if pool == nil || pool.Spec.ServiceProxyName == "" || old != nil && old.Spec.ServiceProxyName == pool.Spec.ServiceProxyName {
+		return nil, nil
+	}
+	states := &v1alpha1.NodePortNodeStateList{}
+	if err := v.cached.List(ctx, states, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list node states: %w", err)
+	}
+	for i := range states.Items {
+		status := &states.Items[i].Status
+		if status.ServiceProxyName == pool.Spec.ServiceProxyName && status.Mode != v1alpha1.ProxyModeNone {
+			return nil, nil
+		}
+	}
+	return admission.Warnings{fmt.Sprintf("new Services of this pool are given to proxy %q, which no node reports (kubectl get npns -o wide): where it does not run they are not served, since kube-proxy leaves them alone",
+		pool.Spec.ServiceProxyName)}, nil
 }
 
 // live is what the change meets.

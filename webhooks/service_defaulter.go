@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -19,8 +20,8 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// serviceDefaulter fills in what a Service leaves to be chosen: node ports, and a few fields that follow from
-// others. It never rewrites what the user has set.
+// serviceDefaulter fills in what a Service leaves to be chosen: node ports, a few fields that follow from others, and
+// on create the proxy that its pools name. It never rewrites what the user has set.
 type serviceDefaulter struct{ *desk }
 
 // Default implements admission.Defaulter.
@@ -65,7 +66,19 @@ func (d *serviceDefaulter) fill(ctx context.Context, svc *corev1.Service) error 
 		return d.refused(ctx, q, answer, err)
 	}
 	serviceports.Set(svc, chosen)
+	if old == nil {
+		d.giveToProxy(svc)
+	}
 	return nil
+}
+
+// giveToProxy sets the label that gives a new Service to the proxy that the pools of its numbers name. What its owner
+// has set stands. A live Service never comes here: to set or take the label moves its traffic to another proxy.
+func (d *serviceDefaulter) giveToProxy(svc *corev1.Service) {
+	_, given := svc.Labels[v1alpha1.ServiceProxyNameLabel]
+	if name := rules.ProxyName(d.ledger.Chart(), svc); name != "" && !given {
+		metav1.SetMetaDataLabel(&svc.ObjectMeta, v1alpha1.ServiceProxyNameLabel, name)
+	}
 }
 
 // enforced are the breaches that refuse a Service. What is only warned about the validating webhook reports, if it comes
