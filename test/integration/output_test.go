@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -58,6 +60,36 @@ func TestKubectlShowsPoolsAndNumbers(t *testing.T) {
 	w.golden("tables", s.text.String())
 }
 
+func TestKubectlShowsNodes(t *testing.T) {
+	w := alone(t)
+	w.start(nil)
+	shop := w.namespace("shop")
+	w.pool("team-a", v1alpha1.PortRange{From: 31100, To: 31199}, serving(shop), givingTo("portolan"))
+	proxies := w.withNodeProxies()
+	condition := func(name string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+		return metav1.Condition{Type: name, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.Now()}
+	}
+	status := v1alpha1.NodePortNodeStateStatus{
+		Mode: v1alpha1.ProxyModeLabelled, ServiceProxyName: "portolan", ProxyVersion: "v0.1.0", Addresses: []string{"192.0.2.1", "2001:db8::1"},
+		Services: 1, Ports: 2, NodePorts: "31100-31101", LastSync: &v1alpha1.LastSync{Time: metav1.Now(), Milliseconds: 3},
+		Conditions: []metav1.Condition{condition(v1alpha1.NodeStateReady, metav1.ConditionTrue, v1alpha1.NodeStateReasonServing, ""),
+			condition(v1alpha1.NodeStateProgrammed, metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "")},
+	}
+	w.must(proxies.on("node-1").report(t.Context(), status))
+	status.Addresses, status.Ports, status.NodePorts, status.LastSync = []string{"192.0.2.2"}, 1, "31100", nil
+	status.Conditions = []metav1.Condition{condition(v1alpha1.NodeStateReady, metav1.ConditionFalse, v1alpha1.NodeStateReasonNotProgrammed, ""),
+		condition(v1alpha1.NodeStateProgrammed, metav1.ConditionFalse, v1alpha1.NodeStateReasonFailing, "no buffer space available")}
+	w.must(proxies.on("node-2").report(t.Context(), status))
+	w.wantAllBound(w.create(makeService(shop+"/web").NodePort(80, 31100, Named("http")).NodePort(443, 31101, Named("https"))))
+	w.wantProgrammed(31100, "2/2 "+byAllNodes)
+	w.wantProgrammed(31101, "1/2 Programming: 1 of 2 nodes have the number; not yet: node-2")
+	s := &transcript{world: w}
+	for _, args := range [][]string{{"get", "npns"}, {"get", "npns", "-o", "wide"}, {"get", "npa", "-o", "wide"}} {
+		s.note("kubectl "+strings.Join(args, " "), sameEachTime(w.inTestsWords(w.mustKubectl("", args...))))
+	}
+	w.golden("nodes", s.text.String())
+}
+
 func TestKubectlShowsReservationsAndUsage(t *testing.T) {
 	w := share(t)
 	shop, other := w.namespace("shop"), w.namespace("other")
@@ -86,7 +118,7 @@ func TestKubectlShowsReservationsAndUsage(t *testing.T) {
 func TestKubectlExplainsTheKinds(t *testing.T) {
 	w := share(t)
 	s := &transcript{world: w}
-	for _, field := range []string{"npp.spec", "npa.spec", "npr.spec", "npr.status", "npu.status"} {
+	for _, field := range []string{"npp.spec", "npa.spec", "npr.spec", "npr.status", "npu.status", "npns.status"} {
 		s.note("kubectl explain "+field, w.mustKubectl("", "explain", field, "--cache-dir", t.TempDir()))
 	}
 	w.golden("explain", s.text.String())
