@@ -37,7 +37,7 @@ func (w *world) withNodeProxies() nodeProxies {
 	w.eventually("the policy is in force", func() error {
 		err := w.Create(w.Context(), makeNodeState("nobody"), client.DryRunAll)
 		if !apierrors.IsForbidden(err) {
-			return fmt.Errorf("an admin creates a node's state: %v", err)
+			return fmt.Errorf("an admin creates a node's state: %w", err)
 		}
 		return nil
 	})

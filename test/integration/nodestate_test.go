@@ -81,14 +81,14 @@ func TestAStateGoesWithItsNodeAndKeepsNoNodeFromGoing(t *testing.T) {
 		w.must(w.Delete(t.Context(), one.node, client.PropagationPolicy(tc.propagation)))
 		w.eventually("the Node goes "+tc.name, func() error {
 			if err := w.Get(t.Context(), client.ObjectKeyFromObject(one.node), &corev1.Node{}); !apierrors.IsNotFound(err) {
-				return fmt.Errorf("it is there: %v", err)
+				return fmt.Errorf("it is there: %w", err)
 			}
 			state := makeNodeState(one.node.Name)
 			switch err := w.Get(t.Context(), client.ObjectKeyFromObject(state), state); {
 			case tc.stays && (err != nil || len(state.OwnerReferences) > 0):
-				return fmt.Errorf("its state has owners %v: %v", state.OwnerReferences, err)
+				return fmt.Errorf("its state has owners %v: %w", state.OwnerReferences, err)
 			case !tc.stays && !apierrors.IsNotFound(err):
-				return fmt.Errorf("its state is there: %v", err)
+				return fmt.Errorf("its state is there: %w", err)
 			}
 			return nil
 		})
