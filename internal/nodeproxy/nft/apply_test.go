@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 )
 
@@ -15,13 +13,9 @@ import (
 func withoutLargeBuffers(t *testing.T) *Kernel {
 	t.Helper()
 	k := openKernel(t, testnet.New(t))
-	if err := unix.SetsockoptInt(k.socket.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 16<<10); err != nil {
+	if err := k.socket.Restrict(16<<10, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.socket.measure(); err != nil {
-		t.Fatal(err)
-	}
-	k.socket.growing = false
 	mustRead(t, k)
 	return k
 }

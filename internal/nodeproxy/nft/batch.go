@@ -2,11 +2,8 @@ package nft
 
 import (
 	"golang.org/x/sys/unix"
-)
 
-const (
-	messageHeader = unix.NLMSG_HDRLEN
-	familyHeader  = 4 // nfgenmsg: family, version, resource
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 )
 
 // batch is a transaction in the making: messages that the kernel takes all or none.
@@ -28,7 +25,7 @@ func newBatch(table string) *batch {
 }
 
 // size is how many bytes the batch takes on its way.
-func (b *batch) size() int { return len(b.wire) + messageHeader + familyHeader }
+func (b *batch) size() int { return len(b.wire) + netlink.MessageHeader + netlink.FamilyHeader }
 
 func (b *batch) empty() bool { return b.count == 0 }
 
@@ -46,18 +43,12 @@ func (b *batch) start(kind, flags uint16) {
 }
 
 func (b *batch) begin(kind, flags uint16, family byte, resource uint16) {
-	b.at = len(b.wire)
-	b.wire = host.AppendUint32(b.wire, 0)
-	b.wire = host.AppendUint16(b.wire, kind)
-	b.wire = host.AppendUint16(b.wire, unix.NLM_F_REQUEST|flags)
-	b.wire = host.AppendUint32(b.wire, uint32(b.at))
-	b.wire = host.AppendUint32(b.wire, 0)
-	b.wire = append(b.wire, family, unix.NFNETLINK_V0)
-	b.wire = network.AppendUint16(b.wire, resource)
+	h := netlink.Header{Kind: kind, Flags: flags, Sequence: uint32(len(b.wire)), Family: family, Resource: resource}
+	b.at = b.wire.Begin(h)
 }
 
 // end ends the message that was begun last.
-func (b *batch) end() { host.PutUint32(b.wire[b.at:], uint32(len(b.wire)-b.at)) }
+func (b *batch) end() { b.wire.End(b.at) }
 
 // finish ends the batch and returns all of it. Only the last message asks for an answer: it comes once the whole batch
 // has been taken, and as many answers as messages would not fit into the socket.

@@ -9,17 +9,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 )
 
 // keysOf reads the keys of all elements that a batch adds, and says how long its messages are.
 func keysOf(t *testing.T, b *batch) (keys []string, lengths []int) {
 	t.Helper()
-	err := messages(b.wire, func(m message) error {
-		if m.kind&0xff != unix.NFT_MSG_NEWSETELEM {
+	err := netlink.Messages(b.wire, func(m netlink.Message) error {
+		if m.Kind&0xff != unix.NFT_MSG_NEWSETELEM {
 			return nil
 		}
-		lengths = append(lengths, len(m.body)+messageHeader)
-		return parseElements(m.body[familyHeader:], func(e entry) error {
+		lengths = append(lengths, len(m.Body)+netlink.MessageHeader)
+		return parseElements(m.Body[netlink.FamilyHeader:], func(e entry) error {
 			keys = append(keys, string(e.key))
 			return nil
 		})
@@ -68,14 +70,14 @@ func TestOnlyTheLastMessageAsksForAnAnswer(t *testing.T) {
 	}
 	var asking, kinds []uint16
 	place := 0
-	err := messages(wire, func(m message) error {
-		kinds = append(kinds, m.kind)
-		if int(m.sequence) != place {
-			t.Errorf("the message at %d has sequence number %d", place, m.sequence)
+	err := netlink.Messages(wire, func(m netlink.Message) error {
+		kinds = append(kinds, m.Kind)
+		if int(m.Sequence) != place {
+			t.Errorf("the message at %d has sequence number %d", place, m.Sequence)
 		}
-		place += messageHeader + len(m.body)
-		if m.flags&unix.NLM_F_ACK != 0 {
-			asking = append(asking, m.kind)
+		place += netlink.MessageHeader + len(m.Body)
+		if m.Flags&unix.NLM_F_ACK != 0 {
+			asking = append(asking, m.Kind)
 		}
 		return nil
 	})
@@ -101,30 +103,30 @@ func TestARefusalNamesWhatWasRefused(t *testing.T) {
 	second := uint32(0)
 	for i := range b.wire[elements:] { // the second element is the attribute that has the second key in it
 		if strings.HasPrefix(string(b.wire[elements+i:]), "\x03\x04") {
-			second = uint32(i - 3*attributeHeader)
+			second = uint32(i - 3*netlink.AttributeHeader)
 		}
 	}
 	for _, c := range []struct {
 		name   string
-		answer answer
+		answer netlink.Answer
 		want   string
 		owned  bool
 	}{
-		{"the batch", answer{errno: unix.EPERM}, "nf_tables: operation not permitted", false},
-		{"a chain", answer{errno: unix.EEXIST, sequence: uint32(chain), text: "there"}, "nf_tables: add chain c: file exists (there)", false},
-		{"an element", answer{errno: unix.EEXIST, sequence: uint32(elements), offset: second}, "nf_tables: add element s 0304: file exists", false},
-		{"a set", answer{errno: unix.ENOENT, sequence: uint32(elements), offset: 20}, "nf_tables: add element s: no such file or directory", false},
-		{"a place that is none", answer{errno: unix.ENOENT, sequence: uint32(elements), offset: 1 << 30}, "nf_tables: add element s: no such file or directory", false},
-		{"a message that is none", answer{errno: unix.ENOENT, sequence: 1 << 30}, "nf_tables: no such file or directory", false},
-		{"the owner's table", answer{errno: unix.EPERM, sequence: uint32(chain)}, "nf_tables: add chain c: operation not permitted", true},
+		{"the batch", netlink.Answer{Errno: unix.EPERM}, "nf_tables: operation not permitted", false},
+		{"a chain", netlink.Answer{Errno: unix.EEXIST, Sequence: uint32(chain), Text: "there"}, "nf_tables: add chain c: file exists (there)", false},
+		{"an element", netlink.Answer{Errno: unix.EEXIST, Sequence: uint32(elements), Offset: second}, "nf_tables: add element s 0304: file exists", false},
+		{"a set", netlink.Answer{Errno: unix.ENOENT, Sequence: uint32(elements), Offset: 20}, "nf_tables: add element s: no such file or directory", false},
+		{"a place that is none", netlink.Answer{Errno: unix.ENOENT, Sequence: uint32(elements), Offset: 1 << 30}, "nf_tables: add element s: no such file or directory", false},
+		{"a message that is none", netlink.Answer{Errno: unix.ENOENT, Sequence: 1 << 30}, "nf_tables: no such file or directory", false},
+		{"the owner's table", netlink.Answer{Errno: unix.EPERM, Sequence: uint32(chain)}, "nf_tables: add chain c: operation not permitted", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := b.refusal(c.answer)
 			if err.Error() != c.want {
 				t.Errorf("got  %s\nwant %s", err, c.want)
 			}
-			if errors.Is(err, ErrOwned) != c.owned || !errors.Is(err, c.answer.errno) {
-				t.Errorf("%v is ErrOwned: %t, is %v: %t", err, errors.Is(err, ErrOwned), c.answer.errno, errors.Is(err, c.answer.errno))
+			if errors.Is(err, ErrOwned) != c.owned || !errors.Is(err, c.answer.Errno) {
+				t.Errorf("%v is ErrOwned: %t, is %v: %t", err, errors.Is(err, ErrOwned), c.answer.Errno, errors.Is(err, c.answer.Errno))
 			}
 		})
 	}

@@ -1,10 +1,9 @@
 package nft
 
 import (
-	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 )
 
 // commit has the kernel do all of a batch or nothing. An error is an *Error where the kernel refused, ErrTooLarge where
@@ -13,15 +12,15 @@ func (s *socket) commit(b *batch) error {
 	if b.empty() {
 		return nil
 	}
-	if err := s.send(b.finish()); err != nil {
+	if err := s.Send(b.finish()); err != nil {
 		return err
 	}
 	var refusal *Error
 	taken := false
-	err := s.answers(func(a answer) {
+	err := s.Answers(func(a netlink.Answer) {
 		switch {
-		case a.errno == 0:
-			taken = taken || a.sequence == uint32(b.at)
+		case a.Errno == 0:
+			taken = taken || a.Sequence == uint32(b.at)
 		case refusal == nil:
 			refusal = b.refusal(a)
 		default:
@@ -37,35 +36,4 @@ func (s *socket) commit(b *batch) error {
 		return fmt.Errorf("%w: no answer", ErrDoubt)
 	}
 	return nil
-}
-
-// answers calls visit for each answer that is there. Where some did not fit into the socket it goes on with those that
-// did, and says so at the end.
-func (s *socket) answers(visit func(answer)) error {
-	var lost error
-	for {
-		wire, err := s.receive()
-		switch {
-		case errors.Is(err, errNothing):
-			return lost
-		case errors.Is(err, unix.ENOBUFS):
-			lost = err
-			continue
-		case err != nil:
-			return err
-		}
-		err = messages(wire, func(m message) error {
-			if m.kind != unix.NLMSG_ERROR {
-				return nil
-			}
-			a, err := parseAnswer(m)
-			if err == nil {
-				visit(a)
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 )
 
 // covers says whether what the kernel lists of an object has all attributes that are wanted of it, as often and in the
@@ -37,7 +39,7 @@ type value struct {
 func valuesOf(b []byte) (map[uint16][]value, error) {
 	values := map[uint16][]value{}
 	err := parseFlagged(b, func(attribute uint16, v []byte) error {
-		of := attribute & attributeTypes
+		of := attribute &^ netlink.AttributeFlags
 		values[of] = append(values[of], value{attribute&unix.NLA_F_NESTED != 0, v})
 		return nil
 	})

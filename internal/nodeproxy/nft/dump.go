@@ -3,10 +3,11 @@ package nft
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 	longestPause = 50 * time.Millisecond
 )
 
-var errChanged = errors.New("the rules changed while they were read")
+var errChanged = netlink.ErrChanged
 
 // snapshot calls read until nothing has changed meanwhile; what an earlier call found is to be forgotten.
 //
@@ -73,48 +74,7 @@ func (s *socket) ask(kind, flags uint16, where func(*attributes), visit func(bod
 	b.start(kind, flags)
 	where(&b.attributes)
 	b.end()
-	if err := s.send(b.wire); err != nil {
-		return err
-	}
-	// To the end, even if it is of no use any more: else the kernel refuses the next question.
-	var failed error
-	ended := flags&unix.NLM_F_DUMP == 0 // a list says where it ends
-	for {
-		wire, err := s.receive()
-		switch {
-		case errors.Is(err, errNothing) && (ended || failed != nil):
-			return failed
-		case err != nil:
-			return fmt.Errorf("reading from nf_tables: %w", err)
-		}
-		err = messages(wire, func(m message) error {
-			if ended = ended || isLast(m); failed == nil {
-				failed = readMessage(m, visit)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func isLast(m message) bool { return m.kind == unix.NLMSG_DONE || m.kind == unix.NLMSG_ERROR }
-
-// readMessage reads an object, or the number that ends a list.
-func readMessage(m message, visit func(body []byte) error) error {
-	switch {
-	case m.flags&unix.NLM_F_DUMP_INTR != 0:
-		return errChanged
-	case len(m.body) < familyHeader: // the number is as long
-		return errMalformed
-	case !isLast(m):
-		return visit(m.body[familyHeader:])
-	}
-	if errno := unix.Errno(-int32(host.Uint32(m.body))); errno != 0 {
-		return errno
-	}
-	return nil
+	return s.Ask(b.wire, visit)
 }
 
 // dumpElements calls visit for each element of a set.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 )
 
 // entry is an element of a set as the kernel has it: bytes.
@@ -51,7 +53,7 @@ func (b *batch) elements(kind, flags uint16, set string, entries iter.Seq[entry]
 		}
 		before := len(b.wire)
 		e.write(&b.attributes)
-		if len(b.wire)-list > longestAttribute {
+		if len(b.wire)-list > netlink.LongestAttribute {
 			b.wire = b.wire[:before]
 			b.endList(list)
 			list = b.startList(kind, flags, set)

@@ -6,13 +6,15 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 )
 
 var (
 	// ErrTooLarge means that what is to be changed at once does not fit into the socket, whose buffer this process may not
 	// enlarge (that takes CAP_NET_ADMIN over the user namespace that the network namespace belongs to). Nothing has
 	// been changed; in smaller pieces it can be.
-	ErrTooLarge = errors.New("the change is larger than the netlink socket takes at once")
+	ErrTooLarge = netlink.ErrTooLarge
 
 	// ErrDoubt means that nobody knows whether the kernel has taken a change. Read tells.
 	ErrDoubt = errors.New("not known whether the kernel took the change")
@@ -76,12 +78,12 @@ var operations = map[uint16]struct {
 }
 
 // refusal is the error that an answer to a message of this batch stands for.
-func (b *batch) refusal(a answer) *Error {
-	e := &Error{Errno: a.errno, Text: a.text}
-	if a.sequence == 0 || int(a.sequence)+messageHeader+familyHeader > len(b.wire) {
+func (b *batch) refusal(a netlink.Answer) *Error {
+	e := &Error{Errno: a.Errno, Text: a.Text}
+	if a.Sequence == 0 || int(a.Sequence)+netlink.MessageHeader+netlink.FamilyHeader > len(b.wire) {
 		return e // the batch as a whole
 	}
-	message := b.wire[a.sequence:]
+	message := b.wire[a.Sequence:]
 	message = message[:min(int(host.Uint32(message)), len(message))]
 	operation, ok := operations[host.Uint16(message[4:])&0xff]
 	if !ok {
@@ -89,9 +91,9 @@ func (b *batch) refusal(a answer) *Error {
 	}
 	e.Operation = operation.name
 	// What we wrote ourselves is well formed.
-	name, _ := find(message[messageHeader+familyHeader:], operation.object)
+	name, _ := find(message[netlink.MessageHeader+netlink.FamilyHeader:], operation.object)
 	_ = parseText(name, &e.Object)
-	if key := elementKey(message, int(a.offset)); key != nil && e.Operation != "" {
+	if key := elementKey(message, int(a.Offset)); key != nil && e.Operation != "" {
 		e.Object += " " + keyText(e.Object, key)
 	}
 	return e
@@ -112,14 +114,14 @@ func elementKey(message []byte, offset int) []byte {
 	if kind != unix.NFT_MSG_NEWSETELEM && kind != unix.NFT_MSG_DELSETELEM {
 		return nil
 	}
-	if offset < messageHeader+familyHeader || offset+attributeHeader > len(message) {
+	if offset < netlink.MessageHeader+netlink.FamilyHeader || offset+netlink.AttributeHeader > len(message) {
 		return nil
 	}
 	length := int(host.Uint16(message[offset:]))
-	if length < attributeHeader || offset+length > len(message) {
+	if length < netlink.AttributeHeader || offset+length > len(message) {
 		return nil
 	}
-	element := message[offset+attributeHeader : offset+length]
+	element := message[offset+netlink.AttributeHeader : offset+length]
 	data, err := find(element, unix.NFTA_SET_ELEM_KEY)
 	if err != nil {
 		return nil

@@ -38,7 +38,7 @@ func Open() (*Kernel, error) {
 func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.socket.close()
+	return k.socket.Close()
 }
 
 // Remove deletes the table. It is no error if there is none.

@@ -25,7 +25,7 @@ func openIn(t *testing.T, n *testnet.Namespace) *socket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.close() }) // some tests have closed it
+	t.Cleanup(func() { _ = s.Close() }) // some tests have closed it
 	return s
 }
 
@@ -186,7 +186,7 @@ func TestARefusedBatchDoesNothing(t *testing.T) {
 
 func TestOfManyErrorsTheFirstIsReportedEvenIfSomeAreLost(t *testing.T) {
 	s := openIn(t, testnet.New(t))
-	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096); err != nil {
+	if err := s.Restrict(0, 4096); err != nil {
 		t.Fatal(err)
 	}
 	b := newBatch("t")
@@ -201,36 +201,6 @@ func TestOfManyErrorsTheFirstIsReportedEvenIfSomeAreLost(t *testing.T) {
 	if refusal.More >= 999 {
 		t.Error("all errors fitted: this tests nothing")
 	}
-}
-
-func TestWithoutTheRightToALargerBufferABatchMustBeSmaller(t *testing.T) {
-	s := openIn(t, testnet.New(t))
-	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4096); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.measure(); err != nil {
-		t.Fatal(err)
-	}
-	fill := func(size int) *batch {
-		b := newBatch("t")
-		b.addTable(0)
-		for i := 0; b.size() < size; i++ {
-			b.addChain(fmt.Sprintf("%05d", i), nil)
-		}
-		return b
-	}
-	s.growing = false // as if the kernel had said no
-	step := fill(200).size() - fill(150).size()
-	if err := s.commit(fill(s.room + 1)); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("above the limit: %v", err)
-	}
-	mustCommit(t, s, fill(s.room-step)) // measured rightly: the kernel agrees
-
-	s.growing = true
-	b := newBatch("t")
-	b.deleteTable()
-	mustCommit(t, s, b)
-	mustCommit(t, s, fill(10*s.room))
 }
 
 func TestASnapshotIsTakenAgainWhenRulesChange(t *testing.T) {
@@ -305,7 +275,7 @@ func TestAnOwnedTableIsItsOwnersAlall(t *testing.T) {
 	if err := remove(other); !errors.Is(err, ErrOwned) {
 		t.Errorf("another's change: %v, want ErrOwned", err)
 	}
-	if err := s.close(); err != nil {
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	takeOver := newBatch("t")

@@ -20,8 +20,7 @@ const (
 	hookOutput      = 3 // NF_INET_LOCAL_OUT
 	hookPostrouting = 4 // NF_INET_POST_ROUTING
 
-	statusTranslated = 0x20  // IPS_DST_NAT, of NFT_CT_STATUS
-	setByteOrderKey  = 0     // NFTNL_UDATA_SET_KEYBYTEORDER, of libnftnl
-	setByteOrderData = 1     // NFTNL_UDATA_SET_DATABYTEORDER
-	errorCapped      = 0x100 // NLM_F_CAPPED
+	statusTranslated = 0x20 // IPS_DST_NAT, of NFT_CT_STATUS
+	setByteOrderKey  = 0    // NFTNL_UDATA_SET_KEYBYTEORDER, of libnftnl
+	setByteOrderData = 1    // NFTNL_UDATA_SET_DATABYTEORDER
 )
