@@ -52,7 +52,7 @@ func newNode(t *testing.T) *node {
 	have, err := n.kernel.Read()
 	n.must(err)
 	n.table = nft.NewTable(n.basics()...)
-	n.must(n.kernel.Install(nft.Diff(have, n.table)))
+	n.must(n.kernel.Install(nft.Rules{}, nft.Diff(have, n.table)))
 	return n
 }
 
