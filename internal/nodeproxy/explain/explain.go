@@ -12,6 +12,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
 
@@ -83,10 +84,10 @@ func (s Subject) headline() string {
 }
 
 func (s Subject) otherProxy() string {
-	if proxy, ok := s.Service.Labels[route.LabelServiceProxyName]; ok {
-		return fmt.Sprintf("its label %s names %q", route.LabelServiceProxyName, proxy)
+	if proxy, ok := s.Service.Labels[v1alpha1.ServiceProxyNameLabel]; ok {
+		return fmt.Sprintf("its label %s names %q", v1alpha1.ServiceProxyNameLabel, proxy)
 	}
-	return fmt.Sprintf("it has no label %s, and this node-proxy serves only those that it names", route.LabelServiceProxyName)
+	return fmt.Sprintf("it has no label %s, and this node-proxy serves only those that it names", v1alpha1.ServiceProxyNameLabel)
 }
 
 // conflictAt is the Service that has a frontend instead, if another has it.

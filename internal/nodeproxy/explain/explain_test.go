@@ -13,6 +13,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -67,7 +68,7 @@ func TestAServiceIsExplainedInWords(t *testing.T) {
 		slice:   st.MakeSlice("shop/web", "a").Port("", 53, st.UDP).Endpoint("10.244.1.2", here),
 	}, {
 		name:    "another-proxy",
-		service: st.MakeService("shop/web").Label(route.LabelServiceProxyName, "cilium").ClusterIPs("10.96.0.10").Port(80).Obj(),
+		service: st.MakeService("shop/web").Label(v1alpha1.ServiceProxyNameLabel, "cilium").ClusterIPs("10.96.0.10").Port(80).Obj(),
 	}, {
 		name:    "headless",
 		service: st.MakeService("shop/web").ClusterIPs("None").Port(80).Obj(),

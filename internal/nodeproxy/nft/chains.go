@@ -32,7 +32,7 @@ func baseChains(r Rules) []chain {
 			chain{name: v.name("forget"), rules: v.forgetRules()},
 			chain{name: v.name("services"), rules: v.serviceRules()},
 			chain{name: v.name("shortcuts"), rules: v.shortCutRules()},
-			chain{name: v.name("inside"), rules: v.insideRules(r.Masquerade)},
+			chain{name: v.name("inside"), rules: v.insideRules(r.masquerading(v.family))},
 			chain{name: v.name("masquerade"), rules: v.masqueradeRules()},
 		)
 		if r.Localhost != 0 {

@@ -178,7 +178,8 @@ func (t Table) masquerades(p Packet, r Rules, to netip.AddrPort) bool {
 	case isNodePort && t.has(MasqueradeNodePort(familyOf(address), p.Protocol, port)):
 		return true
 	case t.has(ClusterIP(address)):
-		return r.Masquerade == MasqueradeAll || r.Masquerade == MasqueradeOutside && !t.fromPod(p)
+		m := r.masquerading(familyOf(address))
+		return m == MasqueradeAll || m == MasqueradeOutside && !t.fromPod(p)
 	case p.Interface != "":
 		return false
 	}

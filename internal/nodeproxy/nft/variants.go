@@ -3,11 +3,20 @@ package nft
 // Rules are what the table's rules do beside looking into its maps. They are chosen when a process starts; no Service
 // changes them. The zero value is the default.
 type Rules struct {
-	Masquerade Masquerading
+	// IPv4 and IPv6 are who is masqueraded: what tells who is inside may be known in one family alone.
+	IPv4, IPv6 Masquerading
 	// Localhost is the port of 127.0.0.1 and ::1 where somebody (see package localhost) takes what processes of the node
 	// send over TCP to node ports at loopback addresses; 0, where that is not served. While nobody listens there it is
 	// refused.
 	Localhost uint16
+}
+
+// masquerading is who is masqueraded in a family.
+func (r Rules) masquerading(f Family) Masquerading {
+	if f == IPv4 {
+		return r.IPv4
+	}
+	return r.IPv6
 }
 
 // Masquerading is who gets an address of the node as its source on the way to a cluster IP's endpoints. Whoever is sent

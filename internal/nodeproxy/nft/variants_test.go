@@ -11,7 +11,7 @@ import (
 )
 
 // everyRules are Rules of which each differs from the one before, the first from the last too.
-var everyRules = []Rules{{}, {Masquerade: MasqueradeAll}, {Masquerade: MasqueradeNone}, {Localhost: 40000}, {Localhost: 40001}}
+var everyRules = []Rules{{}, {IPv4: MasqueradeAll, IPv6: MasqueradeAll}, {IPv6: MasqueradeNone}, {Localhost: 40000}, {Localhost: 40001}}
 
 func TestAClusterIPMasqueradesWhomTheRulesSay(t *testing.T) {
 	const (
@@ -30,7 +30,7 @@ func TestAClusterIPMasqueradesWhomTheRulesSay(t *testing.T) {
 		{"all", MasqueradeAll, masked, masked, masked, masked},
 		{"none", MasqueradeNone, plain, plain, hairpin, plain},
 	} {
-		n.rules = Rules{Masquerade: c.masquerade}
+		n.rules = Rules{IPv4: c.masquerade, IPv6: c.masquerade}
 		n.install(elements...)
 		t.Run(c.name, func(t *testing.T) {
 			for _, f := range []Family{IPv4, IPv6} {
@@ -63,12 +63,12 @@ func TestOtherRulesChangeOnlyTheChainsThatDiffer(t *testing.T) {
 		rules Rules
 		want  string
 	}{
-		{Rules{Masquerade: MasqueradeAll}, "[inside4 inside6]"},
-		{Rules{Masquerade: MasqueradeNone}, "[inside4 inside6]"},
-		{Rules{}, "[inside4 inside6]"},
+		{Rules{IPv4: MasqueradeAll, IPv6: MasqueradeAll}, "[inside4 inside6]"},
+		{Rules{IPv6: MasqueradeNone}, "[inside4 inside6]"},
+		{Rules{}, "[inside6]"},
 		{Rules{Localhost: 40000}, "[departing localhost4 localhost6]"},
 		{Rules{Localhost: 40001}, "[localhost4 localhost6]"},
-		{Rules{Masquerade: MasqueradeAll}, "[departing inside4 inside6 localhost4 localhost6]"},
+		{Rules{IPv4: MasqueradeAll, IPv6: MasqueradeAll}, "[departing inside4 inside6 localhost4 localhost6]"},
 	} {
 		before := rulesAsListed(t, k.socket)
 		if err := k.Close(); err != nil {

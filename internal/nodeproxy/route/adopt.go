@@ -76,7 +76,7 @@ func (p *Planner) Prune() Change {
 	for k, v := range p.found {
 		e.delete(nft.Element{Key: k, Value: v})
 		if f, ok := frontendAt(k); ok && tracked(f.Protocol) {
-			e.Flows = append(e.Flows, Flow{Frontend: f})
+			e.Flows = append(e.Flows, Flow{Frontend: f, Gone: true})
 		}
 	}
 	p.found, p.adopted = nil, nil

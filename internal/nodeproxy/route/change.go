@@ -21,11 +21,13 @@ type Change struct {
 func (c Change) Empty() bool { return c.Change.Empty() && len(c.Flows) == 0 }
 
 // Flow is a UDP or SCTP frontend whose conntrack entries may be out of date: those to any other place than Serving
-// are to be deleted, so that the flow's next packet asks anew. It also covers entries that were never translated,
-// from before the frontend was there.
+// are to be deleted, so that the flow's next packet asks anew. Where the frontend is there, that holds for entries too
+// that were never translated, from before it was.
 type Flow struct {
 	Frontend
 	Serving []netip.AddrPort
+	// Gone: the frontend is none any more.
+	Gone bool
 }
 
 // Conflict is a frontend that two Services claim. The Winner has it: whose cluster IP it is, else the older one.

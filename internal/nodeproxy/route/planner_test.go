@@ -328,7 +328,12 @@ func TestTheNetworkIsFollowed(t *testing.T) {
 
 func TestTheTallyCountsWhatIsThere(t *testing.T) {
 	w := town(t)
-	want := Tally{Services: 7, Frontends: 24, Lists: 9, Endpoints: 16, NoLocalInternal: 1, NoLocalExternal: 1}
+	want := Tally{
+		Services: 7,
+		Ports:    8,
+		IPv4:     FamilyTally{Frontends: 21, Lists: 8, Endpoints: 14, NoLocalInternal: 1, NoLocalExternal: 1},
+		IPv6:     FamilyTally{Frontends: 3, Lists: 1, Endpoints: 2},
+	}
 	if got := w.planner.Tally(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

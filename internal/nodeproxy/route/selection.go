@@ -1,12 +1,12 @@
 package route
 
 import (
-	corev1 "k8s.io/api/core/v1"
-)
+	"fmt"
 
-// LabelServiceProxyName says which proxy serves a Service, where it is not the cluster's own. kube-proxy leaves every
-// Service with this label alone, and so do CNIs that replace it.
-const LabelServiceProxyName = "service.kubernetes.io/service-proxy-name"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+)
 
 // Mode says which Services are served.
 type Mode string
@@ -30,7 +30,7 @@ type Selection struct {
 // Takes says whether the proxy serves a Service. One that the label gives to another proxy it never does; one given
 // to it by name it serves in both modes, so that going from labelled to all leaves none without a proxy.
 func (s Selection) Takes(svc *corev1.Service) bool {
-	name, labelled := svc.Labels[LabelServiceProxyName]
+	name, labelled := svc.Labels[v1alpha1.ServiceProxyNameLabel]
 	switch s.Mode {
 	case ModeAll:
 		return !labelled || name == s.ProxyName
@@ -39,4 +39,13 @@ func (s Selection) Takes(svc *corev1.Service) bool {
 	default:
 		return false
 	}
+}
+
+// ParseMode reads a Mode; the error says which there are.
+func ParseMode(text string) (Mode, error) {
+	switch m := Mode(text); m {
+	case ModeLabelled, ModeAll, ModeNone:
+		return m, nil
+	}
+	return "", fmt.Errorf("%q is none of %s, %s and %s", text, ModeLabelled, ModeAll, ModeNone)
 }

@@ -21,6 +21,11 @@ type Node struct {
 	IPs []netip.Addr
 }
 
+// Equal says whether the plans for two nodes are the same.
+func (n Node) Equal(m Node) bool {
+	return n.Name == m.Name && n.Zone == m.Zone && slices.Equal(n.IPs, m.IPs)
+}
+
 // Service plans one Service with its EndpointSlices for a node. A nil svc is one that has gone.
 func Service(svc *corev1.Service, endpointSlices []*discoveryv1.EndpointSlice, node Node, selection Selection) Plan {
 	switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -135,9 +136,9 @@ func TestSourceRangesLimitLoadBalancerIPsOfTheirFamily(t *testing.T) {
 
 func TestTheLabelSaysWhichProxyServesAService(t *testing.T) {
 	unlabelled := st.MakeService("shop/web").Obj()
-	ours := st.MakeService("shop/web").Label(LabelServiceProxyName, "portolan").Obj()
-	others := st.MakeService("shop/web").Label(LabelServiceProxyName, "another").Obj()
-	empty := st.MakeService("shop/web").Label(LabelServiceProxyName, "").Obj()
+	ours := st.MakeService("shop/web").Label(v1alpha1.ServiceProxyNameLabel, "portolan").Obj()
+	others := st.MakeService("shop/web").Label(v1alpha1.ServiceProxyNameLabel, "another").Obj()
+	empty := st.MakeService("shop/web").Label(v1alpha1.ServiceProxyNameLabel, "").Obj()
 	for mode, want := range map[Mode][4]bool{
 		ModeAll:      {true, true, false, false},
 		ModeLabelled: {false, true, false, false},

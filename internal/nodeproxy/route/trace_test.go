@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -152,18 +153,18 @@ func TestWhoIsInsideIsForTheNetworkAndTheRulesToSay(t *testing.T) {
 		rules                       nft.Rules
 		want                        string
 	}{
-		{"unknown: pod to cluster IP", unknown, "10.244.1.9", "veth1", "10.96.0.10:80", nft.Rules{Masquerade: nft.MasqueradeNone}, balanced},
-		{"unknown: outside to cluster IP", unknown, "198.51.100.9", "eth0", "10.96.0.10:80", nft.Rules{Masquerade: nft.MasqueradeNone}, balanced},
-		{"unknown: pod to node port of Local policy", unknown, "10.244.1.9", "veth1", "192.168.0.1:30020", nft.Rules{Masquerade: nft.MasqueradeNone}, "sent to 10.244.1.2:8080"},
-		{"unknown: node to node port of Local policy", unknown, "192.168.0.1", "", "192.168.0.1:30020", nft.Rules{Masquerade: nft.MasqueradeNone}, masqueraded},
+		{"unknown: pod to cluster IP", unknown, "10.244.1.9", "veth1", "10.96.0.10:80", nft.Rules{IPv4: nft.MasqueradeNone}, balanced},
+		{"unknown: outside to cluster IP", unknown, "198.51.100.9", "eth0", "10.96.0.10:80", nft.Rules{IPv4: nft.MasqueradeNone}, balanced},
+		{"unknown: pod to node port of Local policy", unknown, "10.244.1.9", "veth1", "192.168.0.1:30020", nft.Rules{IPv4: nft.MasqueradeNone}, "sent to 10.244.1.2:8080"},
+		{"unknown: node to node port of Local policy", unknown, "192.168.0.1", "", "192.168.0.1:30020", nft.Rules{IPv4: nft.MasqueradeNone}, masqueraded},
 		{"by interface: pod of any address", byInterface, "172.16.0.9", "veth1", "192.168.0.1:30020", nft.Rules{}, balanced},
 		{"by interface: pod behind a bridge", byInterface, "172.16.0.9", "cni0", "10.96.0.10:80", nft.Rules{}, balanced},
 		{"by interface: a name that only begins like a bridge's", byInterface, "172.16.0.9", "cni01", "10.96.0.10:80", nft.Rules{}, masqueraded},
 		{"by interface: a pod's address on another interface", byInterface, "10.244.1.9", "eth0", "10.96.0.10:80", nft.Rules{}, masqueraded},
 		{"by interface: node to cluster IP", byInterface, "192.168.0.1", "", "10.96.0.10:80", nft.Rules{}, masqueraded},
 		{"by address: pod on any interface", byAddress, "10.244.1.9", "eth0", "10.96.0.10:80", nft.Rules{}, balanced},
-		{"masquerade all: pod to cluster IP", byAddress, "10.244.1.9", "veth1", "10.96.0.10:80", nft.Rules{Masquerade: nft.MasqueradeAll}, masqueraded},
-		{"masquerade all: pod to node port of Local policy", byAddress, "10.244.1.9", "veth1", "192.168.0.1:30020", nft.Rules{Masquerade: nft.MasqueradeAll}, balanced},
+		{"masquerade all: pod to cluster IP", byAddress, "10.244.1.9", "veth1", "10.96.0.10:80", nft.Rules{IPv4: nft.MasqueradeAll}, masqueraded},
+		{"masquerade all: pod to node port of Local policy", byAddress, "10.244.1.9", "veth1", "192.168.0.1:30020", nft.Rules{IPv4: nft.MasqueradeAll}, balanced},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := packet(tc.source, tc.destination)
@@ -212,7 +213,7 @@ func TestWithAnotherProxyBesideOnlyWhatIsOursIsRefused(t *testing.T) {
 	w.do(w.planner.SetNetwork(Network{}))
 	labelled := Selection{Mode: ModeLabelled, ProxyName: "portolan"}
 	for name, svc := range map[string]*st.Service{
-		"shop/ours":   st.MakeService("shop/ours").ClusterIPs("10.96.0.10").Port(80).Label(LabelServiceProxyName, "portolan"),
+		"shop/ours":   st.MakeService("shop/ours").ClusterIPs("10.96.0.10").Port(80).Label(v1alpha1.ServiceProxyNameLabel, "portolan"),
 		"shop/theirs": st.MakeService("shop/theirs").ClusterIPs("10.96.0.20").Type(corev1.ServiceTypeNodePort).NodePort(80, 30080),
 	} {
 		w.set(name, Service(svc.Obj(), nil, thisNode, labelled))
