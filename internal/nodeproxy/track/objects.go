@@ -25,8 +25,8 @@ func (t *Tracker) service(name types.NamespacedName) *corev1.Service {
 	return svc
 }
 
-// slicesOf are the EndpointSlices of a Service.
-func (t *Tracker) slicesOf(name types.NamespacedName) []*discoveryv1.EndpointSlice {
+// Slices are the EndpointSlices of a Service now. They are the cache's own.
+func (t *Tracker) Slices(name types.NamespacedName) []*discoveryv1.EndpointSlice {
 	objs, _ := t.slices.ByIndex(byService, name.String())
 	all := make([]*discoveryv1.EndpointSlice, 0, len(objs))
 	for _, obj := range objs {

@@ -134,7 +134,7 @@ func (t *Tracker) take() []Change {
 		changes = append(changes, Change{
 			Name:     name,
 			Service:  t.service(name),
-			Slices:   t.slicesOf(name),
+			Slices:   t.Slices(name),
 			Since:    m.since,
 			Triggers: m.triggers,
 		})

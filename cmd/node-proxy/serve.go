@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+)
+
+// defaultMetricsAddress is kube-proxy's, with a port of our own: both may run on a node.
+const defaultMetricsAddress = "127.0.0.1:10349"
+
+// serve keeps the kernel in step until ctx ends.
+func serve(ctx context.Context, args []string) error {
+	options, logger, err := parse(flag.CommandLine, args)
+	if err != nil {
+		return err
+	}
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	cfg, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	agent, err := nodeproxy.New(cfg, options, logger)
+	if err != nil {
+		return err
+	}
+	return agent.Run(ctx)
+}
+
+// texts are the flags whose values have a form of their own.
+type texts struct {
+	services, nodePortAddresses                 string
+	detectLocal, clusterCIDR, bridge, podPrefix string
+}
+
+// parse reads the flags. One that does not exist ends the program with the help.
+func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, error) {
+	o, t := nodeproxy.Options{Version: version()}, texts{}
+	addServiceFlags(fs, &o, &t)
+	addNodeFlags(fs, &o, &t)
+	addConntrackFlags(fs, &o)
+	addServerFlags(fs, &o)
+	zapOptions := zap.Options{}
+	zapOptions.BindFlags(fs)
+	fs.Usage = func() {
+		fmt.Fprint(fs.Output(), usage, "Flags:\n")
+		fs.PrintDefaults()
+	}
+	_ = fs.Parse(args) // flag.CommandLine exits on an error
+	if fs.NArg() > 0 {
+		return o, logr.Discard(), fmt.Errorf("%q is not understood; see --help", fs.Arg(0))
+	}
+	return o, zap.New(zap.UseFlagOptions(&zapOptions)), t.read(&o)
+}
+
+func addServiceFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
+	fs.StringVar(&t.services, "services", string(route.ModeLabelled),
+		"Which Services to serve: `labelled`, those whose label service.kubernetes.io/service-proxy-name has the value of --service-proxy-name; all, those without that label too, in the place of kube-proxy; or none.")
+	fs.StringVar(&o.Selection.ProxyName, "service-proxy-name", "portolan", "The `value` of the label service.kubernetes.io/service-proxy-name that gives a Service to this node-proxy.")
+	fs.StringVar(&t.nodePortAddresses, "nodeport-addresses", "primary",
+		"On which addresses of the node node ports are served: `primary`, the Node's first internal address of each family, or all those in a list of prefixes such as 10.0.0.0/8,fd00::/8.")
+	fs.BoolVar(&o.Localhost, "nodeport-localhost", false, "Serve node ports of TCP at the node's loopback addresses too, for processes of the node.")
+	fs.BoolVar(&o.MasqueradeAll, "masquerade-all", false, "Have endpoints see the node as the client of every connection to a cluster IP.")
+}
+
+func addNodeFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
+	fs.StringVar(&o.Node.Name, "node-name", "", "The `name` of the Node. Default: $NODE_NAME, else the host's.")
+	fs.StringVar(&t.detectLocal, "detect-local-mode", string(node.ClusterCIDR),
+		"How connections of pods are told from others: `ClusterCIDR`, by --cluster-cidr; NodeCIDR, by the Node's podCIDRs; BridgeInterface, by --pod-bridge-interface; or InterfaceNamePrefix, by --pod-interface-name-prefix.")
+	fs.StringVar(&t.clusterCIDR, "cluster-cidr", "", "The `ranges` of the cluster's pods, such as 10.244.0.0/16,fd00:244::/56. Without them nobody is masqueraded on the way to a cluster IP.")
+	fs.StringVar(&t.bridge, "pod-bridge-interface", "", "The `bridge` of the node's pods, such as cni0.")
+	fs.StringVar(&t.podPrefix, "pod-interface-name-prefix", "", "How the `names` of the pods' interfaces begin, such as veth.")
+}
+
+func addConntrackFlags(fs *flag.FlagSet, o *nodeproxy.Options) {
+	c := &o.Conntrack
+	fs.IntVar(&c.MaxPerCore, "conntrack-max-per-core", 0, "How many connections the kernel tracks for each core; 0 leaves its limit alone.")
+	fs.IntVar(&c.Min, "conntrack-min", 0, "How many connections the kernel tracks at least, whatever the number of cores.")
+	for _, timeout := range []struct {
+		name, what string
+		value      *time.Duration
+	}{
+		{"conntrack-tcp-timeout-established", "an idle TCP connection", &c.TCPEstablished},
+		{"conntrack-tcp-timeout-close-wait", "a TCP connection that one end has closed", &c.TCPCloseWait},
+		{"conntrack-udp-timeout", "a UDP flow that nobody has answered", &c.UDP},
+		{"conntrack-udp-timeout-stream", "a UDP flow that was answered", &c.UDPStream},
+	} {
+		fs.DurationVar(timeout.value, timeout.name, 0, "How long the kernel tracks "+timeout.what+"; 0 leaves that alone.")
+	}
+}
+
+func addServerFlags(fs *flag.FlagSet, o *nodeproxy.Options) {
+	fs.StringVar(&o.HealthzBindAddress, "healthz-bind-address", "0.0.0.0:10356", "The `address` that /healthz and /livez are served on; empty serves none.")
+	fs.StringVar(&o.MetricsBindAddress, "metrics-bind-address", defaultMetricsAddress, "The `address` that /metrics is served on, and what `node-proxy show` asks; empty serves none.")
+	fs.DurationVar(&o.ReportSpread, "report-spread", 15*time.Second,
+		"Within which time after a change this node reports it in its NodePortNodeState, at random: so that not all nodes do at once. A node reports at most once a minute.")
+}
+
+// read makes options of the flags whose values have a form of their own.
+func (t *texts) read(o *nodeproxy.Options) (err error) {
+	if o.Selection.Mode, err = route.ParseMode(t.services); err != nil {
+		return fmt.Errorf("--services: %w", err)
+	}
+	if o.Node.NodePortAddresses, err = node.ParseNodePortAddresses(t.nodePortAddresses); err != nil {
+		return fmt.Errorf("--nodeport-addresses: %w", err)
+	}
+	if o.Node.DetectLocal, err = node.ParseDetectLocal(t.detectLocal, t.clusterCIDR, t.bridge, t.podPrefix); err != nil {
+		return err
+	}
+	if o.Node.Name == "" {
+		o.Node.Name, err = nodeproxy.NodeName()
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package nodeproxy
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/bitmap"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/report"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+)
+
+// newReporter makes the Reporter of this node.
+func (a *Agent) newReporter(cfg *rest.Config) (*report.Reporter, error) {
+	c, err := reportClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make the client for reports: %w", err)
+	}
+	return report.New(report.Options{
+		Node:   a.options.Node.Name,
+		State:  a.reportState,
+		Client: c,
+		Spread: a.options.ReportSpread,
+		Clock:  a.clock,
+		Log:    a.log.WithName("report"),
+	}), nil
+}
+
+// reportClient knows the one kind that it is for, so that it need not ask the API server which there are.
+func reportClient(cfg *rest.Config) (client.Client, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	kinds := meta.NewDefaultRESTMapper(nil)
+	kinds.Add(v1alpha1.GroupVersion.WithKind("NodePortNodeState"), meta.RESTScopeRoot)
+	return client.New(cfg, client.Options{Scheme: scheme, Mapper: kinds})
+}
+
+// reportState is what there is to report; nothing before the node is known.
+func (a *Agent) reportState() (report.State, bool) {
+	object, exists, err := a.informers.node.GetIndexer().GetByKey(a.options.Node.Name)
+	node, ok := object.(*corev1.Node)
+	status := a.Status()
+	if err != nil || !exists || !ok {
+		return report.State{}, false
+	}
+	return report.State{NodeUID: node.UID, Status: status.report(a.options.Version)}, true
+}
+
+var proxyModes = map[route.Mode]v1alpha1.ProxyMode{
+	route.ModeLabelled: v1alpha1.ProxyModeLabelled,
+	route.ModeAll:      v1alpha1.ProxyModeAll,
+	route.ModeNone:     v1alpha1.ProxyModeNone,
+}
+
+// reportedAddresses is how many of the node's addresses a report lists.
+const reportedAddresses = 64
+
+// report is the status as the cluster is told.
+func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
+	r := v1alpha1.NodePortNodeStateStatus{
+		Mode:             proxyModes[s.Selection.Mode],
+		ServiceProxyName: s.Selection.ProxyName,
+		ProxyVersion:     version,
+		Services:         int32(s.Tally.Services),
+		Ports:            int32(s.Tally.Ports),
+		NodePorts:        numbersText(s.NodePorts),
+	}
+	for _, ip := range s.View.Network.NodePortIPs[:min(reportedAddresses, len(s.View.Network.NodePortIPs))] {
+		r.Addresses = append(r.Addresses, ip.String())
+	}
+	if !s.LastSync.IsZero() {
+		r.LastSync = &v1alpha1.LastSync{Time: metav1.NewTime(s.LastSync), Milliseconds: int32(s.Took.Milliseconds())}
+	}
+	programmed := s.programmed()
+	r.Conditions = []metav1.Condition{s.ready(programmed), programmed}
+	return r
+}
+
+// numbersText is how a report lists numbers, which are in order.
+func numbersText(numbers []uint16) string {
+	if len(numbers) == 0 {
+		return ""
+	}
+	set := bitmap.New(int32(numbers[0]), int32(numbers[len(numbers)-1]))
+	for _, n := range numbers {
+		set.Take(int32(n))
+	}
+	return set.Text()
+}
+
+func (s Status) programmed() metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.NodeStateProgrammed, Status: metav1.ConditionFalse}
+	switch {
+	case s.Failure != nil:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonFailing, "The kernel is out of step, and it is tried again: "+s.Failure.Error()
+	case s.LastSync.IsZero():
+		c.Reason, c.Message = v1alpha1.NodeStateReasonStarting, "Not all Services and EndpointSlices are read; what the kernel has from before serves."
+	case len(s.Unplanned) > 0:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonFailing, fmt.Sprintf("There is no room for %d Services, such as %s.", len(s.Unplanned), s.Unplanned[0])
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "The kernel has what the API server says."
+	}
+	return c
+}
+
+func (s Status) ready(programmed metav1.Condition) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.NodeStateReady, Status: metav1.ConditionFalse}
+	switch {
+	case s.View.Leaving:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonNodeLeaving, "The node is about to go."
+	case programmed.Status != metav1.ConditionTrue:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonNotProgrammed, programmed.Message
+	case len(s.View.Network.NodePortIPs) == 0:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonNoAddress, "The node has none of the addresses that --nodeport-addresses asks for."
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.NodeStateReasonServing, "Node ports are served."
+	}
+	return c
+}

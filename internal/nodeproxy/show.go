@@ -1,0 +1,127 @@
+package nodeproxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/explain"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+)
+
+// showPath is where a running node-proxy says what it does, beside its metrics.
+const showPath = "/show"
+
+// Show writes what the node-proxy that runs here says about a Service ("namespace/name", or a name in the namespace
+// default), a port's number, or in all, if the subject is empty. The address is that of its metrics.
+func Show(ctx context.Context, address, subject string, out io.Writer) error {
+	target := url.URL{Scheme: "http", Host: dialable(address), Path: showPath, RawQuery: url.Values{"of": {subject}}.Encode()}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the node-proxy that runs here: %w; if it serves its metrics elsewhere, say so by --metrics-bind-address", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+		return errors.New(cmp.Or(strings.TrimSpace(string(text)), response.Status))
+	}
+	_, err = io.Copy(out, response.Body)
+	return err
+}
+
+// dialable is where one reaches what listens at an address.
+func dialable(address string) string {
+	at, err := netip.ParseAddrPort(address)
+	switch {
+	case strings.HasPrefix(address, ":"):
+		return "127.0.0.1" + address
+	case err == nil && at.Addr().IsUnspecified():
+		return netip.AddrPortFrom(loopback(at.Addr()), at.Port()).String()
+	}
+	return address
+}
+
+func loopback(like netip.Addr) netip.Addr {
+	if like.Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
+}
+
+// serveShow answers Show.
+func (a *Agent) serveShow(w http.ResponseWriter, r *http.Request) {
+	text, err := a.show(r.FormValue("of"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	_, _ = io.WriteString(w, text) // a client that has gone misses nothing
+}
+
+func (a *Agent) show(subject string) (string, error) {
+	if subject == "" {
+		return a.Status().String(), nil
+	}
+	if port, err := strconv.ParseUint(subject, 10, 16); err == nil {
+		return a.showPort(uint16(port))
+	}
+	namespace, name, ok := strings.Cut(subject, "/")
+	if !ok {
+		namespace, name = corev1.NamespaceDefault, subject
+	}
+	return a.showService(types.NamespacedName{Namespace: namespace, Name: name})
+}
+
+func (a *Agent) showService(name types.NamespacedName) (string, error) {
+	object, exists, err := a.informers.services.GetIndexer().GetByKey(name.String())
+	svc, _ := object.(*corev1.Service)
+	if err != nil || !exists || svc == nil {
+		return "", fmt.Errorf("there is no Service %s with an address of its own", name)
+	}
+	return explain.Service(a.subject(svc)), nil
+}
+
+// showPort explains the Services that have a port as their node port, or for health checks.
+func (a *Agent) showPort(port uint16) (string, error) {
+	var texts []string
+	for _, object := range a.informers.services.GetIndexer().List() {
+		svc, _ := object.(*corev1.Service)
+		if subject := a.subject(svc); slices.Contains(nodePorts(subject.Plan), port) {
+			texts = append(texts, explain.Service(subject))
+		}
+	}
+	if len(texts) == 0 {
+		return "", fmt.Errorf("no Service that this node-proxy serves has node port %d", port)
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "\n"), nil
+}
+
+func (a *Agent) subject(svc *corev1.Service) explain.Subject {
+	status := a.Status()
+	name := types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}
+	endpointSlices := a.tracker.Slices(name)
+	return explain.Subject{
+		Service:     svc,
+		Slices:      endpointSlices,
+		Plan:        route.Service(svc, endpointSlices, status.View.Node, a.options.Selection),
+		Conflicts:   status.Conflicts,
+		Node:        status.View.Node,
+		NodePortIPs: status.View.Network.NodePortIPs,
+	}
+}

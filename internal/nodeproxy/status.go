@@ -1,0 +1,88 @@
+package nodeproxy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+)
+
+// Status is what a node-proxy does in all. It is not changed once it is made.
+type Status struct {
+	View      node.View
+	Selection route.Selection
+	Tally     route.Tally
+	Conflicts []route.Conflict
+	// NodePorts are the numbers that are served, in order, health checks' too.
+	NodePorts []uint16
+	// Unplanned are the Services that there was no room for.
+	Unplanned []types.NamespacedName
+	// LastSync is when the kernel was brought in step for the last time, and Took how long that took; zero: it never was.
+	LastSync time.Time
+	Took     time.Duration
+	// Failure is why it is out of step, and FailingSince since when; nil: it is in step.
+	Failure      error
+	FailingSince time.Time
+	// Now is when the status was asked for.
+	Now time.Time
+}
+
+// String says it in words.
+func (s Status) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Node %s serves %s.\n", s.View.Node.Name, s.serves())
+	fmt.Fprintf(&b, "  %s with %s and %s.\n",
+		count(s.Tally.Services, "Service"), count(s.Tally.IPv4.Frontends+s.Tally.IPv6.Frontends, "frontend"),
+		count(s.Tally.IPv4.Endpoints+s.Tally.IPv6.Endpoints, "endpoint"))
+	fmt.Fprintf(&b, "  %s on %s.\n", count(len(s.NodePorts), "node port"), s.addresses())
+	switch {
+	case s.Failure != nil:
+		fmt.Fprintf(&b, "  The kernel is out of step for %s: %v\n", duration.HumanDuration(s.Now.Sub(s.FailingSince)), s.Failure)
+	case s.LastSync.IsZero():
+		fmt.Fprintln(&b, "  The kernel is not programmed yet.")
+	default:
+		fmt.Fprintf(&b, "  The kernel is in step; the last change was %s ago and took %s.\n",
+			duration.HumanDuration(s.Now.Sub(s.LastSync)), s.Took.Round(10*time.Microsecond))
+	}
+	for _, name := range s.Unplanned {
+		fmt.Fprintf(&b, "  There is no room for %s.\n", name)
+	}
+	for _, c := range s.Conflicts {
+		fmt.Fprintf(&b, "  %s wants %s, which %s has.\n", c.Loser, c.Frontend, c.Winner)
+	}
+	return b.String()
+}
+
+func (s Status) serves() string {
+	switch s.Selection.Mode {
+	case route.ModeAll:
+		return "all Services but those that a label gives to another proxy"
+	case route.ModeNone:
+		return "no Services"
+	}
+	return fmt.Sprintf("the Services with the label %s=%s", v1alpha1.ServiceProxyNameLabel, s.Selection.ProxyName)
+}
+
+func (s Status) addresses() string {
+	var texts []string
+	for _, ip := range s.View.Network.NodePortIPs {
+		texts = append(texts, ip.String())
+	}
+	if len(texts) == 0 {
+		return "no address of this node"
+	}
+	return strings.Join(texts, " and ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
