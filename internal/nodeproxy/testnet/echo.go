@@ -1,16 +1,12 @@
 package testnet
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Echo is what a host that serves a port answers.
@@ -21,8 +17,8 @@ type Echo struct {
 	Client netip.AddrPort
 }
 
-// Serve answers on a port of all addresses of the host, over TCP to whoever connects and over UDP to each datagram, until
-// the test ends.
+// Serve answers on a port of all addresses of the host, over TCP to whoever connects, and again to each byte, and over UDP
+// to each datagram, until the test ends.
 func (h *Host) Serve(port uint16) {
 	h.t.Helper()
 	address := fmt.Sprint(":", port)
@@ -55,8 +51,9 @@ func (h *Host) serveTCP(l net.Listener) {
 		}
 		go func() {
 			defer c.Close()
-			_, _ = c.Write(h.answer(c.RemoteAddr()))
-			_, _ = c.Read(make([]byte, 1)) // until the client closes
+			for err := error(nil); err == nil; _, err = c.Read(make([]byte, 1)) { // until the client closes
+				_, _ = c.Write(h.answer(c.RemoteAddr()))
+			}
 		}()
 	}
 }
@@ -76,48 +73,6 @@ func (h *Host) serveUDP(c net.PacketConn) {
 }
 
 func (h *Host) answer(client net.Addr) []byte { return fmt.Appendf(nil, "%s %s", h.Name, client) }
-
-// Ask asks whoever serves the address, over "tcp" or "udp", as Ask without a host does.
-func (h *Host) Ask(ctx context.Context, network string, to netip.AddrPort, timeout time.Duration) (Echo, error) {
-	var echo Echo
-	err := h.Do(func() (err error) {
-		echo, err = Ask(ctx, network, to, timeout)
-		return err
-	})
-	return echo, err
-}
-
-// Ask asks from the namespace of the calling thread, which it does not leave. The error is one of package net's: with
-// unix.ECONNREFUSED, nobody serves the address; a timeout, nobody says anything.
-func Ask(ctx context.Context, network string, to netip.AddrPort, timeout time.Duration) (Echo, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, network, to.String())
-	if err != nil {
-		return Echo{}, err
-	}
-	defer c.Close()
-	deadline, _ := ctx.Deadline()
-	if err := c.SetDeadline(deadline); err != nil {
-		return Echo{}, err
-	}
-	if tcp, ok := c.(*net.TCPConn); ok {
-		// Closed by a reset, so that nothing of it is left: who asks thousands of times a second would meet his own old
-		// connections.
-		_ = tcp.SetLinger(0)
-	} else {
-		// What the host's own rules refuse fails here, with EPERM. How they told it so shows when it reads.
-		if _, err := c.Write([]byte("?")); err != nil && !errors.Is(err, unix.EPERM) {
-			return Echo{}, err
-		}
-	}
-	buffer := make([]byte, 128)
-	n, err := c.Read(buffer)
-	if err != nil {
-		return Echo{}, err
-	}
-	return parseEcho(string(buffer[:n]))
-}
 
 func parseEcho(text string) (Echo, error) {
 	host, client, _ := strings.Cut(text, " ")

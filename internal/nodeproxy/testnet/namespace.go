@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"testing"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -18,13 +17,13 @@ import (
 
 // Namespace is a network namespace. Its methods may be called concurrently; those without an error fail the test.
 type Namespace struct {
-	t      testing.TB
+	t      T
 	handle netns.NsHandle
 	links  *netlink.Handle // configures the namespace from any thread
 }
 
 // New makes a namespace with loopback up and nothing else in it. Without the right to it the test is skipped.
-func New(t testing.TB) *Namespace {
+func New(t T) *Namespace {
 	t.Helper()
 	n := &Namespace{t: t, handle: netns.None()}
 	err := onOwnThread(func() (err error) {
@@ -63,12 +62,16 @@ func (n *Namespace) close() {
 // that f starts are not in it.
 func (n *Namespace) Do(f func() error) error {
 	return onOwnThread(func() error {
-		if err := netns.Set(n.handle); err != nil {
+		if err := n.Enter(); err != nil {
 			return err
 		}
 		return f()
 	})
 }
+
+// Enter moves the calling thread into the namespace. The thread must be the caller's own, and not be used for anything
+// else afterwards (runtime.LockOSThread).
+func (n *Namespace) Enter() error { return netns.Set(n.handle) }
 
 // Connect lays a cable to another namespace; the ends are interfaces of these names.
 func (n *Namespace) Connect(end string, other *Namespace, otherEnd string) {
@@ -99,6 +102,31 @@ func (n *Namespace) Address(link string, prefixes ...string) {
 		n.must(err)
 		address.Flags = unix.IFA_F_NODAD
 		n.must(n.links.AddrAdd(l, address))
+	}
+}
+
+// RemoveAddress takes addresses away from an interface.
+func (n *Namespace) RemoveAddress(link string, prefixes ...string) {
+	n.t.Helper()
+	l, err := n.links.LinkByName(link)
+	n.must(err)
+	for _, p := range prefixes {
+		address, err := netlink.ParseAddr(p)
+		n.must(err)
+		n.must(n.links.AddrDel(l, address))
+	}
+}
+
+// Bridge makes a switch of interfaces, which themselves have no use for addresses then.
+func (n *Namespace) Bridge(name string, ports ...string) {
+	n.t.Helper()
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
+	n.must(n.links.LinkAdd(bridge))
+	n.setUp(name)
+	for _, p := range ports {
+		port, err := n.links.LinkByName(p)
+		n.must(err)
+		n.must(n.links.LinkSetMaster(port, bridge))
 	}
 }
 

@@ -3,7 +3,6 @@ package testnet
 import (
 	"fmt"
 	"net/netip"
-	"testing"
 )
 
 // Host is a namespace with an address of each family.
@@ -30,11 +29,11 @@ const (
 )
 
 // NewSite makes a site that lives as long as the test. Without the right to it the test is skipped.
-func NewSite(t testing.TB, pods int) *Site {
+func NewSite(t T, pods int) *Site {
 	t.Helper()
 	s := &Site{
-		Client: newHost(t, "client", "192.0.2.2", "2001:db8::2"),
-		Node:   newHost(t, "node", "192.0.2.1", "2001:db8::1"),
+		Client: NewHost(t, "client", "192.0.2.2", "2001:db8::2"),
+		Node:   NewHost(t, "node", "192.0.2.1", "2001:db8::1"),
 	}
 	s.Node.Sysctl("ipv4/ip_forward", "1")
 	s.Node.Sysctl("ipv6/conf/all/forwarding", "1")
@@ -43,14 +42,15 @@ func NewSite(t testing.TB, pods int) *Site {
 	s.Node.Route(s.Client.IPv6.String(), "default")
 	for i := range pods {
 		name := fmt.Sprint(PodInterfaces, i)
-		pod := newHost(t, name, fmt.Sprintf("10.244.%d.2", i), fmt.Sprintf("fd00:244:0:%x::2", i))
+		pod := NewHost(t, name, fmt.Sprintf("10.244.%d.2", i), fmt.Sprintf("fd00:244:0:%x::2", i))
 		pod.plugInto(s.Node, name, "/24", "/64", netip.MustParseAddr(fmt.Sprintf("10.244.%d.1", i)), netip.MustParseAddr(fmt.Sprintf("fd00:244:0:%x::1", i)))
 		s.Pods = append(s.Pods, pod)
 	}
 	return s
 }
 
-func newHost(t testing.TB, name, ipv4, ipv6 string) *Host {
+// NewHost makes a host that has these addresses as soon as an interface is given them.
+func NewHost(t T, name, ipv4, ipv6 string) *Host {
 	t.Helper()
 	return &Host{New(t), name, netip.MustParseAddr(ipv4), netip.MustParseAddr(ipv6)}
 }
