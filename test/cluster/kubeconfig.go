@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"strings"
+
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
@@ -47,4 +49,9 @@ func (c *Cluster) writeKubeconfig(file, server, user string, groups ...string) (
 	}
 	path := c.state.path(file)
 	return path, k.write(path)
+}
+
+// KubeconfigOf writes a kubeconfig for a user in groups, with a certificate, for a process on the host. It goes with Stop.
+func (c *Cluster) KubeconfigOf(user string, groups ...string) (path string, err error) {
+	return c.writeKubeconfig("host-"+strings.ReplaceAll(user, ":", "-")+".kubeconfig", c.url, user, groups...)
 }
