@@ -37,13 +37,13 @@ func NewSite(t T, pods int) *Site {
 	}
 	s.Node.Sysctl("ipv4/ip_forward", "1")
 	s.Node.Sysctl("ipv6/conf/all/forwarding", "1")
-	s.Client.plugInto(s.Node, ClientInterface, "/24", "/64", s.Node.IPv4, s.Node.IPv6)
+	s.Client.PlugInto(s.Node, ClientInterface, "/24", "/64", s.Node.IPv4, s.Node.IPv6)
 	s.Node.Route(s.Client.IPv4.String(), "default")
 	s.Node.Route(s.Client.IPv6.String(), "default")
 	for i := range pods {
 		name := fmt.Sprint(PodInterfaces, i)
 		pod := NewHost(t, name, fmt.Sprintf("10.244.%d.2", i), fmt.Sprintf("fd00:244:0:%x::2", i))
-		pod.plugInto(s.Node, name, "/24", "/64", netip.MustParseAddr(fmt.Sprintf("10.244.%d.1", i)), netip.MustParseAddr(fmt.Sprintf("fd00:244:0:%x::1", i)))
+		pod.PlugInto(s.Node, name, "/24", "/64", netip.MustParseAddr(fmt.Sprintf("10.244.%d.1", i)), netip.MustParseAddr(fmt.Sprintf("fd00:244:0:%x::1", i)))
 		s.Pods = append(s.Pods, pod)
 	}
 	return s
@@ -55,8 +55,8 @@ func NewHost(t T, name, ipv4, ipv6 string) *Host {
 	return &Host{New(t), name, netip.MustParseAddr(ipv4), netip.MustParseAddr(ipv6)}
 }
 
-// plugInto connects a host to the node, which has these addresses at its end, and sends all its traffic there.
-func (h *Host) plugInto(node *Host, end, mask4, mask6 string, node4, node6 netip.Addr) {
+// PlugInto connects a host to the node, which has these addresses at its end, and sends all its traffic there.
+func (h *Host) PlugInto(node *Host, end, mask4, mask6 string, node4, node6 netip.Addr) {
 	h.Connect("eth0", node.Namespace, end)
 	h.Address("eth0", h.IPv4.String()+mask4, h.IPv6.String()+mask6)
 	node.Address(end, node4.String()+mask4, node6.String()+mask6)

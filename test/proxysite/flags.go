@@ -1,0 +1,79 @@
+package proxysite
+
+import (
+	"fmt"
+	"strings"
+)
+
+// kubeProxyConfig is kube-proxy's configuration file. It programs each change at once, where it would wait for up to a
+// second by default, and leaves the connection tracker's limits alone: they are the host's.
+func (s *Site) kubeProxyConfig(kind Kind, c Config) []byte {
+	mode, addresses := strings.TrimPrefix(string(kind), "kube-proxy-"), c.NodePortAddresses
+	if addresses == nil {
+		addresses = []string{"primary"}
+	}
+	return fmt.Appendf(nil, `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: %s
+hostnameOverride: %s
+clientConnection:
+  kubeconfig: %s
+  qps: 1000
+  burst: 1000
+clusterCIDR: %s
+detectLocalMode: %s
+detectLocal:
+  bridgeInterface: %s
+  interfaceNamePrefix: %s
+nodePortAddresses: ["%s"]
+healthzBindAddress: 0.0.0.0:%d
+metricsBindAddress: 127.0.0.1:%d
+nftables:
+  masqueradeAll: %t
+  minSyncPeriod: 1ms
+  syncPeriod: 30s
+iptables:
+  masqueradeAll: %[11]t
+  localhostNodePorts: %t
+  minSyncPeriod: 1ms
+  syncPeriod: 30s
+conntrack:
+  maxPerCore: 0
+  min: 0
+  tcpEstablishedTimeout: 0s
+  tcpCloseWaitTimeout: 0s
+  udpTimeout: 0s
+  udpStreamTimeout: 0s
+`, mode, s.NodeName, s.Plane.kubeProxy, PodRange4+","+PodRange6, c.DetectLocal, PodInterfaces+"1", PodInterfaces,
+		strings.Join(addresses, `", "`), HealthPort, MetricsPort, c.MasqueradeAll, c.Localhost)
+}
+
+// Where each kind of proxy is told to serve its health, on all addresses of the node, and its metrics, on its loopback.
+const (
+	HealthPort  = 10256
+	MetricsPort = 10249
+)
+
+func (s *Site) nodeProxyFlags(c Config) []string {
+	services, addresses := c.Services, c.NodePortAddresses
+	if services == "" {
+		services = "all"
+	}
+	if addresses == nil {
+		addresses = []string{"primary"}
+	}
+	return []string{
+		"--kubeconfig=" + s.Plane.nodeProxy,
+		"--node-name=" + s.NodeName,
+		"--services=" + services,
+		"--nodeport-addresses=" + strings.Join(addresses, ","),
+		fmt.Sprint("--nodeport-localhost=", c.Localhost),
+		fmt.Sprint("--masquerade-all=", c.MasqueradeAll),
+		"--detect-local-mode=" + string(c.DetectLocal),
+		"--cluster-cidr=" + PodRange4 + "," + PodRange6,
+		"--pod-bridge-interface=" + PodInterfaces + "1",
+		"--pod-interface-name-prefix=" + PodInterfaces,
+		fmt.Sprint("--healthz-bind-address=0.0.0.0:", HealthPort),
+		fmt.Sprint("--metrics-bind-address=127.0.0.1:", MetricsPort),
+	}
+}

@@ -1,0 +1,145 @@
+package proxysite
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/portolan-dev/portolan/test/cluster"
+	"github.com/portolan-dev/portolan/test/install"
+)
+
+// Kind is a kind of proxy.
+type Kind string
+
+// The proxies that a site's node can have.
+const (
+	NodeProxy         Kind = "node-proxy"
+	KubeProxyNFTables Kind = "kube-proxy-nftables"
+	KubeProxyIPTables Kind = "kube-proxy-iptables"
+)
+
+// Kinds are all, ours first.
+var Kinds = []Kind{NodeProxy, KubeProxyNFTables, KubeProxyIPTables}
+
+// DetectLocal says how a proxy knows the pods of its own cluster.
+type DetectLocal string
+
+// The four ways; for the bridge it is the interface of the first local pod.
+const (
+	ByClusterCIDR         DetectLocal = "ClusterCIDR"
+	ByNodeCIDR            DetectLocal = "NodeCIDR"
+	ByBridgeInterface     DetectLocal = "BridgeInterface"
+	ByInterfaceNamePrefix DetectLocal = "InterfaceNamePrefix"
+)
+
+// Config is what a proxy of any kind can be told. The zero value serves all Services, and node ports on the node's
+// primary addresses.
+type Config struct {
+	// NodePortAddresses are CIDRs; nil: the node's primary addresses.
+	NodePortAddresses []string
+	// Localhost has node ports served on the node's loopback, too. kube-proxy's nftables mode cannot.
+	Localhost     bool
+	MasqueradeAll bool
+	// DetectLocal is ByClusterCIDR if empty.
+	DetectLocal DetectLocal
+	// Services is our --services: "labelled", "all" if empty. kube-proxy knows only "all".
+	Services string
+}
+
+// Command is how to run a proxy on a site's node.
+type Command struct {
+	Kind   Kind
+	Config Config
+	// Binary is its path; empty: what `make controlplane` or `make bin/node-proxy` has built.
+	Binary string
+	// Args are appended to the flags. kube-proxy has its Config in a file, and takes few flags beside it.
+	Args []string
+}
+
+// Proxy is one that runs.
+type Proxy struct {
+	*cluster.Process
+	log string
+}
+
+// Start starts a proxy in the node's namespace, with all rights of the API server that it may need, and returns when it
+// is in step. One at a time may run; what one leaves on the node is there for the next.
+func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
+	name := fmt.Sprintf("%s-%s", s.NodeName, c.Kind)
+	cmd, err := s.command(c, name)
+	if err != nil {
+		return nil, err
+	}
+	process, err := s.Plane.StartIn(s.Node.Enter, name, cmd)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{Process: process, log: filepath.Join(s.Plane.LogDir(), name+".log")}
+	if err := s.awaitProxy(ctx, p); err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("starting %s: %w; the end of its log:\n%s", c.Kind, err, p.Log())
+	}
+	return p, nil
+}
+
+// awaitProxy returns when the proxy is in step, or has ended.
+func (s *Site) awaitProxy(ctx context.Context, p *Proxy) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-p.Done():
+			cancel(fmt.Errorf("it has ended: %s", p.State()))
+		case <-ctx.Done():
+		}
+	}()
+	if err := s.InStep(ctx); err != nil {
+		return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
+	}
+	return nil
+}
+
+func (s *Site) command(c Command, name string) (*exec.Cmd, error) {
+	if c.Config.DetectLocal == "" {
+		c.Config.DetectLocal = ByClusterCIDR
+	}
+	switch c.Kind {
+	case NodeProxy:
+		binary := c.Binary
+		if binary == "" {
+			binary = filepath.Join(install.Repository(), "bin", "node-proxy")
+		}
+		return exec.Command(binary, append(s.nodeProxyFlags(c.Config), c.Args...)...), nil
+	case KubeProxyNFTables, KubeProxyIPTables:
+		binary := c.Binary
+		if binary == "" {
+			binary = filepath.Join(install.Repository(), "bin", "controlplane", "kube-proxy")
+		}
+		config := filepath.Join(filepath.Dir(s.Plane.LogDir()), name+".yaml")
+		if err := os.WriteFile(config, s.kubeProxyConfig(c.Kind, c.Config), 0o600); err != nil {
+			return nil, err
+		}
+		return exec.Command(binary, append([]string{"--config=" + config}, c.Args...)...), nil
+	}
+	return nil, fmt.Errorf("%q is no kind of proxy", c.Kind)
+}
+
+// Stop ends the proxy as a rolling update does, by a signal, and returns when it has ended.
+func (p *Proxy) Stop() { p.Process.Stop(patience) }
+
+// Kill ends the proxy in the middle of whatever it does.
+func (p *Proxy) Kill() { p.Process.Stop(0) }
+
+// Log is the end of what the proxies of this kind have written on this node.
+func (p *Proxy) Log() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	return string(bytes.Join(lines[max(0, len(lines)-30):], []byte("\n")))
+}

@@ -1,0 +1,184 @@
+package proxysite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
+)
+
+// The sentinel is a Service that is changed after everything else: where the node sees the change, the proxy has
+// programmed all that was written before. A proxy watches Services and EndpointSlices apart, and programs each family
+// apart, so each change is one of the Service (it has another port) and of both slices (another pod serves it).
+
+const (
+	sentinelName  = "sentinel"
+	sentinelPorts = 20000 // a change is a port more than the last; they begin anew before they leave the range
+	manyChanges   = 40000
+)
+
+type sentinel struct {
+	site      *Site
+	namespace string
+	addresses []netip.Addr
+
+	rounds  chan struct{} // held by who is making one
+	mu      sync.Mutex    // guards next
+	next    *round        // that has not begun, nil if nobody waits for one
+	changes int           // guarded by rounds
+}
+
+// round is one change of the sentinel. Who calls while it has not begun shares it.
+type round struct {
+	done chan struct{}
+	err  error
+}
+
+// raiseSentinel makes the sentinel's objects.
+func (s *Site) raiseSentinel(ctx context.Context) error {
+	n := &sentinel{site: s, namespace: "site-" + s.NodeName, rounds: make(chan struct{}, 1)}
+	s.sentinel = n
+	core, dual := s.Plane.API.CoreV1(), corev1.IPFamilyPolicyRequireDualStack
+	if _, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n.namespace}}, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	svc, err := core.Services(n.namespace).Create(ctx, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: sentinelName},
+		Spec:       corev1.ServiceSpec{IPFamilyPolicy: &dual, Ports: n.ports()},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	for _, ip := range svc.Spec.ClusterIPs {
+		n.addresses = append(n.addresses, netip.MustParseAddr(ip))
+	}
+	slices := s.Plane.API.DiscoveryV1().EndpointSlices(n.namespace)
+	for _, address := range n.addresses {
+		if _, err := slices.Create(ctx, n.slice(address), metav1.CreateOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *sentinel) port() uint16 { return sentinelPorts + uint16(n.changes%manyChanges) }
+
+func (n *sentinel) pod() *testnet.Host { return n.site.Local[n.changes%2] }
+
+func (n *sentinel) ports() []corev1.ServicePort {
+	return []corev1.ServicePort{{Port: int32(n.port()), TargetPort: intstr.FromInt32(PodPort)}}
+}
+
+// slice is the one of the address's family.
+func (n *sentinel) slice(address netip.Addr) *discoveryv1.EndpointSlice {
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   sentinelName + "-ipv4",
+			Labels: map[string]string{discoveryv1.LabelServiceName: sentinelName},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{n.pod().AddressLike(address).String()}}},
+		Ports:       []discoveryv1.EndpointPort{{Name: new(""), Port: new(int32(PodPort)), Protocol: new(corev1.ProtocolTCP)}},
+	}
+	if address.Is6() {
+		slice.Name, slice.AddressType = sentinelName+"-ipv6", discoveryv1.AddressTypeIPv6
+	}
+	return slice
+}
+
+// InStep returns when the proxy has programmed everything that was written to the API server before the call.
+func (s *Site) InStep(ctx context.Context) error { return s.sentinel.await(ctx) }
+
+// Settled is InStep, and what the proxy does after it has programmed something (it removes entries of the connection
+// tracker) is done too: a proxy does one change after the other.
+func (s *Site) Settled(ctx context.Context) error {
+	return errors.Join(s.InStep(ctx), s.InStep(ctx))
+}
+
+// await waits for a round that begins after the call.
+func (n *sentinel) await(ctx context.Context) error {
+	n.mu.Lock()
+	r := n.next
+	if r == nil {
+		r = &round{done: make(chan struct{})}
+		n.next = r
+		go n.make(context.WithoutCancel(ctx), r)
+	}
+	n.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// make begins a round when the one before has ended.
+func (n *sentinel) make(ctx context.Context, r *round) {
+	n.rounds <- struct{}{}
+	n.mu.Lock()
+	n.next = nil
+	n.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if r.err = n.change(ctx); r.err == nil {
+		r.err = n.site.Node.Do(func() error { return n.awaitAnswers(ctx) })
+	}
+	<-n.rounds
+	close(r.done)
+}
+
+func (n *sentinel) change(ctx context.Context) error {
+	n.changes++
+	if err := retry.RetryOnConflict(retry.DefaultRetry, func() error { return n.changeService(ctx) }); err != nil {
+		return fmt.Errorf("changing the sentinel: %w", err)
+	}
+	slices := n.site.Plane.API.DiscoveryV1().EndpointSlices(n.namespace)
+	for _, address := range n.addresses {
+		if _, err := slices.Update(ctx, n.slice(address), metav1.UpdateOptions{}); err != nil {
+			return fmt.Errorf("changing the sentinel's slice: %w", err)
+		}
+	}
+	return nil
+}
+
+func (n *sentinel) changeService(ctx context.Context) error {
+	services := n.site.Plane.API.CoreV1().Services(n.namespace)
+	svc, err := services.Get(ctx, sentinelName, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	svc.Spec.Ports = n.ports()
+	_, err = services.Update(ctx, svc, metav1.UpdateOptions{})
+	return err
+}
+
+// awaitAnswers asks, from the thread that it is called on, until the change is seen in both families. Some proxies leave
+// a port that they do not know yet without an answer, so it asks briefly at first.
+func (n *sentinel) awaitAnswers(ctx context.Context) error {
+	for _, address := range n.addresses {
+		timeout := 10 * time.Millisecond
+		for {
+			echo, err := testnet.Ask(ctx, "tcp", netip.AddrPortFrom(address, n.port()), timeout)
+			if err == nil && echo.Host == n.pod().Name {
+				break
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("the proxy does not follow: port %d of %s is not served by %s: %w", n.port(), address, n.pod().Name, err)
+			}
+			timeout = min(timeout*5/4, time.Second)
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}
