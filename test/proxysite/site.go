@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// PodPort and OtherPort are what pods serve.
-	PodPort   = 8080
+	// PodPort is what pods serve.
+	PodPort = 8080
+	// OtherPort is what pods serve too.
 	OtherPort = 8081
 
 	// NodeInterface is the node's on the LAN; its pods are behind one interface each, PodInterfaces and the pod's number.
@@ -100,9 +101,9 @@ func (s *Site) layLAN() {
 func makePods(t testnet.T, machine *testnet.Host, name string, subnet int) []*testnet.Host {
 	machine.Sysctl("ipv4/ip_forward", "1")
 	machine.Sysctl("ipv6/conf/all/forwarding", "1")
-	// Refusals by ICMP are for the cases to see, all of them.
-	machine.Sysctl("ipv4/icmp_ratelimit", "0")
-	machine.Sysctl("ipv6/icmp/ratelimit", "0")
+	// Of the refusals by ICMP none is left out for being one of many. (129 is no refusal.)
+	machine.Sysctl("ipv4/icmp_ratemask", "0")
+	machine.Sysctl("ipv6/icmp/ratemask", "129")
 	var pods []*testnet.Host
 	for i := 1; i <= podsOfNode; i++ {
 		ip4 := fmt.Sprintf("10.244.%d.%d", subnet, 16*i+2)
@@ -156,4 +157,16 @@ func (s *Site) awaitCables(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// NodeAddresses are all addresses of the node that somebody may see. The caller may keep them.
+func (s *Site) NodeAddresses() []netip.Addr {
+	addresses := []netip.Addr{
+		s.Node.IPv4, s.Node.IPv6,
+		netip.MustParseAddr(SecondAddress4), netip.MustParseAddr(SecondAddress6),
+	}
+	for _, pod := range s.Local {
+		addresses = append(addresses, pod.IPv4.Prev(), pod.IPv6.Prev())
+	}
+	return addresses
 }

@@ -1,0 +1,154 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
+)
+
+const (
+	patience = 3 * time.Second        // for an answer
+	silence  = 250 * time.Millisecond // without one; an answer takes less than a hundredth of it
+)
+
+// ask asks a probe's question and describes what becomes of it, in the words of what is expected as far as they are true.
+func (w *world) ask(ctx context.Context, p probe, v variant, expected string) (string, error) {
+	to, err := w.resolve(p.to, v)
+	if err != nil {
+		return "", err
+	}
+	from := w.site.Host(p.from)
+	if from == nil {
+		return "", fmt.Errorf("no host %q", p.from)
+	}
+	o := &outcome{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	err = from.Do(func() error {
+		if p.flow != "" {
+			return w.askOn(ctx, o, from, p.flow+" over "+v.String(), v, to, expected)
+		}
+		if v.network == http {
+			return askHTTP(ctx, o, to, p.to.path)
+		}
+		return w.askOften(ctx, o, from, p, v, to, expected)
+	})
+	if err != nil {
+		return "", err
+	}
+	return w.inWordsOf(expected, o, p, v), nil
+}
+
+// inWordsOf describes an outcome, and keeps who answered in mind where that is what is asked for.
+func (w *world) inWordsOf(expected string, o *outcome, p probe, v variant) string {
+	kind, among, ok := sticky(expected)
+	if !ok {
+		return o.String()
+	}
+	key := fmt.Sprint(p.from, " to ", p.to, " over ", v)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	text := described(o, kind, among, w.before[key])
+	w.before[key] = strings.TrimSuffix(o.String(), " masqueraded")
+	return text
+}
+
+// askOften opens flow after flow: one where nobody shall answer, else until all that are expected have, and some more for
+// those that are not. One of n endpoints is missed once in e^30 times.
+func (w *world) askOften(ctx context.Context, o *outcome, from *testnet.Host, p probe, v variant, to netip.AddrPort, expected string) error {
+	least, most := p.flows(expected)
+	for i := range most {
+		if i >= least && o.String() == expected {
+			return nil
+		}
+		if i > 0 && p.pause > 0 {
+			time.Sleep(p.pause)
+		}
+		echo, err := testnet.Ask(ctx, v.network, to, patienceFor(expected))
+		if err := w.note(o, from, echo, err); err != nil {
+			return err
+		}
+		if o.failures[silent] {
+			return nil // more of it takes long, and tells nothing
+		}
+	}
+	return nil
+}
+
+// flows are how many a probe opens, at least and at most.
+func (p probe) flows(expected string) (least, most int) {
+	_, _, sticks := sticky(expected)
+	switch {
+	case p.times > 0:
+		return p.times, p.times
+	case sticks:
+		return 8, 8
+	case expected == refused || expected == silent:
+		return 1, 1
+	}
+	n := len(named(expected))
+	return 4*n + 4, 30*n + 10
+}
+
+// askOn asks once more in a flow.
+func (w *world) askOn(ctx context.Context, o *outcome, from *testnet.Host, name string, v variant, to netip.AddrPort, expected string) error {
+	w.mu.Lock()
+	f := w.flows[name]
+	w.mu.Unlock()
+	var err error
+	if f == nil {
+		if f, err = testnet.Dial(ctx, v.network, to, patienceFor(expected)); err != nil {
+			return w.note(o, from, testnet.Echo{}, err)
+		}
+		w.mu.Lock()
+		w.flows[name] = f
+		w.mu.Unlock()
+	}
+	echo, err := f.Ask(patienceFor(expected))
+	return w.note(o, from, echo, err)
+}
+
+func patienceFor(expected string) time.Duration {
+	if expected == silent {
+		return silence
+	}
+	return patience
+}
+
+// note adds an answer, or that there was none, to the outcome.
+func (w *world) note(o *outcome, from *testnet.Host, echo testnet.Echo, err error) error {
+	var timedOut net.Error
+	switch {
+	case err == nil:
+		o.add(w.seen(from, echo))
+	case errors.Is(err, unix.ECONNREFUSED):
+		o.failures[refused] = true
+	case errors.As(err, &timedOut) && timedOut.Timeout():
+		o.failures[silent] = true
+	case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EPERM):
+		o.failures[err.Error()] = true
+	default:
+		return err
+	}
+	return nil
+}
+
+// seen is who answers, and whether he saw the node instead of who asked.
+func (w *world) seen(from *testnet.Host, echo testnet.Echo) (who string, masqueraded bool) {
+	client := echo.Client.Addr()
+	nodes := slices.Contains(w.site.NodeAddresses(), client)
+	switch {
+	case client == from.AddressLike(client), nodes && from == w.site.Node:
+		return echo.Host, false
+	case nodes:
+		return echo.Host, true
+	}
+	return fmt.Sprintf("%s (who saw %s)", echo.Host, client), false
+}

@@ -1,0 +1,8 @@
+package conformance
+
+import "slices"
+
+// behaviours are all cases.
+func behaviours() []behaviour {
+	return slices.Concat(frontends)
+}

@@ -1,0 +1,98 @@
+package conformance
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// outcome is what becomes of a probe, in words:
+//
+//	refused                       an error at once
+//	silent                        no answer
+//	local1, remote1               all of these answer, and see who asked
+//	local1, remote1 masqueraded   they see the node instead
+//	remote1; local1 masqueraded   some of them do
+//	one of local1, remote1        all flows were answered by the same one of these
+//	another of local1, remote1    the same, not the one that answered the last such probe
+//	the same of local1, remote1   the same, the one that answered the last such probe
+//
+// (such a probe: from the same host to the same target, with one of the last three in want).
+type outcome struct {
+	plain, masqueraded map[string]bool
+	failures           map[string]bool
+}
+
+func (o *outcome) add(answer string, masqueraded bool) {
+	if masqueraded {
+		o.masqueraded[answer] = true
+		return
+	}
+	o.plain[answer] = true
+}
+
+func (o *outcome) String() string {
+	var parts []string
+	if len(o.plain) > 0 {
+		parts = append(parts, list(o.plain))
+	}
+	if len(o.masqueraded) > 0 {
+		parts = append(parts, list(o.masqueraded)+" masqueraded")
+	}
+	if len(o.failures) > 0 {
+		parts = append(parts, list(o.failures))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func list(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
+
+const (
+	refused = "refused"
+	silent  = "silent"
+
+	oneOf     = "one of "
+	anotherOf = "another of "
+	theSameOf = "the same of "
+)
+
+// sticky says whether a want is about who answers among several, and about whom.
+func sticky(want string) (kind, among string, ok bool) {
+	for _, kind := range []string{oneOf, anotherOf, theSameOf} {
+		if among, ok := strings.CutPrefix(want, kind); ok {
+			return kind, among, true
+		}
+	}
+	return "", "", false
+}
+
+// described puts an outcome into the words of a want about one among several, as far as they are true.
+func described(o *outcome, kind, among, before string) string {
+	got := o.String()
+	who := strings.TrimSuffix(got, " masqueraded")
+	if strings.HasSuffix(got, " masqueraded") != strings.HasSuffix(among, " masqueraded") ||
+		!slices.Contains(strings.Split(strings.TrimSuffix(among, " masqueraded"), ", "), who) {
+		return got
+	}
+	switch {
+	case kind == oneOf:
+		return oneOf + among
+	case who == before:
+		return theSameOf + among
+	case before != "":
+		return anotherOf + among
+	}
+	return fmt.Sprint(got, ", and nobody before")
+}
+
+// named are who a want names.
+func named(want string) []string {
+	var all []string
+	for part := range strings.SplitSeq(want, "; ") {
+		for name := range strings.SplitSeq(strings.TrimSuffix(part, " masqueraded"), ", ") {
+			all = append(all, name)
+		}
+	}
+	return all
+}

@@ -1,0 +1,172 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
+	"github.com/portolan-dev/portolan/test/proxysite"
+)
+
+// world is a site as one case sees it: with objects of its own.
+type world struct {
+	site      *proxysite.Site
+	proxy     *proxysite.Proxy
+	command   proxysite.Command
+	namespace string
+	number    int // of the case; its own addresses have it
+
+	mu       sync.Mutex // guards the fields below
+	services map[string]*corev1.Service
+	flows    map[string]*testnet.Flow
+	before   map[string]string // who answered last, by who asked whom
+}
+
+// change is what is done to a world.
+type change func(context.Context, *world) error
+
+// put makes objects, or changes them.
+func put(objects ...object) change {
+	return func(ctx context.Context, w *world) error {
+		var errs []error
+		for _, o := range objects {
+			errs = append(errs, w.putService(ctx, o), w.putSlices(ctx, o))
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// inTurn does one change after the other.
+func inTurn(changes ...change) change {
+	return func(ctx context.Context, w *world) error {
+		for _, c := range changes {
+			if err := c(ctx, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// pass lets time pass that nobody can hurry: of timeouts in the kernel.
+func pass(d time.Duration) change {
+	return func(ctx context.Context, _ *world) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// away removes a Service and its slices.
+func away(name string) change {
+	return func(ctx context.Context, w *world) error {
+		return errors.Join(
+			w.site.Plane.API.CoreV1().Services(w.namespace).Delete(ctx, name, metav1.DeleteOptions{}),
+			w.site.Plane.API.DiscoveryV1().EndpointSlices(w.namespace).DeleteCollection(ctx, metav1.DeleteOptions{},
+				metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + name}))
+	}
+}
+
+// restarted ends the proxy as an upgrade does, and starts it again.
+func restarted(ctx context.Context, w *world) error {
+	w.proxy.Stop()
+	return w.startProxy(ctx)
+}
+
+// killed ends the proxy without notice, and starts it again.
+func killed(ctx context.Context, w *world) error {
+	w.proxy.Kill()
+	return w.startProxy(ctx)
+}
+
+func (w *world) startProxy(ctx context.Context) (err error) {
+	w.proxy, err = w.site.Start(ctx, w.command)
+	return err
+}
+
+func (w *world) service(name string) *corev1.Service {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.services[name]
+}
+
+// putService writes the Service, with its status. What the API server has given it, it keeps.
+func (w *world) putService(ctx context.Context, o object) error {
+	services := w.site.Plane.API.CoreV1().Services(w.namespace)
+	want := w.realService(o)
+	var got *corev1.Service
+	var err error
+	if old := w.service(want.Name); old == nil {
+		got, err = services.Create(ctx, want, metav1.CreateOptions{})
+	} else {
+		got, err = services.Update(ctx, keepGiven(old, want), metav1.UpdateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("Service %s: %w", want.Name, err)
+	}
+	if len(want.Status.LoadBalancer.Ingress) > 0 {
+		got.Status = want.Status
+		if got, err = services.UpdateStatus(ctx, got, metav1.UpdateOptions{}); err != nil {
+			return fmt.Errorf("status of Service %s: %w", want.Name, err)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.services[got.Name] = got
+	return nil
+}
+
+// keepGiven gives a Service what its older self was given.
+func keepGiven(old, s *corev1.Service) *corev1.Service {
+	s.ResourceVersion = old.ResourceVersion
+	s.Spec.ClusterIP, s.Spec.ClusterIPs, s.Spec.IPFamilies = old.Spec.ClusterIP, old.Spec.ClusterIPs, old.Spec.IPFamilies
+	if s.Spec.HealthCheckNodePort == 0 {
+		s.Spec.HealthCheckNodePort = old.Spec.HealthCheckNodePort
+	}
+	for i, p := range s.Spec.Ports {
+		for _, was := range old.Spec.Ports {
+			if was.Name == p.Name && p.NodePort == 0 && s.Spec.Type != corev1.ServiceTypeClusterIP {
+				s.Spec.Ports[i].NodePort = was.NodePort
+			}
+		}
+	}
+	return s
+}
+
+func (w *world) putSlices(ctx context.Context, o object) error {
+	api := w.site.Plane.API.DiscoveryV1().EndpointSlices(w.namespace)
+	for _, slice := range w.realSlices(o) {
+		_, err := api.Update(ctx, slice, metav1.UpdateOptions{})
+		if apierrors.IsNotFound(err) {
+			_, err = api.Create(ctx, slice, metav1.CreateOptions{})
+		}
+		if err != nil {
+			return fmt.Errorf("EndpointSlice %s: %w", slice.Name, err)
+		}
+	}
+	return nil
+}
+
+// clear removes what the case has made. Errors are of no use to anybody: names are used once.
+func (w *world) clear() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, f := range w.flows {
+		f.Close()
+	}
+	for name := range w.services {
+		_ = away(name)(ctx, w)
+	}
+	_ = w.site.Plane.API.CoreV1().Namespaces().Delete(ctx, w.namespace, metav1.DeleteOptions{})
+}
