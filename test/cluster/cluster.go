@@ -45,8 +45,9 @@ type Cluster struct {
 }
 
 // Start starts a cluster and returns when it can be used: the API server is ready, controller manager and scheduler are
-// healthy, the default namespace takes Pods, nodes are Ready and their kube-proxies have programmed their first rules.
-// ctx bounds the start only; the cluster runs until Stop, and no longer than the process. On an error nothing is left.
+// healthy, the default namespace takes Pods, nodes are Ready and their kube-proxies, if any, have programmed their first
+// rules. ctx bounds the start only; the cluster runs until Stop, and no longer than the process. On an error nothing is
+// left.
 func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if err := options.complete(); err != nil {
 		return nil, err
@@ -138,6 +139,9 @@ func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 
 // Nodes are the nodes, by number. The caller must not change the slice.
 func (c *Cluster) Nodes() []*Node { return c.nodes }
+
+// PodCIDR is where all Pods have their addresses.
+func (c *Cluster) PodCIDR() string { return podCIDR }
 
 // Client is a machine on the bridge that is no node; nil without nodes. It reaches the nodes' addresses and, unlike
 // them, has no default route; see Machine.Route.

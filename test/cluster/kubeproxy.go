@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -10,29 +11,61 @@ import (
 	"time"
 )
 
-// startKubeProxy runs the real kube-proxy in the node's namespace and returns when it has programmed its first rules.
-func (c *Cluster) startKubeProxy(ctx context.Context, n *Node) error {
-	kubeconfig, err := c.writeKubeconfig(n.Name+"-kube-proxy.kubeconfig", c.nodesURL(), "system:kube-proxy")
+// StartKubeProxy runs the real kube-proxy on the node and returns when it has programmed its first rules. The start of the
+// cluster does so for every node, unless the options say NoProxy.
+func (n *Node) StartKubeProxy(ctx context.Context, mode Proxy) error {
+	config, err := n.writeKubeProxyConfig(mode)
 	if err != nil {
 		return err
 	}
-	config := c.state.path(n.Name + "-kube-proxy.yaml")
-	if err := os.WriteFile(config, kubeProxyConfig(c.options.Proxy, n.Name, kubeconfig), 0o600); err != nil {
+	c := n.cluster
+	n.kubeProxy = c.newProcess(n.Name+"-kube-proxy", n.forks, func() *exec.Cmd { return c.kubeProxyCommand("--config=" + config) })
+	if err := n.kubeProxy.start(); err != nil {
 		return err
 	}
-	p := c.newProcess(n.Name+"-kube-proxy", n.forks, func() *exec.Cmd {
-		return exec.Command(filepath.Join(c.options.BinDir, "kube-proxy"), "--config="+config)
-	})
-	if err := p.start(); err != nil {
-		return err
-	}
-	c.own(p)
+	c.own(n.kubeProxy)
 	client := &http.Client{
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{DialContext: n.DialContext, DisableKeepAlives: true},
 	}
 	url := fmt.Sprintf("http://%s:10256/healthz", n.IP)
-	return p.await(ctx, func(ctx context.Context) error { return get(ctx, client, url) })
+	return n.kubeProxy.await(ctx, func(ctx context.Context) error { return get(ctx, client, url) })
+}
+
+// StopKubeProxy ends the node's kube-proxy, as the deletion of its Pod does. Its rules stay.
+func (n *Node) StopKubeProxy() {
+	if n.kubeProxy != nil {
+		n.kubeProxy.stop(stopGrace)
+	}
+}
+
+// CleanUpKubeProxy removes the rules of a kube-proxy that is stopped, as kube-proxy --cleanup does.
+func (n *Node) CleanUpKubeProxy() error {
+	cleanup := n.cluster.kubeProxyCommand("--cleanup")
+	var out bytes.Buffer
+	cleanup.Stdout, cleanup.Stderr = &out, &out
+	p, err := n.Start(cleanup)
+	if err != nil {
+		return err
+	}
+	if <-p.Done(); !p.State().Success() {
+		return fmt.Errorf("kube-proxy --cleanup on %s: %s\n%s", n.Name, p.State(), &out)
+	}
+	return nil
+}
+
+func (n *Node) writeKubeProxyConfig(mode Proxy) (path string, err error) {
+	c := n.cluster
+	kubeconfig, err := c.writeKubeconfig(n.Name+"-kube-proxy.kubeconfig", c.nodesURL(), "system:kube-proxy")
+	if err != nil {
+		return "", err
+	}
+	path = c.state.path(n.Name + "-kube-proxy.yaml")
+	return path, os.WriteFile(path, kubeProxyConfig(mode, n.Name, kubeconfig), 0o600)
+}
+
+func (c *Cluster) kubeProxyCommand(args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(c.options.BinDir, "kube-proxy"), args...)
 }
 
 // nodesURL is the API server as nodes reach it.

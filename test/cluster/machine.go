@@ -75,7 +75,9 @@ func (m *Machine) DialContext(ctx context.Context, network, address string) (net
 // Start starts cmd as a process of the machine: in its network namespace, and ended by Stop of the cluster at the
 // latest. If cmd has no output set, it goes to a file in LogDir. The returned Process waits for it; cmd.Wait must not be
 // called.
-func (m *Machine) Start(cmd *exec.Cmd) (*Process, error) {
+func (m *Machine) Start(cmd *exec.Cmd) (*Process, error) { return m.startOn(m.forks, cmd) }
+
+func (m *Machine) startOn(forks *thread, cmd *exec.Cmd) (*Process, error) {
 	if cmd.Stdout == nil && cmd.Stderr == nil {
 		out, err := os.Create(m.nextLog(cmd))
 		if err != nil {
@@ -84,7 +86,7 @@ func (m *Machine) Start(cmd *exec.Cmd) (*Process, error) {
 		defer out.Close()
 		cmd.Stdout, cmd.Stderr = out, out
 	}
-	exited, err := startChild(m.forks, m.cluster.state, cmd.Path, cmd)
+	exited, err := startChild(forks, m.cluster.state, cmd.Path, cmd)
 	if err != nil {
 		return nil, err
 	}

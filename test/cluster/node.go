@@ -14,7 +14,8 @@ type Node struct {
 	// PodCIDR is the /24 its Pods have their addresses from.
 	PodCIDR string
 
-	agent *agent
+	agent     *agent
+	kubeProxy *process // nil before it is first started
 }
 
 const nodeBudget = 30 * time.Second
@@ -92,7 +93,7 @@ func (c *Cluster) startNode(ctx context.Context, n *Node) error {
 		return fmt.Errorf("agent of %s: %w", n.Name, err)
 	}
 	if c.options.Proxy != NoProxy {
-		if err := c.startKubeProxy(ctx, n); err != nil {
+		if err := n.StartKubeProxy(ctx, c.options.Proxy); err != nil {
 			return err
 		}
 	}
