@@ -38,7 +38,7 @@ type Process struct {
 // Deployment's, and win.
 func (i *Installation) StartProcess(ctx context.Context, program string, args ...string) (*Process, error) {
 	if program == "" {
-		program = findManager()
+		program = findProgram("manager")
 	}
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("the manager is not built: %w: run `make bin/manager`", err)
@@ -78,15 +78,16 @@ func (i *Installation) processArgs(p *Process) []string {
 	)
 }
 
-// findManager is the default of StartProcess.
-func findManager() string {
+// findProgram is the default of StartProcess and ApplyNodeProxy: the program of that name beside the running one, else in
+// bin of the checkout.
+func findProgram(name string) string {
 	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), "manager")
+		beside := filepath.Join(filepath.Dir(self), name)
 		if _, err := os.Stat(beside); err == nil {
 			return beside
 		}
 	}
-	return filepath.Join(Repository(), "bin", "manager")
+	return filepath.Join(Repository(), "bin", name)
 }
 
 func (p *Process) awaitReady(ctx context.Context) error {

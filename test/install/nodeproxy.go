@@ -1,0 +1,125 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/portolan-dev/portolan/test/cluster"
+)
+
+const (
+	// NodeNamespace is where config/node-proxy puts node-proxy.
+	NodeNamespace      = "portolan-node"
+	nodeServiceAccount = "portolan-node-proxy"
+)
+
+// nodeHealthz is where a node-proxy says on its node whether it is healthy.
+const nodeHealthz = "http://127.0.0.1:10356/healthz"
+
+// NodeProxy is node-proxy's objects on a cluster, and what is to run on its nodes.
+type NodeProxy struct {
+	Cluster *cluster.Cluster
+	// Program is what runs: node-proxy.
+	Program string
+	// Args are those of the DaemonSet, and after them, so that they win, those of this cluster and the caller's.
+	Args []string
+}
+
+// ApplyNodeProxy applies config/node-proxy to a cluster that has config/default. No node-proxy runs yet. An empty program
+// is one named node-proxy beside the running program, else bin/node-proxy of the checkout. args come after the
+// DaemonSet's, and win.
+func ApplyNodeProxy(ctx context.Context, c *cluster.Cluster, program string, args ...string) (*NodeProxy, error) {
+	if program == "" {
+		program = findProgram("node-proxy")
+	}
+	if _, err := os.Stat(program); err != nil {
+		return nil, fmt.Errorf("node-proxy is not built: %w: run `make bin/node-proxy`", err)
+	}
+	p := &NodeProxy{Cluster: c, Program: program}
+	if err := applyManifests(ctx, c, filepath.Join("config", "node-proxy"), p.patch); err != nil {
+		return nil, err
+	}
+	p.Args = append(append(p.Args, "--cluster-cidr="+c.PodCIDR()), args...)
+	return p, nil
+}
+
+// patch has no Pods made for the DaemonSet, whose arguments it notes.
+func (p *NodeProxy) patch(object *unstructured.Unstructured) (err error) {
+	if object.GetKind() != "DaemonSet" {
+		return nil
+	}
+	if p.Args, err = containerArgs(object); err != nil {
+		return err
+	}
+	return unstructured.SetNestedField(object.Object, "process", "spec", "template", "spec", "nodeSelector", "portolan.dev/node-proxy-runs-as")
+}
+
+// Start runs node-proxy on every node, and returns when all of them have programmed their first rules.
+func (p *NodeProxy) Start(ctx context.Context) error {
+	nodes := p.Cluster.Nodes()
+	errs := make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() { _, errs[i] = p.StartOn(ctx, n) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// StartOn runs node-proxy on a node, as its Pod would: with the ServiceAccount's token for that node, and of root's
+// capabilities only NET_ADMIN. It returns when it is healthy.
+func (p *NodeProxy) StartOn(ctx context.Context, n *cluster.Node) (*cluster.Process, error) {
+	kubeconfig, err := n.KubeconfigFor(ctx, NodeNamespace, nodeServiceAccount)
+	if err != nil {
+		return nil, err
+	}
+	args := append(slices.Clone(p.Args), "--kubeconfig="+kubeconfig, "--node-name="+n.Name)
+	process, err := n.StartConfined(exec.Command(p.Program, args...), unix.CAP_NET_ADMIN)
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitHealthy(ctx, n, process); err != nil {
+		return nil, fmt.Errorf("node-proxy of %s is not ready: %w; see its log in %s", n.Name, err, p.Cluster.LogDir())
+	}
+	return process, nil
+}
+
+// Run runs one of the program's other commands on a node, show or cleanup, and returns all that it printed.
+func (p *NodeProxy) Run(n *cluster.Node, args ...string) (string, error) {
+	var out bytes.Buffer
+	cmd := exec.Command(p.Program, args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	process, err := n.StartConfined(cmd, unix.CAP_NET_ADMIN)
+	if err != nil {
+		return "", err
+	}
+	if <-process.Done(); !process.State().Success() {
+		return out.String(), fmt.Errorf("node-proxy %s on %s: %s", args, n.Name, process.State())
+	}
+	return out.String(), nil
+}
+
+func awaitHealthy(ctx context.Context, n *cluster.Node, process *cluster.Process) error {
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: n.DialContext, DisableKeepAlives: true}}
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		select {
+		case <-process.Done():
+			return false, fmt.Errorf("it has ended: %s", process.State())
+		default:
+			return answersOK(ctx, client, nodeHealthz), nil
+		}
+	})
+}
