@@ -16,13 +16,13 @@ import (
 	"github.com/portolan-dev/portolan/test/install"
 )
 
-// rendered are the objects of an overlay over config/default that uses a component.
+// rendered are the objects of an overlay over config/default or config/node-proxy that uses a component.
 type rendered struct {
 	*world
 	objects []*unstructured.Unstructured
 }
 
-// render builds testdata/overlays/<component>, which does as docs/install.md says.
+// render builds testdata/overlays/<component>, which does as docs/ says.
 func (w *world) render(component string) rendered {
 	w.Helper()
 	manifests := w.mustKubectl("", "kustomize", filepath.Join("testdata", "overlays", component))

@@ -29,10 +29,6 @@ type nodeProxies struct{ *world }
 // withNodeProxies installs config/node-proxy. It returns when the API server goes by its policy.
 func (w *world) withNodeProxies() nodeProxies {
 	w.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: nodeProxyNamespace}}
-	if err := w.Create(w.Context(), namespace); !apierrors.IsAlreadyExists(err) {
-		w.must(err)
-	}
 	w.mustKubectl("", "apply", "-k", filepath.Join("..", "..", "config", "node-proxy"))
 	w.eventually("the policy is in force", func() error {
 		err := w.Create(w.Context(), makeNodeState("nobody"), client.DryRunAll)
