@@ -1,5 +1,7 @@
-# Image that docker-build makes, and that deploy and build-installer refer to.
+# Images that docker-build makes, and that deploy and build-installer refer to: the manager's, and node-proxy's, by default
+# beside it (registry.example.com/portolan:dev, registry.example.com/portolan-node-proxy:dev).
 IMG ?= controller:latest
+NODE_PROXY_IMG ?= $(shell sed -E 's|(:[^:/]*)?$$|-node-proxy\1|' <<<'$(IMG)')
 # Any tool with docker's command line: docker, podman, nerdctl.
 CONTAINER_TOOL ?= docker
 # The kubectl that talks to your cluster.
@@ -18,14 +20,13 @@ all: build
 .PHONY: help
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "; printf "Usage: make TARGET [VARIABLE=value]\n"} \
-		/^[a-zA-Z0-9_-]+:.*## / {printf "  %-16s %s\n", $$1, $$2} \
+		/^[a-zA-Z0-9_-]+:.*## / {printf "  %-20s %s\n", $$1, $$2} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)}' $(MAKEFILE_LIST)
 
 ##@ Try it
 
 .PHONY: demo
-demo: controlplane bin/manager bin/demo ## Run a real control plane with three nodes on this machine and show the tour (ARGS=--once: run it and exit).
-	@hack/system-packages || echo "Going on without: the demo says what it leaves out."
+demo: controlplane bin/manager bin/node-proxy bin/demo ## Run a real control plane with three nodes on this machine and show the tour (ARGS=--once: run it and exit; ARGS=--help: what else).
 	@if [[ -t 1 ]]; then set -m; fi; bin/demo $(ARGS) || exit $$? # set -m: Ctrl-C is for the demo, which ends in order, and not for make
 
 ##@ Test
@@ -37,7 +38,7 @@ TESTFLAGS ?=
 GOTEST_ALL = -count=1 -p=1 -timeout=20m $(TESTFLAGS)
 
 .PHONY: test
-test: controlplane bin/manager bin/tools/gotestsum ## Run every test: unit, integration, end to end; ends with what was skipped and why.
+test: controlplane bin/manager bin/node-proxy bin/tools/gotestsum ## Run every test: unit, integration, end to end; ends with what was skipped and why.
 	@hack/system-packages || echo "Going on without: the tests that need it are skipped, see the end."
 	bin/tools/gotestsum --format=pkgname-and-test-fails --format-hide-empty-pkg -- $(GOTEST_ALL) ./...
 
@@ -46,7 +47,7 @@ test-unit: ## Run the tests that need neither a control plane nor root.
 	go test $(TESTFLAGS) $$(go list ./... | grep -v '/test/')
 
 .PHONY: bench
-bench: controlplane bin/manager ## Run the benchmarks, peers and product in turn (BENCH=name: one of them).
+bench: controlplane bin/manager bin/node-proxy ## Run the benchmarks, peers and product in turn (BENCH=name: one of them).
 	@hack/system-packages || echo "Going on without: the benchmarks that need it are left out."
 	go run ./test/bench $(BENCH)
 
@@ -94,12 +95,14 @@ verify: controlplane bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/g
 ##@ Build
 
 .PHONY: build
-build: manifests generate fmt vet bin/manager ## Generate, check, and build bin/manager.
+build: manifests generate fmt vet bin/manager bin/node-proxy ## Generate, check, and build bin/manager and bin/node-proxy.
 
 # Always handed to go build, which knows best what is out of date.
-.PHONY: bin/manager bin/demo
+.PHONY: bin/manager bin/node-proxy bin/demo
 bin/manager:
 	go build -o $@ ./cmd/manager
+bin/node-proxy:
+	go build -o $@ ./cmd/node-proxy
 bin/demo:
 	go build -o $@ ./test/demo
 
@@ -108,30 +111,35 @@ run: manifests generate fmt vet ## Run the manager from your host against the cl
 	go run ./cmd/manager $(ARGS)
 
 .PHONY: docker-build
-docker-build: ## Build the image IMG from the Dockerfile.
+docker-build: ## Build the images IMG and NODE_PROXY_IMG from the Dockerfile.
 	$(CONTAINER_TOOL) build -t $(IMG) .
+	$(CONTAINER_TOOL) build --target node-proxy -t $(NODE_PROXY_IMG) .
 
 .PHONY: docker-push
-docker-push: ## Push the image IMG.
+docker-push: ## Push the images IMG and NODE_PROXY_IMG.
 	$(CONTAINER_TOOL) push $(IMG)
+	$(CONTAINER_TOOL) push $(NODE_PROXY_IMG)
 
 PLATFORMS ?= linux/arm64,linux/amd64,linux/s390x,linux/ppc64le
 .PHONY: docker-buildx
-docker-buildx: ## Build the image IMG for PLATFORMS and push it.
+docker-buildx: ## Build the images IMG and NODE_PROXY_IMG for PLATFORMS and push them.
 	-$(CONTAINER_TOOL) buildx create --name portolan-builder
 	$(CONTAINER_TOOL) buildx build --builder portolan-builder --push --platform=$(PLATFORMS) --tag $(IMG) .
+	$(CONTAINER_TOOL) buildx build --builder portolan-builder --push --platform=$(PLATFORMS) --target node-proxy --tag $(NODE_PROXY_IMG) .
 	-$(CONTAINER_TOOL) buildx rm portolan-builder
 
 .PHONY: ko-build
-ko-build: bin/tools/ko ## Build the image without an engine, into the OCI layout dist/image (does not push).
+ko-build: bin/tools/ko ## Build the images without an engine, into the OCI layouts dist/image and dist/node-proxy-image (does not push).
 	mkdir -p dist
-	rm -rf dist/image
-	KO_DOCKER_REPO=ko.local bin/tools/ko build --push=false --oci-layout-path=dist/image --sbom=none --bare ./cmd/manager
+	rm -rf dist/image dist/node-proxy-image
+	$(call ko,dist/image,./cmd/manager)
+	$(call ko,dist/node-proxy-image,./cmd/node-proxy)
 
 .PHONY: build-installer
-build-installer: ## Write dist/install.yaml: everything in one file, with image IMG.
+build-installer: ## Write dist/install.yaml, with image IMG, and dist/node-proxy.yaml, with image NODE_PROXY_IMG: everything in one file each.
 	mkdir -p dist
 	$(call render,config/default) >dist/install.yaml
+	$(call render,config/node-proxy) >dist/node-proxy.yaml
 
 ##@ Deploy (to the cluster of your kubeconfig)
 
@@ -155,6 +163,14 @@ undeploy: ## Remove Portolan; Services keep their numbers (ignore-not-found=true
 	@# It goes with the pools, but not in the first half minute, when the garbage collector does not know them yet.
 	$(KUBECTL) delete validatingadmissionpolicybinding,validatingadmissionpolicy nodeports.portolan.dev --ignore-not-found
 
+.PHONY: deploy-node-proxy
+deploy-node-proxy: ## Install node-proxy with image NODE_PROXY_IMG, for the Services whose label names it.
+	$(call render,config/node-proxy) | $(KUBECTL) apply -f -
+
+.PHONY: undeploy-node-proxy
+undeploy-node-proxy: ## Remove node-proxy; what to do before, and on the nodes: docs/install.md (ignore-not-found=true: tolerate absence).
+	$(call render,config/node-proxy) | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
+
 ##@ What the above needs (made on demand)
 
 .PHONY: controlplane
@@ -168,8 +184,11 @@ system-packages: ## Install the nft and iptables commands where they are missing
 .PHONY: tools
 tools: bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint bin/tools/gotestsum bin/tools/ko ## Build the pinned tools into bin/tools.
 
-# The rendered overlay $1. The image is set on the way out: deploying never edits a file of yours.
-render = $(KUBECTL) kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|'
+# The rendered overlay $1. The images are set on the way out: deploying never edits a file of yours.
+render = $(KUBECTL) kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|; s|image: node-proxy:latest$$|image: $(NODE_PROXY_IMG)|'
+
+# The image of program $2 into the OCI layout $1.
+ko = KO_DOCKER_REPO=ko.local bin/tools/ko build --push=false --oci-layout-path=$1 --sbom=none --bare $2
 
 # tool NAME, DIRECTORY OF ITS MODULE, PACKAGE
 define tool
