@@ -18,14 +18,39 @@ Usage: make demo [ARGS="FLAGS"], or: go run ./test/demo [FLAGS]
 
   --once            run the tour, check it and exit: 0, or 1 after a surprise
   --nodes=3         how many nodes; 0: the control plane and Portolan alone
-  --proxy=nftables  kube-proxy's mode on the nodes: nftables, iptables or none
+  --proxy=PROXY     what programs Services on the nodes:
+                      node-proxy            Portolan's own, which is the default
+                      kube-proxy            the real one, in nftables mode
+                      kube-proxy-iptables   the real one, in iptables mode
+                      both                  kube-proxy, and node-proxy for the
+                                            Services whose label names it
+                      none                  nothing
   --dir=DIR         where the cluster keeps its files; by default ` + "%s" + `
 `
+
+// proxy is what --proxy can say.
+type proxy struct {
+	kubeProxy cluster.Proxy
+	// services is node-proxy's flag; empty: it does not run.
+	services string
+	// program is what kube-proxy runs, from a package.
+	program, pkg string
+}
+
+const defaultProxy = "node-proxy"
+
+var proxies = map[string]proxy{
+	defaultProxy:          {kubeProxy: cluster.NoProxy, services: "all"},
+	"kube-proxy":          {kubeProxy: cluster.KubeProxyNFTables, program: "nft", pkg: "nftables"},
+	"kube-proxy-iptables": {kubeProxy: cluster.KubeProxyIPTables, program: "iptables", pkg: "iptables"},
+	"both":                {kubeProxy: cluster.KubeProxyNFTables, services: "labelled", program: "nft", pkg: "nftables"},
+	"none":                {kubeProxy: cluster.NoProxy},
+}
 
 type options struct {
 	once  bool
 	nodes int
-	proxy string
+	proxy proxy
 	dir   string
 
 	// without says why nothing answers on node ports, and how to have that; empty: nodes do answer.
@@ -39,7 +64,7 @@ func parse(args []string) (*options, error) {
 	fs.SetOutput(discard{})
 	fs.BoolVar(&o.once, "once", false, "")
 	fs.IntVar(&o.nodes, "nodes", 3, "")
-	fs.StringVar(&o.proxy, "proxy", string(cluster.KubeProxyNFTables), "")
+	name := fs.String("proxy", defaultProxy, "")
 	fs.StringVar(&o.dir, "dir", os.TempDir(), "")
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -48,6 +73,10 @@ func parse(args []string) (*options, error) {
 	}
 	if err == nil && fs.NArg() > 0 {
 		err = fmt.Errorf("%q is not understood", fs.Arg(0))
+	}
+	known := false
+	if o.proxy, known = proxies[*name]; err == nil && !known {
+		err = fmt.Errorf("--proxy=%s: there is none of that name", *name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; see --help", err)
@@ -71,20 +100,13 @@ func (o *options) leaveOut() {
 		o.without = "There are no nodes: they are network namespaces, and you are not root.\n" +
 			"As root (sudo make demo) there are three, with Pods that answer."
 		o.nodes = 0
-	case o.proxy == string(cluster.NoProxy):
+	case o.proxy == proxies["none"]:
 		o.without = "There is nothing on the nodes that knows Services, as --proxy=none says."
-	case o.proxy == string(cluster.KubeProxyNFTables) && missing("nft"):
-		o.without = notInstalled("nft", "nftables")
-		o.nodes = 0
-	case o.proxy == string(cluster.KubeProxyIPTables) && missing("iptables"):
-		o.without = notInstalled("iptables", "iptables")
+	case o.proxy.program != "" && missing(o.proxy.program):
+		o.without = "There are no nodes: their kube-proxy needs " + o.proxy.program + ", which is not installed.\n" +
+			"Install the package " + o.proxy.pkg + " to have three, with Pods that answer; or leave out --proxy."
 		o.nodes = 0
 	}
-}
-
-func notInstalled(program, pkg string) string {
-	return "There are no nodes: their kube-proxy needs " + program + ", which is not installed.\n" +
-		"Install the package " + pkg + " to have three, with Pods that answer."
 }
 
 func missing(program string) bool {

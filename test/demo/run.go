@@ -21,7 +21,7 @@ func run(ctx context.Context, o *options) error {
 		fmt.Printf("\n%s\nNothing answers on node ports, and the tour leaves out the requests.\n", o.without)
 	}
 	fmt.Println()
-	c, err := cluster.Start(ctx, cluster.Options{Nodes: o.nodes, Proxy: cluster.Proxy(o.proxy), Dir: o.dir, Log: log})
+	c, err := cluster.Start(ctx, cluster.Options{Nodes: o.nodes, Proxy: o.proxy.kubeProxy, Dir: o.dir, Log: log})
 	if err != nil {
 		if ctx.Err() != nil {
 			sayRemoved()
@@ -33,12 +33,13 @@ func run(ctx context.Context, o *options) error {
 		c.Stop()
 		sayRemoved()
 	}()
-	manager, err := installOn(ctx, c, log)
+	p, err := installOn(ctx, c, o, log)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
+	manager := p.manager
 	log.suspend()
-	err = show(ctx, c, manager, o)
+	err = show(ctx, c, p, o)
 	if o.once {
 		return concluded(err, manager, time.Since(log.started))
 	}
@@ -48,28 +49,51 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		exitCode(err) // and stay up, for a look at what is wrong
 	}
-	farewell(c, o, manager)
+	farewell(c, o, p)
 	return stay(ctx, manager)
 }
 
 func sayRemoved() { fmt.Println("\nEverything is removed.") }
 
-func installOn(ctx context.Context, c *cluster.Cluster, log *progress) (*install.Process, error) {
-	installation, err := install.Apply(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	log.line("Portolan's manifests applied (config/default)")
-	manager, err := installation.StartProcess(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	log.line("Portolan's manager ready")
-	return manager, nil
+// portolan is what runs of it.
+type portolan struct {
+	manager *install.Process
+	// nodeProxy is nil where it does not run.
+	nodeProxy *install.NodeProxy
 }
 
-func show(ctx context.Context, c *cluster.Cluster, manager *install.Process, o *options) error {
-	t := &tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Manager: manager, Packets: o.without == ""}
+func installOn(ctx context.Context, c *cluster.Cluster, o *options, log *progress) (p portolan, err error) {
+	installation, err := install.Apply(ctx, c)
+	if err != nil {
+		return p, err
+	}
+	log.line("Portolan's manifests applied (config/default)")
+	if o.nodes > 0 && o.proxy.services != "" {
+		if p.nodeProxy, err = startNodeProxy(ctx, c, o); err != nil {
+			return p, err
+		}
+		log.line("node-proxy ready on every node, with --services=" + o.proxy.services + " (config/node-proxy)")
+	}
+	if p.manager, err = installation.StartProcess(ctx, ""); err != nil {
+		return p, err
+	}
+	log.line("Portolan's manager ready")
+	return p, nil
+}
+
+func startNodeProxy(ctx context.Context, c *cluster.Cluster, o *options) (*install.NodeProxy, error) {
+	p, err := install.ApplyNodeProxy(ctx, c, "", "--services="+o.proxy.services)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Start(ctx)
+}
+
+func show(ctx context.Context, c *cluster.Cluster, p portolan, o *options) error {
+	t := &tour.Tour{
+		Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Manager: p.manager,
+		Packets: o.without == "", NodeProxy: p.nodeProxy, BesideKubeProxy: o.proxy.kubeProxy != cluster.NoProxy,
+	}
 	return t.Run(ctx)
 }
 
@@ -110,15 +134,19 @@ func stay(ctx context.Context, manager *install.Process) error {
 }
 
 // farewell says how to go on. Every indented line can be pasted into a shell.
-func farewell(c *cluster.Cluster, o *options, manager *install.Process) {
+func farewell(c *cluster.Cluster, o *options, p portolan) {
 	screen := tour.NewScreen(os.Stdout)
 	screen.Title("It is yours now")
 	screen.Say("In another terminal:")
 	root := install.Repository()
+	path := filepath.Join(root, "bin", "controlplane")
+	if p.nodeProxy != nil {
+		path += ":" + filepath.Dir(p.nodeProxy.Program)
+	}
 	paste(
 		"cd "+root,
 		"export KUBECONFIG="+c.Kubeconfig(),
-		"export PATH="+filepath.Join(root, "bin", "controlplane")+":$PATH",
+		"export PATH="+path+":$PATH",
 	)
 	screen.Say("Then, for example:")
 	paste(
@@ -133,7 +161,15 @@ func farewell(c *cluster.Cluster, o *options, manager *install.Process) {
 	)
 	if o.without == "" {
 		answering(screen, c)
+		programmed(screen, c, p)
 	}
+	unanswering(screen, p.manager)
+	screen.Say("Portolan's manager runs as a process here, its log is " + p.manager.Log + "\n" +
+		"Other logs are beside it. Ctrl-C ends it all and removes everything.")
+}
+
+// unanswering says how to have no manager for a while.
+func unanswering(screen *tour.Screen, manager *install.Process) {
 	screen.Say("Have Portolan's manager answer no more: a Service then waits out the webhooks' 3 s each, and gets\n" +
 		"a number from Kubernetes alone. When the manager goes on, the number is adopted.")
 	paste(
@@ -142,8 +178,22 @@ func farewell(c *cluster.Cluster, o *options, manager *install.Process) {
 		fmt.Sprintf("kill -CONT %d", manager.Pid()),
 		"kubectl get npa -o wide",
 	)
-	screen.Say("Portolan's manager runs as a process here, its log is " + manager.Log + "\n" +
-		"Other logs are beside it. Ctrl-C ends it all and removes everything.")
+}
+
+// programmed says how to look at what a node's proxy has made of the Services.
+func programmed(screen *tour.Screen, c *cluster.Cluster, p portolan) {
+	onNode := "ip netns exec " + c.Nodes()[0].Namespace() + " "
+	var lines []string
+	if p.nodeProxy != nil {
+		lines = append(lines, onNode+"node-proxy show", onNode+"node-proxy show my-nodeport-service", onNode+"node-proxy show 31000")
+	}
+	if !missing("nft") {
+		lines = append(lines, onNode+"nft list ruleset")
+	}
+	if len(lines) > 0 {
+		screen.Say("What " + c.Nodes()[0].Name + " has been told to do with what comes in:")
+		paste(lines...)
+	}
 }
 
 // answering says where to send requests.

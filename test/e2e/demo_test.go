@@ -132,8 +132,12 @@ func processesOf(dir string) []string {
 }
 
 func TestDemosRunSideBySideAndLeaveNothing(t *testing.T) {
-	needRoot(t)
-	demos := []*demo{startDemo(t, t.TempDir(), "--once"), startDemo(t, t.TempDir(), "--once", "--nodes=2")}
+	needKubeProxy(t)
+	demos := []*demo{
+		startDemo(t, t.TempDir(), "--once"),
+		startDemo(t, t.TempDir(), "--once", "--proxy=both", "--nodes=2"),
+		startDemo(t, t.TempDir(), "--once", "--proxy=kube-proxy", "--nodes=2"),
+	}
 	for _, d := range demos {
 		d.awaitEnd(t, 0)
 		d.wantNothingLeft(t)
@@ -157,8 +161,10 @@ func TestEveryLineThatTheDemoOffersWorks(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if !strings.Contains(string(out), `{"pod":"podinfo-`) {
-		t.Errorf("no Pod has answered:\n%s", out)
+	for what, text := range map[string]string{"Pod has answered": `{"pod":"podinfo-`, "node has said what it does": "is served by this node"} {
+		if !strings.Contains(string(out), text) {
+			t.Errorf("no %s:\n%s", what, out)
+		}
 	}
 	d.end(t, syscall.SIGINT)
 	d.awaitEnd(t, 0)
@@ -200,7 +206,7 @@ func TestInterruptedStartLeavesNothing(t *testing.T) {
 }
 
 func TestDemoRefusesWhatItDoesNotUnderstand(t *testing.T) {
-	for _, args := range [][]string{{"--nodes=many"}, {"--twice"}, {"once"}} {
+	for _, args := range [][]string{{"--nodes=many"}, {"--twice"}, {"once"}, {"--proxy=squid"}} {
 		t.Run(fmt.Sprint(args), func(t *testing.T) {
 			d := startDemo(t, t.TempDir(), args...)
 			d.awaitEnd(t, 2)

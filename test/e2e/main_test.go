@@ -15,7 +15,7 @@ import (
 	"github.com/portolan-dev/portolan/test/install"
 )
 
-// programs holds the demo and, beside it where the demo finds it, the manager, both as the source has them now.
+// programs holds the demo and, beside it where the demo finds them, manager and node-proxy, all as the source has them now.
 var programs string
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(programs)) }()
-	for name, source := range map[string]string{"demo": "./test/demo", "manager": "./cmd/manager"} {
+	for name, source := range map[string]string{"demo": "./test/demo", "manager": "./cmd/manager", "node-proxy": "./cmd/node-proxy"} {
 		build := exec.Command("go", "build", "-o", program(name), source)
 		build.Dir = install.Repository()
 		if out, err := build.CombinedOutput(); err != nil {
@@ -50,6 +50,11 @@ func needRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: nodes and Pods are network namespaces")
 	}
+}
+
+func needKubeProxy(t *testing.T) {
+	t.Helper()
+	needRoot(t)
 	if _, err := exec.LookPath("nft"); err != nil {
 		t.Skip("needs the nft command, for kube-proxy: install nftables")
 	}

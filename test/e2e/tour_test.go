@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write what the tour shows to "+golden)
 
 func TestTourShowsWhatTheTranscriptSays(t *testing.T) {
 	needRoot(t)
-	c := start(t, cluster.Options{Nodes: 3})
+	c := start(t, cluster.Options{Nodes: 3, Proxy: cluster.NoProxy})
 	i, err := install.Apply(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -30,8 +30,9 @@ func TestTourShowsWhatTheTranscriptSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	nodeProxy := startNodeProxy(t, c, "--services=all")
 	var shown bytes.Buffer
-	walk := tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(&shown), Manager: manager, Packets: true}
+	walk := tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(&shown), Manager: manager, Packets: true, NodeProxy: nodeProxy}
 	if err := walk.Run(t.Context()); err != nil {
 		t.Fatalf("%s\n%v", &shown, err)
 	}
@@ -70,6 +71,19 @@ func start(t *testing.T, o cluster.Options) *cluster.Cluster {
 	return c
 }
 
+// startNodeProxy runs node-proxy on every node of a cluster that has config/default.
+func startNodeProxy(t *testing.T, c *cluster.Cluster, args ...string) *install.NodeProxy {
+	t.Helper()
+	p, err := install.ApplyNodeProxy(t.Context(), c, program("node-proxy"), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // normalised replaces what differs from run to run by a word for it, and the widths of columns, which follow from that.
 func normalised(text string) string {
 	for _, r := range []struct{ pattern, by string }{
@@ -80,6 +94,8 @@ func normalised(text string) string {
 		{`"node":"node-\d"`, `"node":"NODE"`},
 		{`\b198\.1[89]\.\d+\.`, "198.18.N."},
 		{`\bportolan\d+-`, "portolanN-"},
+		{`\b10\.244\.\d+\.\d+\b`, "10.244.N.N"},
+		{`\bon (node-\d|this node) `, "on NODE "},
 		{`-[0-9a-f]{8,10}-[0-9a-z]{5}\b`, "-POD"},
 		{`wget -qO-`, "curl -s"},
 		{`(?m) (\d+m)?\d+s$`, " AGE"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/portolan-dev/portolan/test/cluster"
+	"github.com/portolan-dev/portolan/test/install"
 )
 
 // Tour is one walk through a cluster on which nothing has been made yet but Portolan.
@@ -23,6 +24,10 @@ type Tour struct {
 	// Packets says that the cluster's nodes answer on node ports: it has nodes, and a proxy on them. Without, the tour
 	// leaves out the backends and the requests to them.
 	Packets bool
+	// NodeProxy is what runs on the nodes; nil where node-proxy does not, and then the tour leaves out what it does.
+	NodeProxy *install.NodeProxy
+	// BesideKubeProxy says that node-proxy serves the Services that are labelled for it, and kube-proxy the others.
+	BesideKubeProxy bool
 }
 
 // Manager is a manager that can be stopped, within a grace, and started again.
@@ -47,6 +52,7 @@ func (t *Tour) Run(ctx context.Context) error {
 	g := &guide{Tour: t, ctx: ctx}
 	for _, step := range []func(){
 		g.pools, g.chosenNumber, g.askedNumber, g.externalIP, g.refusals, g.sameNumber, g.reservation, g.quota, g.operatorsView, g.withoutManager,
+		g.nodes,
 	} {
 		step()
 	}
