@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // untilAsked is done when the demo is asked to end: by a signal, by a reader of its output who leaves, or by the end of
@@ -23,10 +25,16 @@ func untilAsked() context.Context {
 	unread := make(chan os.Signal, 1)
 	signal.Notify(unread, syscall.SIGPIPE)
 	go func() {
-		select {
-		case <-signals:
-		case <-unread:
-		case <-orphaned():
+		orphaned := orphaned()
+		for asked := false; !asked; {
+			select {
+			case <-signals:
+				asked = true
+			case <-unread: // also of a connection that the cluster forwards, which is nothing
+				asked = readerHasLeft()
+			case <-orphaned:
+				asked = true
+			}
 		}
 		fmt.Println("\nStopping; Ctrl-C again ends it at once.")
 		cancel()
@@ -34,6 +42,13 @@ func untilAsked() context.Context {
 		os.Exit(exitInterrupted)
 	}()
 	return ctx
+}
+
+// readerHasLeft says whether standard output is a pipe that nobody reads any more (poll(2), POLLERR).
+func readerHasLeft() bool {
+	out := []unix.PollFd{{Fd: int32(os.Stdout.Fd()), Events: unix.POLLOUT}}
+	_, err := unix.Poll(out, 0)
+	return err == nil && out[0].Revents&unix.POLLERR != 0
 }
 
 // orphaned is closed when the `go run` or make's shell that started this process has ended; if it was neither, never.
