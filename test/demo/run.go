@@ -185,7 +185,7 @@ func programmed(screen *tour.Screen, c *cluster.Cluster, p portolan) {
 	onNode := "ip netns exec " + c.Nodes()[0].Namespace() + " "
 	var lines []string
 	if p.nodeProxy != nil {
-		lines = append(lines, onNode+"node-proxy show", onNode+"node-proxy show my-nodeport-service", onNode+"node-proxy show 31000")
+		lines = append(lines, onNode+"node-proxy show", onNode+"node-proxy show my-nodeport-service", onNode+"node-proxy show 31000", "kubectl get npns")
 	}
 	if !missing("nft") {
 		lines = append(lines, onNode+"nft list ruleset")
