@@ -3,7 +3,9 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,8 +30,26 @@ func (n *Node) StartKubeProxy(ctx context.Context, mode Proxy) error {
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{DialContext: n.DialContext, DisableKeepAlives: true},
 	}
-	url := fmt.Sprintf("http://%s:10256/healthz", n.IP)
-	return n.kubeProxy.await(ctx, func(ctx context.Context) error { return get(ctx, client, url) })
+	return n.kubeProxy.await(ctx, func(ctx context.Context) error { return hasSynced(ctx, client) })
+}
+
+// hasSynced asks a kube-proxy when it last wrote rules, which it says once it has: it calls itself healthy before that.
+func hasSynced(ctx context.Context, client *http.Client) error {
+	const metric = `kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"}`
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:10249/metrics", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	metrics, err := io.ReadAll(resp.Body)
+	if err == nil && !bytes.Contains(metrics, []byte("\n"+metric)) {
+		err = errors.New("it has programmed nothing yet")
+	}
+	return err
 }
 
 // StopKubeProxy ends the node's kube-proxy, as the deletion of its Pod does. Its rules stay.

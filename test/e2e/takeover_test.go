@@ -117,7 +117,7 @@ func takeOver(t *testing.T, c *cluster.Cluster, p *install.NodeProxy) (running m
 		if err := n.CleanUpKubeProxy(); err != nil {
 			t.Error(err)
 		}
-		wantNoRules(t, n, "kube-proxy", "KUBE-SERVICES")
+		wantNoRules(t, n, "kube-proxy {", "KUBE-SERVICES")
 	}
 	return running
 }
@@ -150,7 +150,7 @@ func giveBack(t *testing.T, c *cluster.Cluster, p *install.NodeProxy, running ma
 		if said, err := p.Run(n, "cleanup"); err != nil {
 			t.Errorf("%v\n%s", err, said)
 		}
-		wantNoRules(t, n, "portolan")
+		wantNoRules(t, n, "portolan {")
 	}
 }
 
