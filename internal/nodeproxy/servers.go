@@ -3,7 +3,6 @@ package nodeproxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -50,9 +49,9 @@ func (a *Agent) serveMetrics(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.options.MetricsBindAddress)
-	if err != nil {
-		return fmt.Errorf("listen: %w; choose another address by --metrics-bind-address", err)
+	listener := a.listen(ctx, a.options.MetricsBindAddress)
+	if listener == nil {
+		return nil
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
@@ -61,6 +60,27 @@ func (a *Agent) serveMetrics(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
+	}
+	return nil
+}
+
+// listenAgain is how often a port is asked for that somebody else has.
+const listenAgain = 5 * time.Second
+
+// listen waits for a port that somebody else has, such as kube-proxy while node-proxy takes its place. nil: ctx has ended.
+func (a *Agent) listen(ctx context.Context, address string) net.Listener {
+	retry := a.clock.NewTicker(listenAgain)
+	defer retry.Stop()
+	for ctx.Err() == nil {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err == nil {
+			return listener
+		}
+		a.log.Error(err, "Cannot serve metrics; trying again", "address", address)
+		select {
+		case <-ctx.Done():
+		case <-retry.C():
+		}
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// StartKubeProxy runs the real kube-proxy on the node and returns when it has programmed its first rules. The start of the
-// cluster does so for every node, unless the options say NoProxy.
+// StartKubeProxy runs the real kube-proxy on the node and returns when it has programmed its first rules, or what else has
+// its port for metrics says so. The start of the cluster does so for every node, unless the options say NoProxy.
 func (n *Node) StartKubeProxy(ctx context.Context, mode Proxy) error {
 	config, err := n.writeKubeProxyConfig(mode)
 	if err != nil {

@@ -15,6 +15,9 @@ import (
 	"github.com/portolan-dev/portolan/test/install"
 )
 
+// replaceKubeProxy is what docs/howto/replace-kube-proxy.md has users make.
+const replaceKubeProxy = "test/integration/testdata/overlays/replace-kube-proxy"
+
 const (
 	webIP       = "10.96.100.100"
 	webPort     = "31000"
@@ -63,7 +66,7 @@ func TestNodeProxyTakesOverFromKubeProxyAndGivesBackWithoutALostRequest(t *testi
 			all := everyWayIn(t, c)
 			awaitAnswers(t, all)
 
-			p, err := install.ApplyNodeProxy(t.Context(), c, program("node-proxy"), "--services=all")
+			p, err := install.ApplyNodeProxyOverlay(t.Context(), c, replaceKubeProxy, program("node-proxy"), "--report-spread=0s")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +104,8 @@ func awaitAnswers(t *testing.T, all []*traffic) {
 	}
 }
 
-// takeOver puts node-proxy in the place of kube-proxy. Both serve all Services for a while.
+// takeOver puts node-proxy in the place of kube-proxy. Both serve all Services for a while, and kube-proxy has the ports
+// that both want.
 func takeOver(t *testing.T, c *cluster.Cluster, p *install.NodeProxy) (running map[*cluster.Node]*cluster.Process) {
 	t.Helper()
 	running = map[*cluster.Node]*cluster.Process{}
@@ -111,6 +115,10 @@ func takeOver(t *testing.T, c *cluster.Cluster, p *install.NodeProxy) (running m
 			t.Fatal(err)
 		}
 		running[n] = process
+	}
+	for _, n := range c.Nodes() {
+		kubectl(t, c, "", "wait", "--for=create", "npns/"+n.Name, "--timeout=60s")
+		kubectl(t, c, "", "wait", "--for=condition=Ready", "npns/"+n.Name, "--timeout=60s")
 	}
 	for _, n := range c.Nodes() {
 		n.StopKubeProxy()
@@ -128,7 +136,7 @@ func wantOwnRules(t *testing.T, c *cluster.Cluster, p *install.NodeProxy) {
 	kubectl(t, c, "", "scale", "deployment/web", "--replicas=6")
 	for _, n := range c.Nodes() {
 		eventually(t, n.Name+" knows the new endpoints", func(context.Context) error {
-			said, err := p.Run(n, "show", "web")
+			said, err := p.Run(n, "show", "--metrics-bind-address=127.0.0.1:10249", "web")
 			if err != nil || !strings.Contains(said, "any of 6 endpoints") {
 				return fmt.Errorf("it says %w\n%s", err, said)
 			}
@@ -140,10 +148,18 @@ func wantOwnRules(t *testing.T, c *cluster.Cluster, p *install.NodeProxy) {
 // giveBack puts kube-proxy in the place of node-proxy.
 func giveBack(t *testing.T, c *cluster.Cluster, p *install.NodeProxy, running map[*cluster.Node]*cluster.Process, mode cluster.Proxy) {
 	t.Helper()
+	table := map[cluster.Proxy]string{cluster.KubeProxyNFTables: "kube-proxy", cluster.KubeProxyIPTables: "nat"}[mode]
 	for _, n := range c.Nodes() {
 		if err := n.StartKubeProxy(t.Context(), mode); err != nil {
 			t.Fatal(err)
 		}
+		// Whatever is asked on its ports, node-proxy answers.
+		eventually(t, "kube-proxy has programmed "+n.Name, func(context.Context) error {
+			if rules, err := nft(n, "list", "table", "ip", table); err != nil || !strings.Contains(rules, webIP) {
+				return fmt.Errorf("%s is not in its rules: %w", webIP, err)
+			}
+			return nil
+		})
 	}
 	for _, n := range c.Nodes() {
 		running[n].Stop(10 * time.Second)
@@ -157,21 +173,30 @@ func giveBack(t *testing.T, c *cluster.Cluster, p *install.NodeProxy, running ma
 // wantNoRules wants nothing of that name among the rules of a node.
 func wantNoRules(t *testing.T, n *cluster.Node, names ...string) {
 	t.Helper()
-	var rules bytes.Buffer
-	list := exec.Command("nft", "list", "ruleset")
-	list.Stdout, list.Stderr = &rules, &rules
-	p, err := n.Start(list)
+	rules, err := nft(n, "list", "ruleset")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if <-p.Done(); !p.State().Success() {
-		t.Fatalf("nft list ruleset: %s\n%s", p.State(), &rules)
-	}
 	for _, name := range names {
-		if strings.Contains(rules.String(), name) {
-			t.Errorf("%s of %s is left\n%s", name, n.Name, &rules)
+		if strings.Contains(rules, name) {
+			t.Errorf("%s of %s is left\n%s", name, n.Name, rules)
 		}
 	}
+}
+
+// nft runs the command of that name on a node, and returns what it prints.
+func nft(n *cluster.Node, args ...string) (string, error) {
+	var out bytes.Buffer
+	cmd := exec.Command("nft", args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	p, err := n.Start(cmd)
+	if err != nil {
+		return "", err
+	}
+	if <-p.Done(); !p.State().Success() {
+		return "", fmt.Errorf("nft %s: %s\n%s", args, p.State(), &out)
+	}
+	return out.String(), nil
 }
 
 func kubectl(t *testing.T, c *cluster.Cluster, stdin string, args ...string) {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,9 +27,6 @@ const (
 	nodeServiceAccount = "portolan-node-proxy"
 )
 
-// nodeHealthz is where a node-proxy says on its node whether it is healthy.
-const nodeHealthz = "http://127.0.0.1:10356/healthz"
-
 // NodeProxy is node-proxy's objects on a cluster, and what is to run on its nodes.
 type NodeProxy struct {
 	Cluster *cluster.Cluster
@@ -42,6 +40,11 @@ type NodeProxy struct {
 // is one named node-proxy beside the running program, else bin/node-proxy of the checkout. args come after the
 // DaemonSet's, and win.
 func ApplyNodeProxy(ctx context.Context, c *cluster.Cluster, program string, args ...string) (*NodeProxy, error) {
+	return ApplyNodeProxyOverlay(ctx, c, filepath.Join("config", "node-proxy"), program, args...)
+}
+
+// ApplyNodeProxyOverlay is ApplyNodeProxy for an overlay of config/node-proxy, a directory of the checkout.
+func ApplyNodeProxyOverlay(ctx context.Context, c *cluster.Cluster, overlay, program string, args ...string) (*NodeProxy, error) {
 	if program == "" {
 		program = findProgram("node-proxy")
 	}
@@ -49,7 +52,7 @@ func ApplyNodeProxy(ctx context.Context, c *cluster.Cluster, program string, arg
 		return nil, fmt.Errorf("node-proxy is not built: %w: run `make bin/node-proxy`", err)
 	}
 	p := &NodeProxy{Cluster: c, Program: program}
-	if err := applyManifests(ctx, c, filepath.Join("config", "node-proxy"), p.patch); err != nil {
+	if err := applyManifests(ctx, c, overlay, p.patch); err != nil {
 		return nil, err
 	}
 	p.Args = append(append(p.Args, "--cluster-cidr="+c.PodCIDR()), args...)
@@ -91,7 +94,7 @@ func (p *NodeProxy) StartOn(ctx context.Context, n *cluster.Node) (*cluster.Proc
 	if err != nil {
 		return nil, err
 	}
-	if err := awaitHealthy(ctx, n, process); err != nil {
+	if err := p.awaitHealthy(ctx, n, process); err != nil {
 		return nil, fmt.Errorf("node-proxy of %s is not ready: %w; see its log in %s", n.Name, err, p.Cluster.LogDir())
 	}
 	return process, nil
@@ -112,14 +115,26 @@ func (p *NodeProxy) Run(n *cluster.Node, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-func awaitHealthy(ctx context.Context, n *cluster.Node, process *cluster.Process) error {
+func (p *NodeProxy) awaitHealthy(ctx context.Context, n *cluster.Node, process *cluster.Process) error {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: n.DialContext, DisableKeepAlives: true}}
+	url := "http://127.0.0.1:" + p.healthzPort() + "/healthz"
 	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		select {
 		case <-process.Done():
 			return false, fmt.Errorf("it has ended: %s", process.State())
 		default:
-			return answersOK(ctx, client, nodeHealthz), nil
+			return answersOK(ctx, client, url), nil
 		}
 	})
+}
+
+// healthzPort is where its arguments have it say whether it is healthy.
+func (p *NodeProxy) healthzPort() string {
+	port := "10356"
+	for _, arg := range p.Args {
+		if address, ok := strings.CutPrefix(arg, "--healthz-bind-address="); ok {
+			port = address[strings.LastIndex(address, ":")+1:]
+		}
+	}
+	return port
 }
