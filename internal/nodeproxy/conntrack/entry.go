@@ -41,6 +41,8 @@ func (e *entry) parse(body []byte) error {
 	return err
 }
 
+func (e *entry) kind() Kind { return Kind{e.protocol, e.sentTo.Addr().Is6()} }
+
 // tuple is one direction of an entry.
 type tuple struct {
 	protocol            Protocol

@@ -92,8 +92,8 @@ func TestTheKernelDeletesWhatMatches(t *testing.T) {
 			if c.want {
 				want = 1
 			}
-			if got, err := table.Delete([]Flow{c.flow}); err != nil || got != want {
-				t.Errorf("%d entries were deleted, error %v; want %d", got, err, want)
+			if got, err := table.Delete([]Flow{c.flow}); err != nil || got.Total() != want {
+				t.Errorf("%v entries were deleted, error %v; want %d", got, err, want)
 			}
 			if left := len(table.entries(t, c.entry.protocol)); left != 1-want {
 				t.Errorf("%d entries are left", left)
@@ -129,8 +129,8 @@ func TestAnEntryThatIsMadeWhileAnotherIsBeingDeletedStays(t *testing.T) {
 			mustAsk(t, table, query{unix.AF_INET, UDP, 0}, func(e *entry) { found.add(e) })
 			table.flush(t)
 			fill(t, table, c.later)
-			if deleted, err := found.send(table.socket); err != nil || deleted != 0 {
-				t.Errorf("%d entries were deleted, error %v; want none", deleted, err)
+			if deleted, err := found.send(table.socket); err != nil || len(deleted) != 0 {
+				t.Errorf("%v entries were deleted, error %v; want none", deleted, err)
 			}
 			if diff := cmp.Diff([]string{fmt.Sprintf("%s -> %s", c.later.sentTo, c.later.sentOn)}, table.entries(t, UDP)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -24,6 +24,7 @@ const sentTogether = 100
 type removal struct {
 	wire   netlink.Attributes
 	begins []int
+	kinds  []Kind
 }
 
 func (r *removal) add(e *entry) {
@@ -38,20 +39,20 @@ func (r *removal) add(e *entry) {
 	}
 	r.wire.End(at)
 	r.begins = append(r.begins, at)
+	r.kinds = append(r.kinds, e.kind())
 }
 
 // send has the kernel delete the entries. Those that have gone already do not count, and are no error.
-func (r *removal) send(s *netlink.Socket) (deleted int, err error) {
+func (r *removal) send(s *netlink.Socket) (deleted Counts, err error) {
+	deleted = Counts{}
 	for from := 0; from < len(r.begins) && err == nil; from += sentTogether {
-		var n int
-		n, err = r.sendSome(s, from, min(from+sentTogether, len(r.begins)))
-		deleted += n
+		err = r.sendSome(s, from, min(from+sentTogether, len(r.begins)), deleted)
 	}
 	return deleted, err
 }
 
-// sendSome sends the requests from one up to another. Only the last of them asks for an answer if it succeeds.
-func (r *removal) sendSome(s *netlink.Socket, from, to int) (deleted int, err error) {
+// sendSome sends the requests from one up to another, and counts. Only the last of them asks for an answer if it succeeds.
+func (r *removal) sendSome(s *netlink.Socket, from, to int, deleted Counts) error {
 	end := len(r.wire)
 	if to < len(r.begins) {
 		end = r.begins[to]
@@ -59,9 +60,11 @@ func (r *removal) sendSome(s *netlink.Socket, from, to int) (deleted int, err er
 	flags := r.wire[r.begins[to-1]+6:]
 	netlink.Host.PutUint16(flags, netlink.Host.Uint16(flags)|unix.NLM_F_ACK)
 	if err := s.Send(r.wire[r.begins[from]:end]); err != nil {
-		return 0, err
+		return err
 	}
-	deleted = to - from
+	for _, k := range r.kinds[from:to] {
+		deleted[k]++
+	}
 	answered := false
 	var refused error
 	lost := s.Answers(func(a netlink.Answer) {
@@ -69,7 +72,7 @@ func (r *removal) sendSome(s *netlink.Socket, from, to int) (deleted int, err er
 		if a.Errno == 0 {
 			return
 		}
-		deleted--
+		deleted.take(r.kinds[a.Sequence])
 		if a.Errno != unix.ENOENT && refused == nil {
 			refused = refusal(a)
 		}
@@ -80,7 +83,7 @@ func (r *removal) sendSome(s *netlink.Socket, from, to int) (deleted int, err er
 	if lost != nil {
 		lost = fmt.Errorf("not known how many entries were deleted: %w", lost)
 	}
-	return deleted, errors.Join(refused, lost)
+	return errors.Join(refused, lost)
 }
 
 func refusal(a netlink.Answer) error {

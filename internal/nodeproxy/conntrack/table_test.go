@@ -3,6 +3,7 @@ package conntrack
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -25,15 +26,15 @@ func TestWhatChangesWhileItIsReadIsReadAgain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			calls := 0
-			deleted, err := repeat(func() (int, error) {
+			err := repeat(func() error {
 				calls++
 				if calls > len(c.errs) {
-					return 1, nil
+					return nil
 				}
-				return 1, fmt.Errorf("listing: %w", c.errs[calls-1])
+				return fmt.Errorf("listing: %w", c.errs[calls-1])
 			})
-			if calls != c.wantCalls || deleted != calls || !errors.Is(err, c.wantErr) {
-				t.Errorf("%d deleted in %d calls, error %v; want %d calls, error %v", deleted, calls, err, c.wantCalls, c.wantErr)
+			if calls != c.wantCalls || !errors.Is(err, c.wantErr) {
+				t.Errorf("%d calls, error %v; want %d calls, error %v", calls, err, c.wantCalls, c.wantErr)
 			}
 		})
 	}
@@ -66,8 +67,22 @@ func TestEntriesThatHaveGoneAreNoError(t *testing.T) {
 	mustAsk(t, table, query{unix.AF_INET, UDP, 0}, func(e *entry) { all.add(e) })
 	table.flush(t)
 	fill(t, table, entries[:len(entries)-sentTogether]...)
-	if deleted, err := all.send(table.socket); err != nil || deleted > len(entries)-sentTogether {
-		t.Errorf("%d of %d entries were deleted, error %v", deleted, len(entries)-sentTogether, err)
+	if deleted, err := all.send(table.socket); err != nil || deleted.Total() > len(entries)-sentTogether {
+		t.Errorf("%d of %d entries were deleted, error %v", deleted.Total(), len(entries)-sentTogether, err)
+	}
+}
+
+func TestWhatIsDeletedIsCountedByProtocolAndFamily(t *testing.T) {
+	table := openTable(t, testnet.New(t))
+	fill(t, table, udp("10.96.0.1:53", "10.0.0.1:53"), udp("[fd00::1]:53", "[fd00::2]:53"), udp("[fd00::1]:54", "[fd00::3]:53"),
+		tracked(SCTP, "10.96.0.1:53", "10.0.0.1:53"))
+	got, err := table.Delete([]Flow{
+		frontFlow("10.96.0.1:53"), frontFlow("[fd00::1]:53"), frontFlow("[fd00::1]:54"), frontOver(SCTP, "10.96.0.1:53"),
+		frontFlow("10.96.0.2:53"),
+	})
+	want := Counts{{UDP, false}: 1, {UDP, true}: 2, {SCTP, false}: 1}
+	if !maps.Equal(got, want) || err != nil {
+		t.Errorf("got %v, error %v; want %v", got, err, want)
 	}
 }
 
@@ -76,8 +91,8 @@ func TestAnEntryWithoutATupleIsNotTakenForAllEntries(t *testing.T) {
 	fill(t, table, udp("10.96.0.1:53", "10.0.0.1:53"))
 	var r removal
 	r.add(&entry{})
-	if deleted, err := r.send(table.socket); err == nil || deleted != 0 {
-		t.Errorf("%d entries were deleted, error %v", deleted, err)
+	if deleted, err := r.send(table.socket); err == nil || len(deleted) != 0 {
+		t.Errorf("%v entries were deleted, error %v", deleted, err)
 	}
 	if left := len(table.entries(t, UDP)); left != 1 {
 		t.Errorf("%d entries are left", left)
@@ -97,8 +112,8 @@ func TestWithoutTheRightToDeleteThereIsAnError(t *testing.T) {
 			return err
 		}
 		defer powerless.Close()
-		if deleted, err := powerless.Delete([]Flow{frontFlow("10.96.0.1:53")}); !errors.Is(err, unix.EPERM) || deleted != 0 {
-			t.Errorf("%d entries were deleted, error %v", deleted, err)
+		if deleted, err := powerless.Delete([]Flow{frontFlow("10.96.0.1:53")}); !errors.Is(err, unix.EPERM) || len(deleted) != 0 {
+			t.Errorf("%v entries were deleted, error %v", deleted, err)
 		} else {
 			t.Log(err)
 		}
