@@ -38,6 +38,7 @@ func (k *Kernel) Install(rules Rules, changes ...Change) error {
 
 // own makes the table if there is none, and makes it this Kernel's own where the kernel can do that.
 func (k *Kernel) own() error {
+	k.owned = false
 	flags, exists, err := k.flags()
 	if err != nil {
 		return err
@@ -55,7 +56,9 @@ func (k *Kernel) own() error {
 func (k *Kernel) addTable(flags uint32) error {
 	b := newBatch(TableName)
 	b.addTable(flags)
-	return k.socket.commit(b)
+	err := k.socket.commit(b)
+	k.owned = err == nil && flags&tableOwner != 0
+	return err
 }
 
 // compare reads what there is, apart from elements, and says what is to be done about it.

@@ -19,6 +19,8 @@ type Kernel struct {
 	codes  *codes
 	// known: the table holds what has been read and applied, and its actions are those of codes.
 	known bool
+	// owned: nobody else can change the table.
+	owned bool
 	// uncounted: what the kernel says about the number of elements is not heard, as if it were older (for tests).
 	uncounted bool
 	// foreign are sets that others have written to, so that they have to be emptied first.
@@ -39,6 +41,14 @@ func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.socket.Close()
+}
+
+// Owned says whether nobody else can change the table, nor delete it: what has been applied is what is there. So it is
+// once Install has succeeded where the kernel can do that, unless the table was somebody else's who did not own it.
+func (k *Kernel) Owned() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.owned
 }
 
 // Remove deletes the table. It is no error if there is none.

@@ -1,0 +1,101 @@
+package nft
+
+import (
+	"errors"
+	"maps"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
+)
+
+// programmable is what Kernel and Fake have in common.
+type programmable interface {
+	Read() (Table, error)
+	Affinities() ([]List, error)
+	Install(rules Rules, changes ...Change) error
+	Apply(changes ...Change) error
+	Owned() bool
+}
+
+func TestAFakeIsAsStrictAsAKernel(t *testing.T) {
+	one, two := ClusterIP(netip.MustParseAddr("10.96.0.1")), ClusterIP(netip.MustParseAddr("10.96.0.2"))
+	add := func(e Element) Change { return Change{Add: []Element{e}} }
+	remove := func(e Element) Change { return Change{Delete: []Element{e}} }
+	apply := func(changes ...Change) func(programmable) error {
+		return func(k programmable) error { return k.Apply(changes...) }
+	}
+	read := func(k programmable) error { _, err := k.Read(); return err }
+	install := func(k programmable) error { return k.Install(Rules{}, add(one)) }
+	steps := []struct {
+		name string
+		do   func(programmable) error
+		want error
+	}{
+		{"install unread", install, ErrDoubt},
+		{"read", read, nil},
+		{"install", install, nil},
+		{"add another", apply(add(two)), nil},
+		{"add it again", apply(add(two)), unix.EEXIST},
+		{"apply without reading", apply(remove(two)), ErrDoubt},
+		{"read again", read, nil},
+		{"delete and add at once", apply(Change{Delete: []Element{two}, Add: []Element{two}}), nil},
+		{"add and delete, one after the other", apply(remove(two), add(two), remove(two)), nil},
+		{"delete what is gone", apply(remove(two), remove(one)), unix.ENOENT},
+		{"read for the last time", read, nil},
+	}
+	kernel, fake := openKernel(t, testnet.New(t)), &Fake{}
+	for _, s := range steps {
+		for name, k := range map[string]programmable{"kernel": kernel, "fake": fake} {
+			if err := s.do(k); !errors.Is(err, s.want) {
+				t.Errorf("%s: %s: %v, want %v", name, s.name, err, s.want)
+			}
+		}
+	}
+	if held := mustRead(t, kernel); !maps.Equal(held, fake.Table()) || len(held) != 1 {
+		t.Errorf("the kernel holds\n%sthe fake\n%s", held, fake.Table())
+	}
+}
+
+func TestATableIsOwnedOnceItIsInstalledUnlessItWasSomebodyElses(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		flags []uint32 // of a table that is there already
+		want  bool
+	}{
+		{"none", nil, true},
+		{"one of a process that has gone", []uint32{tableOwner | tablePersist}, true},
+		{"one that nobody ever owned", []uint32{0}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n := testnet.New(t)
+			for _, flags := range tc.flags {
+				before := openKernel(t, n)
+				if err := before.addTable(flags); err != nil {
+					t.Fatal(err)
+				}
+				before.Close()
+			}
+			k := openKernel(t, n)
+			if k.Owned() {
+				t.Error("owned before it is installed")
+			}
+			mustRead(t, k)
+			if err := k.Install(Rules{}); err != nil {
+				t.Fatal(err)
+			}
+			flags, _, err := k.flags()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.want && flags&tablePersist == 0 {
+				t.Skip("needs Linux 6.9: tables that have an owner and outlive it")
+			}
+			if got := k.Owned(); got != tc.want {
+				t.Errorf("owned: %v", got)
+			}
+		})
+	}
+}
