@@ -1,7 +1,8 @@
 // Package report tells the cluster what a node serves: it keeps the NodePortNodeState of this node.
 //
 // Five thousand nodes must not hurt the API server. So a change is written at a random moment within a while, for it may
-// concern all nodes; a node writes at most once in Interval, and nothing where nothing has changed.
+// concern all nodes; a node writes at most once in Interval, and nothing where nothing has changed. When the kernel last took
+// a change differs all the time on a busy cluster; for that alone it writes at most once in SyncInterval.
 package report
 
 import (
@@ -22,8 +23,12 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
 
-// Interval is the least time between two writes of a node.
-const Interval = time.Minute
+const (
+	// Interval is the least time between two writes of a node.
+	Interval = time.Minute
+	// SyncInterval is that where nothing differs but when the kernel last took a change.
+	SyncInterval = 10 * time.Minute
+)
 
 // State is what there is to report.
 type State struct {
@@ -50,8 +55,12 @@ type Options struct {
 type Reporter struct {
 	Options
 	changed chan struct{} // holds one when there may be something new
-	// present is the object as it was last seen.
-	present v1alpha1.NodePortNodeState
+
+	// What follows is Run's own.
+	present v1alpha1.NodePortNodeState // the object as it was last seen
+	asked   time.Time                  // when the API server was
+	due     time.Time                  // when to look again of its own accord; zero: never
+	said    string                     // the failure that was last logged
 }
 
 // New makes a Reporter. It does nothing until Run.
@@ -67,47 +76,81 @@ func (r *Reporter) Changed() {
 
 // Run reports until ctx ends.
 func (r *Reporter) Run(ctx context.Context) {
-	var last time.Time
-	for {
-		select {
-		case <-r.changed:
-		case <-ctx.Done():
-			return
+	for r.await(ctx) && r.pause(ctx) {
+		err := r.report(ctx)
+		if ctx.Err() == nil {
+			r.conclude(err)
 		}
-		now := r.Clock.Now()
-		moment := now.Add(rand.N(max(r.Spread, 1)))
-		if earliest := last.Add(Interval); earliest.After(moment) {
-			moment = earliest
-		}
-		select {
-		case <-r.Clock.After(moment.Sub(now)):
-		case <-ctx.Done():
-			return
-		}
-		last = r.Clock.Now()
-		if err := r.report(ctx); err != nil && ctx.Err() == nil {
-			r.Log.Info("Not reported, it is tried again", "reason", err.Error())
-			r.Changed()
-		}
+	}
+}
+
+// await waits until there may be something to report; false, if ctx ends.
+func (r *Reporter) await(ctx context.Context) bool {
+	var due <-chan time.Time
+	if !r.due.IsZero() {
+		timer := r.Clock.NewTimer(r.due.Sub(r.Clock.Now()))
+		defer timer.Stop()
+		due = timer.C()
+	}
+	select {
+	case <-r.changed:
+	case <-due:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// pause waits for the moment to report; false, if ctx ends.
+func (r *Reporter) pause(ctx context.Context) bool {
+	now := r.Clock.Now()
+	moment := now.Add(rand.N(max(r.Spread, 1)))
+	if earliest := r.asked.Add(Interval); earliest.After(moment) {
+		moment = earliest
+	}
+	timer := r.Clock.NewTimer(moment.Sub(now))
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// conclude has it tried again where it failed. A failure that lasts is logged once.
+func (r *Reporter) conclude(err error) {
+	if err == nil {
+		r.said = ""
+		return
+	}
+	r.Changed()
+	if text := err.Error(); text != r.said {
+		r.said = text
+		r.Log.Info("Not reported, it is tried again", "reason", text)
 	}
 }
 
 // report writes what there is to report, if the cluster does not know it yet.
 func (r *Reporter) report(ctx context.Context) error {
+	r.due = time.Time{}
 	state, ok := r.State()
 	if !ok {
 		return nil
 	}
-	if r.present.UID == "" {
-		if err := r.adopt(ctx, state); err != nil {
-			return err
-		}
+	if err := r.belong(ctx, state.NodeUID); err != nil {
+		return err
 	}
 	wanted := r.present.DeepCopy()
 	wanted.Status = r.timed(state.Status)
 	if equality.Semantic.DeepEqual(wanted.Status, r.present.Status) {
 		return nil
 	}
+	if due := r.asked.Add(SyncInterval); onlySyncDiffers(&wanted.Status, &r.present.Status) && r.Clock.Now().Before(due) {
+		r.due = due
+		return nil
+	}
+	r.asked = r.Clock.Now()
 	if err := r.Client.Status().Update(ctx, wanted); err != nil {
 		r.present = v1alpha1.NodePortNodeState{} // another's hand, or gone: look again
 		return fmt.Errorf("write NodePortNodeState %s: %w", r.Node, err)
@@ -116,34 +159,53 @@ func (r *Reporter) report(ctx context.Context) error {
 	return nil
 }
 
-// adopt finds the node's object, or makes it. One of an earlier Node of the name is replaced: it is to go with that.
-func (r *Reporter) adopt(ctx context.Context, state State) error {
+// onlySyncDiffers says whether two statuses differ in nothing but when the kernel last took a change.
+func onlySyncDiffers(a, b *v1alpha1.NodePortNodeStateStatus) bool {
+	with := *a
+	with.LastSync = b.LastSync
+	return a.LastSync != nil && b.LastSync != nil && equality.Semantic.DeepEqual(with, *b)
+}
+
+// belong sees to it that the object is there, and goes with this Node: that of an earlier Node of the name is taken over.
+func (r *Reporter) belong(ctx context.Context, node types.UID) error {
+	owner := ownerOf(r.Node, node)
+	if r.present.UID != "" && equality.Semantic.DeepEqual(r.present.OwnerReferences, owner) {
+		return nil
+	}
+	r.asked = r.Clock.Now()
+	err := r.adopt(ctx, owner)
+	if err != nil {
+		r.present = v1alpha1.NodePortNodeState{}
+	}
+	return err
+}
+
+// adopt finds the node's object, or makes it.
+func (r *Reporter) adopt(ctx context.Context, owner []metav1.OwnerReference) error {
 	err := r.Client.Get(ctx, client.ObjectKey{Name: r.Node}, &r.present)
 	switch {
-	case meta.IsNoMatchError(err):
-		return fmt.Errorf("the cluster has no kind NodePortNodeState: install config/crd: %w", err)
 	case apierrors.IsNotFound(err):
-		return r.create(ctx, state)
+		return r.create(ctx, owner)
 	case err != nil:
-		r.present = v1alpha1.NodePortNodeState{}
 		return fmt.Errorf("read NodePortNodeState %s: %w", r.Node, err)
-	}
-	owner := ownerOf(r.Node, state.NodeUID)
-	if equality.Semantic.DeepEqual(r.present.OwnerReferences, owner) {
+	case equality.Semantic.DeepEqual(r.present.OwnerReferences, owner):
 		return nil
 	}
 	r.present.OwnerReferences = owner
 	if err := r.Client.Update(ctx, &r.present); err != nil {
-		r.present = v1alpha1.NodePortNodeState{}
 		return fmt.Errorf("give NodePortNodeState %s to its Node: %w", r.Node, err)
 	}
 	return nil
 }
 
-func (r *Reporter) create(ctx context.Context, state State) error {
-	r.present = v1alpha1.NodePortNodeState{ObjectMeta: metav1.ObjectMeta{Name: r.Node, OwnerReferences: ownerOf(r.Node, state.NodeUID)}}
-	if err := r.Client.Create(ctx, &r.present); err != nil {
-		r.present = v1alpha1.NodePortNodeState{}
+// create makes the object. Where not even the kind is there, the answer is the same as for an object.
+func (r *Reporter) create(ctx context.Context, owner []metav1.OwnerReference) error {
+	r.present = v1alpha1.NodePortNodeState{ObjectMeta: metav1.ObjectMeta{Name: r.Node, OwnerReferences: owner}}
+	err := r.Client.Create(ctx, &r.present)
+	switch {
+	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+		return fmt.Errorf("the cluster has no kind NodePortNodeState: install config/crd: %w", err)
+	case err != nil:
 		return fmt.Errorf("create NodePortNodeState %s: %w", r.Node, err)
 	}
 	return nil
