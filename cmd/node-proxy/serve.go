@@ -57,7 +57,9 @@ func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, err
 		fmt.Fprint(fs.Output(), usage, "Flags:\n")
 		fs.PrintDefaults()
 	}
-	_ = fs.Parse(args) // flag.CommandLine exits on an error
+	if err := fs.Parse(args); err != nil { // flag.CommandLine exits on an error
+		return o, logr.Discard(), err
+	}
 	if fs.NArg() > 0 {
 		return o, logr.Discard(), fmt.Errorf("%q is not understood; see --help", fs.Arg(0))
 	}
@@ -66,10 +68,10 @@ func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, err
 
 func addServiceFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
 	fs.StringVar(&t.services, "services", string(route.ModeLabelled),
-		"Which Services to serve: `labelled`, those whose label service.kubernetes.io/service-proxy-name has the value of --service-proxy-name; all, those without that label too, in the place of kube-proxy; or none.")
+		"`Which` Services to serve: labelled, those whose label service.kubernetes.io/service-proxy-name has the value of --service-proxy-name; all, those without that label too, in the place of kube-proxy; or none.")
 	fs.StringVar(&o.Selection.ProxyName, "service-proxy-name", "portolan", "The `value` of the label service.kubernetes.io/service-proxy-name that gives a Service to this node-proxy.")
 	fs.StringVar(&t.nodePortAddresses, "nodeport-addresses", "primary",
-		"On which addresses of the node node ports are served: `primary`, the Node's first internal address of each family, or all those in a list of prefixes such as 10.0.0.0/8,fd00::/8.")
+		"On which `addresses` of the node node ports are served: primary, the Node's first internal address of each family, or all those in a list of prefixes such as 10.0.0.0/8,fd00::/8.")
 	fs.BoolVar(&o.Localhost, "nodeport-localhost", false, "Serve node ports of TCP at the node's loopback addresses too, for processes of the node.")
 	fs.BoolVar(&o.MasqueradeAll, "masquerade-all", false, "Have endpoints see the node as the client of every connection to a cluster IP.")
 }
@@ -77,7 +79,7 @@ func addServiceFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
 func addNodeFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
 	fs.StringVar(&o.Node.Name, "node-name", "", "The `name` of the Node. Default: $NODE_NAME, else the host's.")
 	fs.StringVar(&t.detectLocal, "detect-local-mode", string(node.ClusterCIDR),
-		"How connections of pods are told from others: `ClusterCIDR`, by --cluster-cidr; NodeCIDR, by the Node's podCIDRs; BridgeInterface, by --pod-bridge-interface; or InterfaceNamePrefix, by --pod-interface-name-prefix.")
+		"The `mode` in which connections of pods are told from others: ClusterCIDR, by --cluster-cidr; NodeCIDR, by the Node's podCIDRs; BridgeInterface, by --pod-bridge-interface; or InterfaceNamePrefix, by --pod-interface-name-prefix.")
 	fs.StringVar(&t.clusterCIDR, "cluster-cidr", "", "The `ranges` of the cluster's pods, such as 10.244.0.0/16,fd00:244::/56. Without them nobody is masqueraded on the way to a cluster IP.")
 	fs.StringVar(&t.bridge, "pod-bridge-interface", "", "The `bridge` of the node's pods, such as cni0.")
 	fs.StringVar(&t.podPrefix, "pod-interface-name-prefix", "", "How the `names` of the pods' interfaces begin, such as veth.")
