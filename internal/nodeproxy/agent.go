@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
@@ -36,79 +38,104 @@ type Agent struct {
 
 	informers    *informers
 	tracker      *track.Tracker
-	node         *node.Watcher
+	node         watcher
 	proxy        *health.Proxy
 	healthChecks *health.Services
 	metrics      *metrics.Metrics
 	reporter     *report.Reporter
+	broadcaster  events.EventBroadcaster
+	events       events.EventRecorder
 
 	// What Run opens.
-	kernel     *nft.Kernel
-	conntrack  *conntrack.Table
+	conntrack  flowTable
 	localhost  *localhost.Proxy // nil where node ports are not served there
 	programmer *programmer
+	closers    []func() error
+
+	// looking: it is time to look at what the kernel holds.
+	looking atomic.Bool
 
 	// What follows is the loop's own.
 	view      node.View
 	served    *served
-	unplanned map[types.NamespacedName]struct{}
-	waiting   metrics.Sync // since when changes wait, and for what
+	unplanned map[types.NamespacedName]track.Change // there was no room for these
+	waiting   waiting
 	backoff   *wait.Backoff
+	looked    bool // at what the kernel holds, since the start
+	limited   bool // the connection tracking is
 
 	mu  sync.Mutex // guards now
 	now Status
 }
 
-// New puts a node-proxy together. It asks the API server nothing and changes nothing until Run.
+// watcher follows what this node is; *node.Watcher is one.
+type watcher interface {
+	Run(ctx context.Context) error
+	Changed() <-chan struct{}
+	View() node.View
+}
+
+// New puts a node-proxy together. It asks the API server nothing and changes nothing until Run, which is to follow.
 func New(cfg *rest.Config, o Options, log logr.Logger) (*Agent, error) {
+	o.Node.ServiceCIDRs = o.Selection.Mode == route.ModeAll
+	s, err := newSources(cfg, o.Node.Name)
+	if err != nil {
+		return nil, err
+	}
+	a, err := assemble(s, o, log)
+	if err != nil {
+		return nil, err
+	}
+	if a.node, err = node.New(a.informers.node, a.informers.serviceCIDRs, a.options.Node, a.log.WithName("node")); err != nil {
+		return nil, err
+	}
+	client, err := reportClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make the client for reports: %w", err)
+	}
+	a.reporter = a.newReporter(client)
+	a.broadcaster, a.events, err = newEvents(cfg)
+	return a, err
+}
+
+// assemble puts together what asks nobody, beside its sources, and tells nobody yet.
+func assemble(s sources, o Options, log logr.Logger) (_ *Agent, err error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
-	o.Node.ServiceCIDRs = o.Selection.Mode == route.ModeAll
 	a := &Agent{
 		options:   o,
 		log:       log,
 		clock:     o.Clock,
 		registry:  prometheus.NewRegistry(),
 		served:    newServed(),
-		unplanned: map[types.NamespacedName]struct{}{},
+		unplanned: map[types.NamespacedName]track.Change{},
 		backoff:   newBackoff(),
 	}
-	if err := a.watch(cfg); err != nil {
+	if a.informers, err = newInformers(s, o.Selection); err != nil {
 		return nil, err
 	}
-	a.tell()
-	var err error
-	a.reporter, err = a.newReporter(cfg)
-	return a, err
-}
-
-// watch makes what learns of changes.
-func (a *Agent) watch(cfg *rest.Config) (err error) {
-	if a.informers, err = newInformers(cfg, a.options); err != nil {
-		return err
-	}
 	if a.tracker, err = track.New(a.informers.services, a.informers.slices, a.clock); err != nil {
-		return err
+		return nil, err
 	}
-	a.node, err = node.New(a.informers.node, a.informers.serviceCIDRs, a.options.Node, a.log.WithName("node"))
-	return err
-}
-
-// tell makes what tells others.
-func (a *Agent) tell() {
 	a.proxy = health.NewProxy(patience, func() time.Time { return a.tracker.Counts().Oldest }, a.clock)
-	a.healthChecks = health.NewServices(health.ServicesOptions{Healthy: a.proxy.Healthy, Log: a.log.WithName("health"), Clock: a.clock})
+	a.healthChecks = health.NewServices(health.ServicesOptions{
+		Healthy: a.proxy.Healthy,
+		Failed:  a.healthCheckFailed,
+		Log:     a.log.WithName("health"),
+		Clock:   a.clock,
+	})
 	a.metrics = a.newMetrics()
+	return a, nil
 }
 
 // Run serves until ctx ends. What is in the kernel stays then, and serves on until the next node-proxy takes it over.
-// The kernel is that of the network namespace of the calling thread.
+// The kernel is that of the network namespace of the calling thread, which is to be that of the whole process.
 func (a *Agent) Run(ctx context.Context) error {
+	defer a.close()
 	if err := a.open(ctx); err != nil {
 		return err
 	}
-	defer a.close()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	var parts sync.WaitGroup
@@ -134,39 +161,55 @@ func (a *Agent) parts() map[string]func(context.Context) error {
 			return nil
 		}
 	}
-	parts := map[string]func(context.Context) error{
+	return map[string]func(context.Context) error{
 		"watches":       always(a.informers.run),
 		"node":          a.node.Run,
 		"report":        always(a.reporter.Run),
+		"events":        a.sendEvents,
 		"health checks": always(a.healthChecks.Run),
 		"probes":        always(a.runProbes),
-		"metrics":       a.serveMetrics,
-		"loop":          always(a.loop),
+		"metrics":       always(a.serveMetrics),
+		"loop":          always(a.serve),
 	}
-	if a.localhost != nil {
-		parts["localhost"] = always(a.runLocalhost)
+}
+
+// serve runs the loop, and what the rules lead to for as long as they do.
+func (a *Agent) serve(ctx context.Context) {
+	if a.localhost == nil {
+		a.loop(ctx)
+		return
 	}
-	return parts
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	longer, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	serving.Go(func() { a.localhost.Serve(longer, a.addressLike) })
+	a.loop(ctx)
 }
 
 // open connects to the kernel and reads what it holds.
-func (a *Agent) open(ctx context.Context) (err error) {
-	if a.kernel, err = nft.Open(); err != nil {
+func (a *Agent) open(ctx context.Context) error {
+	k, err := nft.Open()
+	if err != nil {
 		return fmt.Errorf("open nf_tables: %w", err)
 	}
-	if a.conntrack, err = conntrack.Open(); err != nil {
+	a.closers = append(a.closers, k.Close)
+	flows, err := conntrack.Open()
+	if err != nil {
+		return err
+	}
+	a.conntrack, a.closers = flows, append(a.closers, flows.Close)
+	if a.programmer, err = newProgrammer(k); err != nil {
 		return err
 	}
 	if a.options.Localhost {
-		if a.localhost, err = localhost.Listen(ctx); err != nil {
-			return err
-		}
+		a.localhost, err = localhost.Listen(ctx)
 	}
-	a.programmer, err = newProgrammer(a.kernel)
 	return err
 }
 
 func (a *Agent) close() {
-	_ = a.kernel.Close()
-	_ = a.conntrack.Close()
+	for _, end := range a.closers {
+		_ = end() // the kernel keeps what it has
+	}
 }

@@ -15,41 +15,61 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
+
+// sources are where objects are listed and watched.
+type sources struct {
+	services, slices, node, serviceCIDRs cache.ListerWatcher
+}
+
+// newSources are those of an API server, for a node.
+func newSources(cfg *rest.Config, node string) (sources, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return sources{}, err
+	}
+	core, discovery, networking := client.CoreV1().RESTClient(), client.DiscoveryV1().RESTClient(), client.NetworkingV1().RESTClient()
+	return sources{
+		// Headless ones have no frontends. Those of other proxies are watched too: a Service may be handed over.
+		services: source(core, "services", func(l *metav1.ListOptions) {
+			l.FieldSelector = fields.OneTermNotEqualSelector("spec.clusterIP", corev1.ClusterIPNone).String()
+		}),
+		slices: source(discovery, "endpointslices", func(l *metav1.ListOptions) {
+			l.LabelSelector = "!" + corev1.IsHeadlessService
+		}),
+		node: source(core, "nodes", func(l *metav1.ListOptions) {
+			l.FieldSelector = fields.OneTermEqualSelector("metadata.name", node).String()
+		}),
+		serviceCIDRs: source(networking, "servicecidrs", func(*metav1.ListOptions) {}),
+	}, nil
+}
+
+func source(client rest.Interface, resource string, narrow func(*metav1.ListOptions)) cache.ListerWatcher {
+	return cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, narrow)
+}
 
 // informers are the watches.
 type informers struct {
 	services, slices, node, serviceCIDRs cache.SharedIndexInformer
 }
 
-// newInformers makes the watches that the options ask for. They are not started.
-func newInformers(cfg *rest.Config, o Options) (*informers, error) {
-	cfg = rest.CopyConfig(cfg)
-	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
-	client, err := kubernetes.NewForConfig(cfg)
-	if err != nil {
-		return nil, err
-	}
-	core, discovery, networking := client.CoreV1().RESTClient(), client.DiscoveryV1().RESTClient(), client.NetworkingV1().RESTClient()
+// newInformers makes the watches. They are not started.
+func newInformers(s sources, selection route.Selection) (*informers, error) {
 	i := &informers{
-		// Headless ones have no frontends. Those of other proxies are watched too: a Service may be handed over.
-		services: informer(core, "services", &corev1.Service{}, func(l *metav1.ListOptions) {
-			l.FieldSelector = fields.OneTermNotEqualSelector("spec.clusterIP", corev1.ClusterIPNone).String()
-		}),
-		slices: informer(discovery, "endpointslices", &discoveryv1.EndpointSlice{}, func(l *metav1.ListOptions) {
-			l.LabelSelector = "!" + corev1.IsHeadlessService
-		}),
-		node: informer(core, "nodes", &corev1.Node{}, func(l *metav1.ListOptions) {
-			l.FieldSelector = fields.OneTermEqualSelector("metadata.name", o.Node.Name).String()
-		}),
-		serviceCIDRs: informer(networking, "servicecidrs", &networkingv1.ServiceCIDR{}, func(*metav1.ListOptions) {}),
+		services:     informer(s.services, &corev1.Service{}),
+		slices:       informer(s.slices, &discoveryv1.EndpointSlice{}),
+		node:         informer(s.node, &corev1.Node{}),
+		serviceCIDRs: informer(s.serviceCIDRs, &networkingv1.ServiceCIDR{}),
 	}
 	for _, trim := range []struct {
 		informer  cache.SharedIndexInformer
 		transform cache.TransformFunc
 	}{
-		{i.services, track.TrimService(o.Selection.Takes)},
+		{i.services, track.TrimService(selection.Takes)},
 		{i.slices, track.TrimSlice},
 	} {
 		if err := trim.informer.SetTransform(trim.transform); err != nil {
@@ -59,9 +79,8 @@ func newInformers(cfg *rest.Config, o Options) (*informers, error) {
 	return i, nil
 }
 
-func informer(client rest.Interface, resource string, kind runtime.Object, narrow func(*metav1.ListOptions)) cache.SharedIndexInformer {
-	lw := cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, narrow)
-	return cache.NewSharedIndexInformer(lw, kind, 0, cache.Indexers{})
+func informer(from cache.ListerWatcher, kind runtime.Object) cache.SharedIndexInformer {
+	return cache.NewSharedIndexInformer(from, kind, 0, cache.Indexers{})
 }
 
 // run runs the watches until ctx ends.

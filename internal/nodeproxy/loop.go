@@ -2,111 +2,117 @@ package nodeproxy
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
 
-// nodeWait is how long the first change waits for what the API server knows of the node. What the kernel has from
-// before serves meanwhile.
-const nodeWait = 10 * time.Second
+const (
+	// nodeWait is how long the first change waits for what the API server knows of the node, beside the Node object.
+	nodeWait = 10 * time.Second
+	// lookAgain is when the kernel's table is compared once more after the start: the node-proxy before this one may have
+	// changed it after it was read. Where others can change the table, it is how often that is done.
+	lookAgain = 30 * time.Second
+)
 
 // newBackoff is how long after each failure it is tried again.
 func newBackoff() *wait.Backoff {
 	return &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.1, Steps: 10, Cap: 30 * time.Second}
 }
 
-// loop takes what has changed and programs it, until ctx ends.
+// loop takes what has changed and programs it, until ctx ends. What the kernel has from before serves until all is known.
 func (a *Agent) loop(ctx context.Context) {
 	changes, err := a.tracker.Next(ctx)
-	if err != nil {
+	if err != nil || !a.awaitNode(ctx) {
 		return
 	}
-	a.awaitNode(ctx)
-	go a.followNode(ctx)
-	a.sync(changes)
-	a.limitConntrack()
-	for {
-		if changes, err = a.tracker.Next(ctx); err != nil {
-			return
+	var following sync.WaitGroup
+	defer following.Wait()
+	following.Go(func() { a.follow(ctx) })
+	for err == nil {
+		if failed := a.sync(changes); failed != nil {
+			a.pause(ctx, failed)
 		}
-		a.sync(changes)
+		changes, err = a.tracker.Next(ctx)
 	}
+	a.leave()
 }
 
-// limitConntrack sets what the options ask of the connection tracking, which works since there is a table.
-func (a *Agent) limitConntrack() {
-	if err := a.options.Conntrack.Apply("/"); err != nil {
-		a.log.Error(err, "Going on without limits and timeouts of connection tracking that could not be set")
+// awaitNode returns when all is known of the node, or when all but the Node object takes too long: most Services can do
+// without. It returns false when ctx ends.
+func (a *Agent) awaitNode(ctx context.Context) bool {
+	select {
+	case <-a.node.Changed():
+	case <-ctx.Done():
+		return false
 	}
-}
-
-// awaitNode returns when all is known of the node, or when it has taken too long: most Services can do without.
-func (a *Agent) awaitNode(ctx context.Context) {
 	enough := a.clock.NewTimer(nodeWait)
 	defer enough.Stop()
-	for {
+	for len(a.node.View().Missing) > 0 {
 		select {
 		case <-a.node.Changed():
-			if len(a.node.View().Missing) == 0 {
-				return
-			}
 		case <-enough.C():
 			a.log.Info("Going on without what is not known of the node", "missing", a.node.View().Missing)
-			return
+			return true
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
+	return true
 }
 
-// followNode has the loop look at the node when that has changed.
-func (a *Agent) followNode(ctx context.Context) {
+// follow has the loop look at the node when that has changed, and at the kernel from time to time.
+func (a *Agent) follow(ctx context.Context) {
+	look := a.clock.NewTicker(lookAgain)
+	defer look.Stop()
 	for {
 		select {
 		case <-a.node.Changed():
-			a.tracker.Wake()
+		case <-look.C():
+			a.looking.Store(true)
 		case <-ctx.Done():
 			return
 		}
+		a.tracker.Wake()
 	}
 }
 
-// sync has the kernel do what has changed, and tells all who care.
-func (a *Agent) sync(changes []track.Change) {
+// pause lets some time pass after a failure. What changes meanwhile waits.
+func (a *Agent) pause(ctx context.Context, failed error) {
+	pause := a.backoff.Step()
+	a.log.Error(failed, "The node is out of step, it is tried again", "in", pause)
+	timer := a.clock.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		a.tracker.Wake()
+	case <-ctx.Done():
+	}
+}
+
+// sync has the kernel do what has changed, and tells all who care. After an error it is to be called again, with what has
+// changed meanwhile.
+func (a *Agent) sync(changes []track.Change) error {
 	started := a.clock.Now()
 	a.look(a.node.View())
-	for _, c := range changes {
-		a.plan(c)
-		a.waiting.Since = append(a.waiting.Since, c.Since)
-		a.waiting.Triggers = append(a.waiting.Triggers, c.Triggers...)
+	if a.looking.Swap(false) && (!a.looked || !a.programmer.kernel.Owned()) {
+		a.programmer.suspect()
 	}
-	if len(changes) > 0 {
-		a.proxy.Queued(changes[0].Since)
+	a.planAll(changes)
+	err := a.program(started)
+	if err == nil {
+		err = a.sweep()
 	}
-	if why, whole := a.programmer.whole(); whole {
-		a.waiting.Full = true
-		a.metrics.Resynced(why)
-	}
-	kernel, err := a.program()
-	a.settle(a.clock.Since(started), kernel, err)
-	if err != nil {
-		a.retry(err)
-	}
-}
-
-// program has the kernel do what is planned, and says how long the kernel took.
-func (a *Agent) program() (time.Duration, error) {
-	started := a.clock.Now()
-	if err := a.programmer.commit(a.rules(), a.view.Network); err != nil {
-		return a.clock.Since(started), err
-	}
-	return a.clock.Since(started), a.sweep()
+	a.conclude(err)
+	return err
 }
 
 // look takes in what the node has become.
@@ -114,8 +120,75 @@ func (a *Agent) look(view node.View) {
 	if a.programmer.begun && !view.Node.Equal(a.view.Node) {
 		a.tracker.All() // endpoints here are others now; they come with the next sync
 	}
+	if addresses := view.ListenAddresses(); !slices.Equal(addresses, a.view.ListenAddresses()) {
+		a.healthChecks.Listen(addresses)
+	}
 	a.view = view
-	a.healthChecks.Listen(view.ListenAddresses())
+}
+
+// planAll plans the Services that have changed, and those again that there was no room for.
+func (a *Agent) planAll(changes []track.Change) {
+	for name, c := range a.unplanned {
+		if !slices.ContainsFunc(changes, func(other track.Change) bool { return other.Name == name }) {
+			a.plan(c)
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	a.metrics.Queued()
+	a.proxy.Queued(changes[0].Since)
+	for _, c := range changes {
+		a.plan(c)
+		a.waiting.add(c)
+	}
+}
+
+// plan plans a Service as it is now.
+func (a *Agent) plan(c track.Change) {
+	plan := route.Service(c.Service, c.Slices, a.view.Node, a.options.Selection)
+	if err := a.programmer.set(c.Name, plan); err != nil {
+		if _, known := a.unplanned[c.Name]; !known {
+			a.log.Error(err, "A Service is not served as it should be", "service", c.Name)
+		}
+		a.unplanned[c.Name] = c
+		return
+	}
+	delete(a.unplanned, c.Name)
+	a.served.set(c.Name, plan)
+	a.healthChecks.Set(c.Name, plan.HealthCheck)
+}
+
+// program has the kernel do what is planned, in a sync that began at that time.
+func (a *Agent) program(started time.Time) error {
+	planned := a.clock.Now()
+	o, err := a.programmer.commit(a.rules(), a.view.Network)
+	now := a.clock.Now()
+	s := metrics.Sync{Full: o.whole != "", Took: now.Sub(started), Err: err}
+	if o.asked {
+		s.Kernel = now.Sub(planned)
+	}
+	a.tellOf(o)
+	a.settle(started, s, o.asked)
+	if o.asked && len(a.unplanned) > 0 {
+		a.tracker.Wake() // there may be room now
+	}
+	return err
+}
+
+// tellOf tells of a comparison of the whole table. One that was made for suspicion alone, and found nothing, is no news.
+func (a *Agent) tellOf(o outcome) {
+	switch o.whole {
+	case "":
+		return
+	case metrics.Foreign:
+		a.looked = true
+		if o.mended == 0 {
+			return
+		}
+		a.log.Info("Somebody else has changed the node's table; it is mended", "elements", o.mended)
+	}
+	a.metrics.Resynced(o.whole)
 }
 
 // rules are what the table's rules do on this node.
@@ -137,22 +210,14 @@ func (a *Agent) masquerading(podsKnown bool) nft.Masquerading {
 	return nft.MasqueradeOutside
 }
 
-// plan plans a Service as it is now.
-func (a *Agent) plan(c track.Change) {
-	plan := route.Service(c.Service, c.Slices, a.view.Node, a.options.Selection)
-	if err := a.programmer.set(c.Name, plan); err != nil {
-		a.log.Error(err, "A Service is not served as it should be", "service", c.Name)
-		a.unplanned[c.Name] = struct{}{}
+// leave is the loop's end. What the kernel has serves on, but for what ends with this process.
+func (a *Agent) leave() {
+	rules := a.rules()
+	if rules.Localhost == 0 || !a.programmer.begun {
 		return
 	}
-	delete(a.unplanned, c.Name)
-	a.served.set(c.Name, plan)
-	a.healthChecks.Set(c.Name, plan.HealthCheck)
-}
-
-// retry has the loop try again in a while.
-func (a *Agent) retry(err error) {
-	pause := a.backoff.Step()
-	a.log.Error(err, "The kernel is out of step, it is tried again", "in", pause)
-	time.AfterFunc(pause, a.tracker.Wake)
+	rules.Localhost = 0 // else somebody else might get the connections to our port
+	if _, err := a.programmer.commit(rules, a.view.Network); err != nil {
+		a.log.Error(err, "Node ports at loopback addresses still lead here")
+	}
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
 
-// kernel is the node's table; *nft.Kernel is one.
+// kernel is the node's table; *nft.Kernel is one, *nft.Fake another.
 type kernel interface {
 	Read() (nft.Table, error)
 	Affinities() ([]nft.List, error)
 	Install(rules nft.Rules, changes ...nft.Change) error
 	Apply(changes ...nft.Change) error
+	Owned() bool
 }
 
 // programmer plans Services and has the kernel do what is planned. One goroutine may use it.
@@ -27,8 +28,8 @@ type programmer struct {
 
 	// begun: all Services there are have been planned once.
 	begun bool
-	// doubt: what the kernel holds is not known, since a change failed.
-	doubt bool
+	// doubt is why it is not known what the kernel holds; empty: it is.
+	doubt metrics.Reason
 	// pending are changes that are planned and not done.
 	pending []nft.Change
 	// elements are how many the kernel has once all that is planned is done.
@@ -74,39 +75,64 @@ func (p *programmer) note(c route.Change) {
 	}
 }
 
-// whole says whether the next commit compares the whole table, and why.
-func (p *programmer) whole() (metrics.Reason, bool) {
-	if p.doubt {
-		return metrics.BatchFailed, true
+// suspect has the next commit compare the whole table with the kernel's, where somebody else may have changed that.
+func (p *programmer) suspect() {
+	if p.begun && p.doubt == "" {
+		p.doubt = metrics.Foreign
 	}
-	return metrics.Start, !p.begun
+}
+
+// outcome is what came of a commit.
+type outcome struct {
+	// asked: the kernel was, for there was something to do, or to find out.
+	asked bool
+	// whole is why the whole table was compared; empty: it was not.
+	whole metrics.Reason
+	// mended are the elements that were not as they should have been, if the whole table was compared for doubt.
+	mended int
 }
 
 // commit has the kernel do all that is planned, at once. The first commit gives up what the kernel had before that
 // nothing planned accounts for. After an error the kernel is in doubt, and the next commit reads it back first.
-func (p *programmer) commit(rules nft.Rules, network route.Network) error {
+func (p *programmer) commit(rules nft.Rules, network route.Network) (o outcome, err error) {
 	p.note(p.planner.SetNetwork(network))
 	if !p.begun {
 		p.note(p.planner.Prune())
 	}
-	var err error
+	o.asked = true
 	switch {
-	case p.doubt:
-		err = p.repair(rules)
-	case !p.begun || rules != p.rules:
+	case p.doubt != "":
+		o.whole = p.doubt
+		o.mended, err = p.repair(rules)
+	case !p.begun:
+		o.whole = metrics.Start
+		err = p.kernel.Install(rules, p.pending...)
+	case rules != p.rules:
 		err = p.kernel.Install(rules, p.pending...)
 	case len(p.pending) > 0:
 		err = p.kernel.Apply(p.pending...)
+	default:
+		o.asked = false
 	}
-	p.begun, p.doubt, p.pending, p.rules = true, err != nil, nil, rules
-	return err
+	p.begun, p.doubt, p.pending, p.rules = true, "", nil, rules
+	if err != nil {
+		p.doubt = metrics.BatchFailed
+	}
+	return o, err
 }
 
-// repair makes the kernel's table what it should be, whatever it is.
-func (p *programmer) repair(rules nft.Rules) error {
+// repair makes the kernel's table what it should be, whatever it is, and says how many elements were not as they should
+// have been but for what is pending.
+func (p *programmer) repair(rules nft.Rules) (mended int, err error) {
 	present, err := p.kernel.Read()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return p.kernel.Install(rules, nft.Diff(present, p.planner.Table()))
+	wanted := p.planner.Table()
+	change := nft.Diff(present, wanted)
+	for _, c := range p.pending {
+		present.Apply(c)
+	}
+	amiss := nft.Diff(present, wanted)
+	return len(amiss.Delete) + len(amiss.Add), p.kernel.Install(rules, change)
 }

@@ -2,6 +2,7 @@ package nodeproxy
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -17,11 +18,7 @@ import (
 )
 
 // newReporter makes the Reporter of this node.
-func (a *Agent) newReporter(cfg *rest.Config) (*report.Reporter, error) {
-	c, err := reportClient(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("make the client for reports: %w", err)
-	}
+func (a *Agent) newReporter(c client.Client) *report.Reporter {
 	return report.New(report.Options{
 		Node:   a.options.Node.Name,
 		State:  a.reportState,
@@ -29,7 +26,7 @@ func (a *Agent) newReporter(cfg *rest.Config) (*report.Reporter, error) {
 		Spread: a.options.ReportSpread,
 		Clock:  a.clock,
 		Log:    a.log.WithName("report"),
-	}), nil
+	})
 }
 
 // reportClient knows the one kind that it is for, so that it need not ask the API server which there are.
@@ -77,7 +74,7 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		r.Addresses = append(r.Addresses, ip.String())
 	}
 	if !s.LastSync.IsZero() {
-		r.LastSync = &v1alpha1.LastSync{Time: metav1.NewTime(s.LastSync), Milliseconds: int32(s.Took.Milliseconds())}
+		r.LastSync = &v1alpha1.LastSync{Time: metav1.NewTime(s.LastSync.Truncate(time.Second)), Milliseconds: int32(s.Took.Milliseconds())}
 	}
 	programmed := s.programmed()
 	r.Conditions = []metav1.Condition{s.ready(programmed), programmed}
@@ -100,11 +97,11 @@ func (s Status) programmed() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.NodeStateProgrammed, Status: metav1.ConditionFalse}
 	switch {
 	case s.Failure != nil:
-		c.Reason, c.Message = v1alpha1.NodeStateReasonFailing, "The kernel is out of step, and it is tried again: "+s.Failure.Error()
+		c.Reason, c.Message = v1alpha1.NodeStateReasonFailing, "The node is out of step, and it is tried again: "+s.Failure.Error()
 	case s.LastSync.IsZero():
 		c.Reason, c.Message = v1alpha1.NodeStateReasonStarting, "Not all Services and EndpointSlices are read; what the kernel has from before serves."
 	case len(s.Unplanned) > 0:
-		c.Reason, c.Message = v1alpha1.NodeStateReasonFailing, fmt.Sprintf("There is no room for %d Services, such as %s.", len(s.Unplanned), s.Unplanned[0])
+		c.Reason, c.Message = v1alpha1.NodeStateReasonFailing, fmt.Sprintf("There is no room for %s, such as %s.", count(len(s.Unplanned), "Service"), s.Unplanned[0])
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "The kernel has what the API server says."
 	}

@@ -2,7 +2,6 @@ package nodeproxy
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -44,55 +43,51 @@ func (a *Agent) runProbes(ctx context.Context) {
 }
 
 // serveMetrics answers /metrics and what Show asks.
-func (a *Agent) serveMetrics(ctx context.Context) error {
-	if a.options.MetricsBindAddress == "" {
-		<-ctx.Done()
-		return nil
-	}
-	listener := a.listen(ctx, a.options.MetricsBindAddress)
+func (a *Agent) serveMetrics(ctx context.Context) {
+	listener := a.listenMetrics(ctx)
 	if listener == nil {
-		return nil
+		<-ctx.Done()
+		return
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET "+showPath, a.serveShow)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	_ = server.Serve(listener) // until it is closed
 }
 
-// listenAgain is how often a port is asked for that somebody else has.
-const listenAgain = 5 * time.Second
+// listenRetry is how often a port is asked for that somebody else has: the node-proxy before this one, during an update.
+const listenRetry = 5 * time.Second
 
-// listen waits for a port that somebody else has, such as kube-proxy while node-proxy takes its place. nil: ctx has ended.
-func (a *Agent) listen(ctx context.Context, address string) net.Listener {
-	retry := a.clock.NewTicker(listenAgain)
+// listenMetrics is nil where metrics are not served, or ctx ends. Services are served without them, too.
+func (a *Agent) listenMetrics(ctx context.Context) net.Listener {
+	if a.options.MetricsBindAddress == "" {
+		return nil
+	}
+	retry := a.clock.NewTicker(listenRetry)
 	defer retry.Stop()
-	for ctx.Err() == nil {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	for {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.options.MetricsBindAddress)
 		if err == nil {
 			return listener
 		}
-		a.log.Error(err, "Cannot serve metrics; trying again", "address", address)
+		a.log.Error(err, "Cannot serve metrics; trying again. Another address is chosen by --metrics-bind-address")
 		select {
-		case <-ctx.Done():
 		case <-retry.C():
+		case <-ctx.Done():
+			return nil
 		}
 	}
-	return nil
 }
 
-// runLocalhost serves node ports at loopback addresses, through those of the node.
-func (a *Agent) runLocalhost(ctx context.Context) {
-	a.localhost.Serve(ctx, func(like netip.Addr) netip.Addr {
-		for _, ip := range a.node.View().Network.NodePortIPs {
-			if ip.Is4() == like.Is4() {
-				return ip
-			}
+// addressLike is an address of the node that has node ports, of the family of another one; zero if there is none. On
+// link-local ones one asks by an interface, so they are left out.
+func (a *Agent) addressLike(other netip.Addr) netip.Addr {
+	for _, ip := range a.node.View().Network.NodePortIPs {
+		if ip.Is4() == other.Is4() && !ip.IsLinkLocalUnicast() {
+			return ip
 		}
-		return netip.Addr{}
-	})
+	}
+	return netip.Addr{}
 }

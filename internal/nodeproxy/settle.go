@@ -7,40 +7,85 @@ import (
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
 
-// settle tells all who care what has come of a sync, which took so long, the kernel's part of it included.
-func (a *Agent) settle(took, kernel time.Duration, err error) {
-	s := a.waiting
-	s.Took, s.Kernel, s.Err = took, kernel, err
-	a.metrics.Synced(s)
-	if err == nil {
-		a.waiting = metrics.Sync{}
-		a.backoff = newBackoff()
-		a.proxy.Updated()
-	}
-	a.publish(took, err)
-	a.metrics.Serves(a.table())
-	a.reporter.Changed()
+// waiting are the changes that the kernel does not have yet.
+type waiting struct {
+	since, triggers []time.Time
 }
 
-// publish says what the loop has come to, to whoever asks for the Status.
-func (a *Agent) publish(took time.Duration, err error) {
-	now := a.clock.Now()
+// mostWaiting is of how many is known since when they wait, while the kernel takes none.
+const mostWaiting = 10000
+
+func (w *waiting) add(c track.Change) {
+	if len(w.since) < mostWaiting {
+		w.since = append(w.since, c.Since)
+	}
+	if len(w.triggers) < mostWaiting {
+		w.triggers = append(w.triggers, c.Triggers...)
+	}
+}
+
+// settle tells of a sync that began at that time whoever counts, or waits for it. It may be one for which there was
+// nothing to ask the kernel.
+func (a *Agent) settle(started time.Time, s metrics.Sync, asked bool) {
+	s.Since, s.Triggers = a.waiting.since, a.waiting.triggers
+	if asked || len(s.Since) > 0 {
+		a.metrics.Synced(s)
+	}
+	if s.Err != nil {
+		a.proxy.Queued(started) // where it was no Service that has changed
+		return
+	}
+	a.proxy.Updated()
+	if asked {
+		a.publish(func(now *Status) { now.LastSync, now.Took = a.clock.Now(), a.took(started, s) })
+	}
+	a.waiting = waiting{}
+}
+
+// took is how long it took since the first event of what the kernel has now. At the start, that is since all was read.
+func (a *Agent) took(started time.Time, s metrics.Sync) time.Duration {
+	if len(s.Since) > 0 && !s.Full {
+		started = slices.MinFunc(s.Since, time.Time.Compare)
+	}
+	return a.clock.Since(started)
+}
+
+// conclude says what the loop has come to, to whoever asks or is told regularly.
+func (a *Agent) conclude(err error) {
 	planner := a.programmer.planner
+	a.publish(func(now *Status) {
+		now.View, now.Tally, now.Conflicts, now.NodePorts = a.view, planner.Tally(), planner.Conflicts(), a.served.numbers()
+		now.Unplanned = slices.SortedFunc(maps.Keys(a.unplanned), compareNames)
+		now.Shared = !a.programmer.kernel.Owned()
+		now.fail(err, a.clock.Now())
+	})
+	a.metrics.Serves(a.table(a.Status()))
+	a.reporter.Changed()
+	if err != nil {
+		return
+	}
+	a.backoff = newBackoff()
+	if !a.limited {
+		a.limitConntrack()
+	}
+}
+
+// limitConntrack sets what the options ask of the connection tracking, which works once there is a table.
+func (a *Agent) limitConntrack() {
+	a.limited = true
+	if err := a.options.Conntrack.Apply("/"); err != nil {
+		a.log.Error(err, "Going on without limits and timeouts of connection tracking that could not be set")
+	}
+}
+
+// publish changes what Status says.
+func (a *Agent) publish(change func(*Status)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := &a.now
-	s.View, s.Tally, s.Conflicts, s.NodePorts = a.view, planner.Tally(), planner.Conflicts(), a.served.numbers()
-	s.Unplanned = slices.SortedFunc(maps.Keys(a.unplanned), compareNames)
-	switch {
-	case err == nil:
-		s.Failure, s.LastSync, s.Took = nil, now, took
-	case s.Failure == nil:
-		s.Failure, s.FailingSince = err, now
-	default:
-		s.Failure = err
-	}
+	change(&a.now)
 }
 
 // Status is what it does now. It may be called concurrently.
@@ -54,14 +99,13 @@ func (a *Agent) Status() Status {
 }
 
 // table is what the metrics say of the node's table.
-func (a *Agent) table() metrics.Table {
-	t := a.programmer.planner.Tally()
+func (a *Agent) table(s Status) metrics.Table {
 	each := func(n func(route.FamilyTally) int) metrics.PerFamily {
-		return metrics.PerFamily{IPv4: n(t.IPv4), IPv6: n(t.IPv6)}
+		return metrics.PerFamily{IPv4: n(s.Tally.IPv4), IPv6: n(s.Tally.IPv6)}
 	}
 	return metrics.Table{
-		Services:        t.Services,
-		Conflicts:       len(a.now.Conflicts),
+		Services:        s.Tally.Services,
+		Conflicts:       len(s.Conflicts),
 		KernelElements:  a.programmer.elements,
 		Frontends:       each(func(f route.FamilyTally) int { return f.Frontends }),
 		Endpoints:       each(func(f route.FamilyTally) int { return f.Endpoints }),

@@ -88,12 +88,18 @@ func (a *Agent) show(subject string) (string, error) {
 }
 
 func (a *Agent) showService(name types.NamespacedName) (string, error) {
-	object, exists, err := a.informers.services.GetIndexer().GetByKey(name.String())
-	svc, _ := object.(*corev1.Service)
-	if err != nil || !exists || svc == nil {
+	svc := a.service(name)
+	if svc == nil {
 		return "", fmt.Errorf("there is no Service %s with an address of its own", name)
 	}
 	return explain.Service(a.subject(svc)), nil
+}
+
+// service is a Service that has an address, as far as it is kept; nil if there is none.
+func (a *Agent) service(name types.NamespacedName) *corev1.Service {
+	object, _, _ := a.informers.services.GetIndexer().GetByKey(name.String())
+	svc, _ := object.(*corev1.Service)
+	return svc
 }
 
 // showPort explains the Services that have a port as their node port, or for health checks.

@@ -23,14 +23,27 @@ type Status struct {
 	NodePorts []uint16
 	// Unplanned are the Services that there was no room for.
 	Unplanned []types.NamespacedName
-	// LastSync is when the kernel was brought in step for the last time, and Took how long that took; zero: it never was.
+	// LastSync is when the kernel last took a change, and Took how long that took from the first event that it answers
+	// to; zero: it has taken none.
 	LastSync time.Time
 	Took     time.Duration
-	// Failure is why it is out of step, and FailingSince since when; nil: it is in step.
+	// Failure is why the node is out of step, and FailingSince since when; nil: it is in step.
 	Failure      error
 	FailingSince time.Time
+	// Shared: others can change the node's table, so it is looked at now and then.
+	Shared bool
 	// Now is when the status was asked for.
 	Now time.Time
+}
+
+// fail notes whether the node is in step now.
+func (s *Status) fail(err error, now time.Time) {
+	if s.Failure == nil {
+		s.FailingSince = now
+	}
+	if s.Failure = err; err == nil {
+		s.FailingSince = time.Time{}
+	}
 }
 
 // String says it in words.
@@ -43,12 +56,15 @@ func (s Status) String() string {
 	fmt.Fprintf(&b, "  %s on %s.\n", count(len(s.NodePorts), "node port"), s.addresses())
 	switch {
 	case s.Failure != nil:
-		fmt.Fprintf(&b, "  The kernel is out of step for %s: %v\n", duration.HumanDuration(s.Now.Sub(s.FailingSince)), s.Failure)
+		fmt.Fprintf(&b, "  The node is out of step for %s: %v\n", duration.HumanDuration(s.Now.Sub(s.FailingSince)), s.Failure)
 	case s.LastSync.IsZero():
 		fmt.Fprintln(&b, "  The kernel is not programmed yet.")
 	default:
 		fmt.Fprintf(&b, "  The kernel is in step; the last change was %s ago and took %s.\n",
 			duration.HumanDuration(s.Now.Sub(s.LastSync)), s.Took.Round(10*time.Microsecond))
+	}
+	if s.Shared && !s.LastSync.IsZero() {
+		fmt.Fprintf(&b, "  Others can change its table on this node, so it is looked at every %s.\n", lookAgain)
 	}
 	for _, name := range s.Unplanned {
 		fmt.Fprintf(&b, "  There is no room for %s.\n", name)

@@ -1,0 +1,74 @@
+package nodeproxy
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
+)
+
+func TestWhatShowSays(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.put("default/web", "10.96.0.11", 30081)
+		w.services.Modify(st.MakeService("shop/dns").ClusterIPs("10.96.0.12").NodePort(53, 30080, st.UDP).Obj())
+		w.services.Modify(st.MakeService("shop/others").Label(v1alpha1.ServiceProxyNameLabel, "another").ClusterIPs("10.96.0.14").NodePort(80, 30099).Obj())
+		w.start()
+		for _, tc := range []struct {
+			subject string
+			want    []string
+			refused bool
+		}{
+			{"", []string{"Node node-1 serves all Services", "3 Services", "2 node ports on 192.0.2.1"}, false},
+			{"shop/web", []string{"shop/web", "30080", "10.244.1.1"}, false},
+			{"web", []string{"default/web", "30081"}, false},
+			{"30081", []string{"default/web"}, false},
+			{"30080", []string{"shop/dns", "shop/web"}, false},
+			{"shop/others", []string{"another"}, false},
+			{"30099", []string{"no Service that this node-proxy serves has node port 30099"}, true},
+			{"shop/nobody", []string{"there is no Service shop/nobody"}, true},
+			{"70000", []string{"there is no Service default/70000"}, true},
+		} {
+			text, err := w.agent.show(tc.subject)
+			if (err != nil) != tc.refused {
+				t.Errorf("%q: error %v", tc.subject, err)
+			}
+			if err != nil {
+				text = err.Error()
+			}
+			for _, part := range tc.want {
+				if !strings.Contains(text, part) {
+					t.Errorf("%q: it does not say %q:\n%s", tc.subject, part, text)
+				}
+			}
+		}
+	})
+}
+
+func TestShowAsksTheNodeProxyThatRuns(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != showPath || r.FormValue("of") != "shop/web" {
+			http.Error(w, "there is no Service "+r.FormValue("of"), http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write([]byte("It is served.\n"))
+	}))
+	defer server.Close()
+	address := server.Listener.Addr().String()
+	for _, tc := range []struct{ address, subject, want, wantErr string }{
+		{address, "shop/web", "It is served.\n", ""},
+		{strings.Replace(address, "127.0.0.1", "0.0.0.0", 1), "shop/web", "It is served.\n", ""},
+		{strings.Replace(address, "127.0.0.1", "", 1), "shop/web", "It is served.\n", ""},
+		{address, "shop/api", "", "there is no Service shop/api"},
+		{"127.0.0.1:1", "shop/web", "", "if it serves its metrics elsewhere, say so by --metrics-bind-address"},
+	} {
+		var out strings.Builder
+		err := Show(t.Context(), tc.address, tc.subject, &out)
+		if out.String() != tc.want || (err == nil) != (tc.wantErr == "") || err != nil && !strings.Contains(err.Error(), tc.wantErr) {
+			t.Errorf("%+v: got %q, %v", tc, out.String(), err)
+		}
+	}
+}
