@@ -30,7 +30,7 @@ func (w *world) ask(ctx context.Context, p probe, v variant, expected string) (s
 	if from == nil {
 		return "", fmt.Errorf("no host %q", p.from)
 	}
-	o := &outcome{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	o := newOutcome()
 	err = from.Do(func() error {
 		if p.flow != "" {
 			return w.askOn(ctx, o, from, p.flow+" over "+v.String(), v, to, expected)
@@ -49,7 +49,10 @@ func (w *world) ask(ctx context.Context, p probe, v variant, expected string) (s
 // inWordsOf describes an outcome, and keeps who answered in mind where that is what is asked for.
 func (w *world) inWordsOf(expected string, o *outcome, p probe, v variant) string {
 	kind, among, ok := sticky(expected)
-	if !ok {
+	switch {
+	case strings.HasPrefix(expected, evenly) && o.isEven():
+		return evenly + o.String()
+	case !ok:
 		return o.String()
 	}
 	key := fmt.Sprint(p.from, " to ", p.to, " over ", v)
@@ -75,7 +78,7 @@ func (w *world) askOften(ctx context.Context, o *outcome, from *testnet.Host, p 
 		if err := w.note(o, from, echo, err); err != nil {
 			return err
 		}
-		if o.failures[silent] {
+		if o.failures[silent] > 0 {
 			return nil // more of it takes long, and tells nothing
 		}
 	}
@@ -86,6 +89,8 @@ func (w *world) askOften(ctx context.Context, o *outcome, from *testnet.Host, p 
 func (p probe) flows(expected string) (least, most int) {
 	_, _, sticks := sticky(expected)
 	switch {
+	case p.pause > 0 && !sticks:
+		return 1, p.times
 	case p.times > 0:
 		return p.times, p.times
 	case sticks:
@@ -129,11 +134,11 @@ func (w *world) note(o *outcome, from *testnet.Host, echo testnet.Echo, err erro
 	case err == nil:
 		o.add(w.seen(from, echo))
 	case errors.Is(err, unix.ECONNREFUSED):
-		o.failures[refused] = true
+		o.failures[refused]++
 	case errors.As(err, &timedOut) && timedOut.Timeout():
-		o.failures[silent] = true
+		o.failures[silent]++
 	case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EPERM):
-		o.failures[err.Error()] = true
+		o.failures[err.Error()]++
 	default:
 		return err
 	}

@@ -14,7 +14,9 @@ type behaviour struct {
 	// config is the proxy's. Cases with the same one share a proxy.
 	config proxysite.Config
 	// alone gives it a site and a proxy of its own, as it restarts the one or changes the other.
-	alone  bool
+	alone bool
+	// of are the kinds of proxies that can do it at all; nil: all.
+	of     []proxysite.Kind
 	given  []object
 	probes []probe
 	then   []step
@@ -38,7 +40,7 @@ type probe struct {
 	flow string
 	// times is how many flows are opened, one after the other; 0: enough to meet every endpoint.
 	times int
-	// pause is what lies between them.
+	// pause is what lies between them. With it, times is how many they are at most, unless want is about one of several.
 	pause time.Duration
 	// eventually says that a proxy does this after it has programmed its rules: it may take a moment.
 	eventually bool

@@ -12,10 +12,15 @@ import (
 type difference struct {
 	of        []proxysite.Kind
 	behaviour string
-	step      string    // of the behaviour, "" for what is given
-	probe     string    // "" for each of the step
-	over      []variant // nil: all of the probe's
-	got       string
+	step      string // of the behaviour, "" for what is given
+	// Which probes of the step: all that are like these as far as they say something. The first in the list that is of a
+	// probe counts.
+	from string
+	to   target
+	over []variant
+	got  string
+	// sometimes says that it is chance, and what the case wants may be seen as well.
+	sometimes bool
 	why       string
 }
 
@@ -26,27 +31,78 @@ var (
 	ours      = []proxysite.Kind{proxysite.NodeProxy}
 )
 
-var differences = []difference{}
+// Reasons that several differences have.
+const (
+	lastEndpointGone = "kube-proxy leaves the connection tracker's entries alone while a UDP Service has no endpoint: its flows go on to the " +
+		"pod that has gone, for as long as the client keeps them up (kubernetes issue 139628). Ours are deleted, and refused."
+	serviceGone = "kube-proxy does not look for entries of a UDP Service that has been deleted: its flows go on. Ours are deleted."
+	noSCTP      = "kube-proxy deletes entries of UDP only. An SCTP association whose endpoint has gone goes on to nobody; ours is deleted, " +
+		"so that the client's next INIT finds an endpoint."
+	unusedPort = "kube-proxy's iptables mode has no rule for a cluster IP's other ports: packets leave the node by its default route. " +
+		"Ours are refused, as in its nftables mode."
+	nodeUnrefused = "kube-proxy's iptables mode refuses for external addresses in INPUT and FORWARD only, which the node's own packets do not " +
+		"pass: they leave the node by its default route."
+	addressLater = "kube-proxy's nftables mode looks for the node's addresses when it writes all of its rules, which it does once an hour. " +
+		"Ours follows the node's addresses."
+	noLoopback     = "kube-proxy's nftables mode does not serve node ports on the loopback."
+	noIPv6Loopback = "kube-proxy's iptables mode serves node ports on the loopback by net.ipv4.route_localnet, which has no like for IPv6. " +
+		"Ours has a listener for TCP."
+	eitherService = "kube-proxy lets either Service have an address and port that two of them claim; which one is chance, and may change with " +
+		"each change and restart. Ours leaves it to the older one."
+)
 
-// expect is what a proxy is expected to do, and why that is something else than the case wants; "" if it is not.
-func expect(kind proxysite.Kind, behaviour, step string, p probe, v variant) (want, why string) {
-	for _, d := range differences {
+var differences = []difference{
+	{of: kubeProxy, behaviour: "UDP flows are refused when the last endpoint goes, and find the next", step: "once it has gone",
+		from: "client", got: "local1 masqueraded", why: lastEndpointGone},
+	{of: kubeProxy, behaviour: "UDP flows are refused when the last endpoint goes, and find the next", step: "once it has gone",
+		got: "local1", why: lastEndpointGone},
+	{of: kubeProxy, behaviour: "UDP flows end with their Service", step: "once it has gone", from: "client", got: "local1 masqueraded", why: serviceGone},
+	{of: kubeProxy, behaviour: "UDP flows end with their Service", step: "once it has gone", got: "local1", why: serviceGone},
+	{of: kubeProxy, behaviour: "SCTP flows move when their endpoint goes", step: "once another serves", from: "client", got: "local1 masqueraded", why: noSCTP},
+	{of: kubeProxy, behaviour: "SCTP flows move when their endpoint goes", step: "once another serves", got: "local1", why: noSCTP},
+
+	{of: iptables, behaviour: "a cluster IP refuses ports that its Service does not have", got: silent, why: unusedPort},
+	{of: iptables, behaviour: "what a Service gives up is closed", step: "once it has another port",
+		from: "local3", to: clusterIP("web", 80), got: silent, why: unusedPort},
+	{of: iptables, behaviour: "a UDP flow that came before its Service finds it", to: clusterIP("web", 80), got: silent, why: unusedPort},
+	{of: iptables, behaviour: "a Service without endpoints refuses", from: "node", to: at(external1, 80), got: silent, why: nodeUnrefused},
+	{of: iptables, behaviour: "a Service without endpoints refuses", from: "node", to: at(balancer1, 80), got: silent, why: nodeUnrefused},
+
+	{of: nftables, behaviour: "node ports follow the node's addresses", step: "once an address has come",
+		to: nodePortAt(third, "web", 80), got: refused, why: addressLater},
+	{of: nftables, behaviour: "node ports are at the loopback where the proxy is told so", over: []variant{tcp4, tcp6, udp4},
+		got: refused, why: noLoopback},
+	{of: iptables, behaviour: "node ports are at the loopback where the proxy is told so", over: []variant{tcp6},
+		got: refused, why: noIPv6Loopback},
+
+	{of: kubeProxy, behaviour: "two Services with one external address", step: "once both have it", to: at(external1, 80),
+		got: "local2 masqueraded", sometimes: true, why: eitherService},
+}
+
+// expected is what a proxy is expected to do, in place of what the case wants if there is a difference.
+type expected struct {
+	want      string
+	otherwise *difference
+}
+
+func expect(kind proxysite.Kind, behaviour, step string, p probe, v variant) expected {
+	for i, d := range differences {
 		if d.matches(kind, behaviour, step, p, v) {
-			return d.got, d.why
+			return expected{d.got, &differences[i]}
 		}
 	}
-	return p.want, ""
+	return expected{want: p.want}
 }
 
 func (d difference) matches(kind proxysite.Kind, behaviour, step string, p probe, v variant) bool {
 	return slices.Contains(d.of, kind) && d.behaviour == behaviour && d.step == step &&
-		(d.probe == "" || d.probe == p.String()) && (d.over == nil || slices.Contains(d.over, v))
+		(d.from == "" || d.from == p.from) && (d.to == target{} || d.to == p.to) && (d.over == nil || slices.Contains(d.over, v))
 }
 
 func TestEachDifferenceIsOfAProbe(t *testing.T) {
 	for _, d := range differences {
 		if !d.isOfAProbe() {
-			t.Errorf("%s, %s, %s: no case has this probe, or it wants %s itself", d.behaviour, d.step, d.probe, d.got)
+			t.Errorf("%s, %s, %s to %s: no case has this probe, or it wants %s itself", d.behaviour, d.step, d.from, d.to, d.got)
 		}
 	}
 }

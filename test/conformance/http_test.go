@@ -19,7 +19,7 @@ func askHTTP(ctx context.Context, o *outcome, to netip.AddrPort, path string) er
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
 	if errors.Is(err, unix.ECONNREFUSED) {
-		o.failures[refused] = true
+		o.failures[refused]++
 		return nil
 	}
 	if err != nil {

@@ -20,9 +20,10 @@ type object struct {
 	endpoints []endpoint
 }
 
-// endpoint is a pod, in the state that options leave it in.
+// endpoint is a pod (or a node, for a pod in its network), in the state that options leave it in.
 type endpoint struct {
 	pod     string
+	family  string // "": both
 	options []st.EndpointOption
 }
 
@@ -36,6 +37,15 @@ func pods(names ...string) []endpoint {
 	var all []endpoint
 	for _, name := range names {
 		all = append(all, endpoint{pod: name})
+	}
+	return all
+}
+
+// inFamily are endpoints with an address of one family.
+func inFamily(family string, names ...string) []endpoint {
+	all := pods(names...)
+	for i := range all {
+		all[i].family = family
 	}
 	return all
 }
@@ -75,7 +85,10 @@ func bare(name string) *st.Service { return st.MakeService("case/" + name) }
 func (w *world) realService(o object) *corev1.Service {
 	svc := o.service.Obj()
 	svc.Namespace = w.namespace
-	if svc.Spec.Type != corev1.ServiceTypeExternalName && len(svc.Spec.IPFamilies) == 0 {
+	switch {
+	case svc.Spec.Type == corev1.ServiceTypeExternalName:
+		svc.Spec.ExternalName = "example.com"
+	case len(svc.Spec.IPFamilies) == 0:
 		svc.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicyRequireDualStack)
 	}
 	svc.Spec.ExternalIPs = w.both(svc.Spec.ExternalIPs, "")
@@ -122,6 +135,9 @@ func (w *world) realSlices(o object) []*discoveryv1.EndpointSlice {
 			slice.IPv6()
 		}
 		for _, e := range o.endpoints {
+			if e.family != "" && e.family != family {
+				continue
+			}
 			address, err := w.address(e.pod, family)
 			if err != nil {
 				panic(err)
@@ -140,7 +156,7 @@ func (w *world) realSlices(o object) []*discoveryv1.EndpointSlice {
 }
 
 func (w *world) onItsNode(pod string) st.EndpointOption {
-	if strings.HasPrefix(pod, "remote") {
+	if pod == "other" || strings.HasPrefix(pod, "remote") {
 		return st.OnNode(w.site.OtherName)
 	}
 	return st.OnNode(w.site.NodeName)

@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -17,19 +18,21 @@ import (
 //	one of local1, remote1        all flows were answered by the same one of these
 //	another of local1, remote1    the same, not the one that answered the last such probe
 //	the same of local1, remote1   the same, the one that answered the last such probe
+//	evenly local1, remote1        all of these, each as often as chance lets it (chi-squared)
 //
 // (such a probe: from the same host to the same target, with one of the last three in want).
 type outcome struct {
-	plain, masqueraded map[string]bool
-	failures           map[string]bool
+	plain, masqueraded, failures map[string]int // how often
 }
+
+func newOutcome() *outcome { return &outcome{map[string]int{}, map[string]int{}, map[string]int{}} }
 
 func (o *outcome) add(answer string, masqueraded bool) {
 	if masqueraded {
-		o.masqueraded[answer] = true
+		o.masqueraded[answer]++
 		return
 	}
-	o.plain[answer] = true
+	o.plain[answer]++
 }
 
 func (o *outcome) String() string {
@@ -46,7 +49,7 @@ func (o *outcome) String() string {
 	return strings.Join(parts, "; ")
 }
 
-func list(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
+func list(set map[string]int) string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
 
 const (
 	refused = "refused"
@@ -55,6 +58,8 @@ const (
 	oneOf     = "one of "
 	anotherOf = "another of "
 	theSameOf = "the same of "
+
+	evenly = "evenly "
 )
 
 // sticky says whether a want is about who answers among several, and about whom.
@@ -95,4 +100,21 @@ func named(want string) []string {
 		}
 	}
 	return all
+}
+
+// isEven says whether a chi-squared test finds nothing in who answered how often; it is wrong once in a million times.
+func (o *outcome) isEven() bool {
+	counts := slices.Concat(slices.Collect(maps.Values(o.plain)), slices.Collect(maps.Values(o.masqueraded)))
+	total := 0.0
+	for _, c := range counts {
+		total += float64(c)
+	}
+	mean, statistic := total/float64(len(counts)), 0.0
+	for _, c := range counts {
+		statistic += (float64(c) - mean) * (float64(c) - mean) / mean
+	}
+	// Wilson and Hilferty's approximation of the quantile, 4.75 standard deviations out.
+	degrees := float64(len(counts) - 1)
+	spread := 2 / (9 * degrees)
+	return statistic < degrees*math.Pow(1-spread+4.75*math.Sqrt(spread), 3)
 }

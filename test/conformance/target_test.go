@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/portolan-dev/portolan/test/proxysite"
 )
 
@@ -26,7 +24,7 @@ func (t target) String() string {
 	if t.service != "" {
 		return fmt.Sprintf("node port of %s:%d at %s", t.service, t.port, t.where)
 	}
-	return fmt.Sprintf("%s:%d", t.where, t.port)
+	return fmt.Sprintf("%s:%d%s", t.where, t.port, t.path)
 }
 
 // clusterIP is a Service's cluster IP.
@@ -45,8 +43,11 @@ func nodePortAt(where, service string, port int32) target {
 // healthCheck is a Service's healthCheckNodePort.
 func healthCheck(service string) target { return target{where: "node", service: service, path: "/"} }
 
-// healthz is the proxy's own.
-var healthz = target{where: "node", port: proxysite.HealthPort, path: "/healthz"}
+// healthz and livez are the proxy's own.
+var (
+	healthz = target{where: "node", port: proxysite.HealthPort, path: "/healthz"}
+	livez   = target{where: "node", port: proxysite.HealthPort, path: "/livez"}
+)
 
 // at is a port of an address.
 func at(where string, port int32) target { return target{where: where, port: port} }
@@ -58,6 +59,7 @@ const (
 	balancer1, balancer2 = "balancer1", "balancer2"
 
 	second      = "the node's second address"
+	third       = "an address that the node may have"
 	loopback    = "the node's loopback"
 	unallocated = "a cluster IP of no Service"
 	pod         = "pod of " // and a pod's name: the pod itself, past all Services
@@ -66,26 +68,20 @@ const (
 // words are the addresses that objects may name, with what is theirs alone.
 var words = []string{external1, external2, balancer1, balancer2}
 
-// resolve says which address and port a target is.
+// resolve says which address and port a target is, or was last.
 func (w *world) resolve(t target, v variant) (netip.AddrPort, error) {
 	address, err := w.address(t.where, v.family)
 	if err != nil || t.service == "" {
 		return netip.AddrPortFrom(address, uint16(t.port)), err
 	}
-	svc := w.service(t.service)
-	if svc == nil {
-		return netip.AddrPort{}, fmt.Errorf("no Service %s", t.service)
+	number := w.nodePorts[portKey(t.service, t.port, v.network)]
+	if t.path != "" {
+		number = w.nodePorts[t.service]
 	}
-	if v.network == http {
-		return netip.AddrPortFrom(address, uint16(svc.Spec.HealthCheckNodePort)), nil
+	if number == 0 {
+		err = fmt.Errorf("there has never been a %s over %s", t, v)
 	}
-	i := slices.IndexFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool {
-		return p.Port == t.port && strings.EqualFold(string(p.Protocol), v.network)
-	})
-	if i < 0 {
-		return netip.AddrPort{}, fmt.Errorf("Service %s has no port %d over %s", t.service, t.port, v)
-	}
-	return netip.AddrPortFrom(address, uint16(svc.Spec.Ports[i].NodePort)), nil
+	return netip.AddrPortFrom(address, uint16(number)), err
 }
 
 // address is what a word means in a family.
@@ -105,6 +101,8 @@ func (w *world) address(where, family string) (netip.Addr, error) {
 	switch where {
 	case second:
 		return pick(proxysite.SecondAddress4, proxysite.SecondAddress6)
+	case third:
+		return pick(third4, third6)
 	case loopback:
 		return pick("127.0.0.1", "::1")
 	case unallocated:
@@ -117,7 +115,7 @@ func (w *world) address(where, family string) (netip.Addr, error) {
 }
 
 func (w *world) clusterIP(service, family string) (netip.Addr, error) {
-	svc := w.service(service)
+	svc := w.services[service]
 	if svc == nil {
 		return netip.Addr{}, fmt.Errorf("no Service %s", service)
 	}

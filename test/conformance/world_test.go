@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,21 +14,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
-	"github.com/portolan-dev/portolan/test/proxysite"
 )
 
 // world is a site as one case sees it: with objects of its own.
 type world struct {
-	site      *proxysite.Site
-	proxy     *proxysite.Proxy
-	command   proxysite.Command
+	*stage
 	namespace string
 	number    int // of the case; its own addresses have it
 
-	mu       sync.Mutex // guards the fields below
-	services map[string]*corev1.Service
-	flows    map[string]*testnet.Flow
-	before   map[string]string // who answered last, by who asked whom
+	services  map[string]*corev1.Service // as they are, or were when they went
+	nodePorts map[string]int32           // that a port, or the health check of a Service, has, or had last
+
+	mu     sync.Mutex // guards the fields below
+	flows  map[string]*testnet.Flow
+	before map[string]string // who answered last, by who asked whom
 }
 
 // change is what is done to a world.
@@ -68,6 +68,9 @@ func pass(d time.Duration) change {
 	}
 }
 
+// secondOfTimestamps is what tells two objects' creation apart.
+const secondOfTimestamps = 1100 * time.Millisecond
+
 // away removes a Service and its slices.
 func away(name string) change {
 	return func(ctx context.Context, w *world) error {
@@ -90,15 +93,20 @@ func killed(ctx context.Context, w *world) error {
 	return w.startProxy(ctx)
 }
 
+// whileAway makes changes while no proxy runs.
+func whileAway(changes ...change) change {
+	return func(ctx context.Context, w *world) error {
+		w.proxy.Stop()
+		if err := inTurn(changes...)(ctx, w); err != nil {
+			return err
+		}
+		return w.startProxy(ctx)
+	}
+}
+
 func (w *world) startProxy(ctx context.Context) (err error) {
 	w.proxy, err = w.site.Start(ctx, w.command)
 	return err
-}
-
-func (w *world) service(name string) *corev1.Service {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.services[name]
 }
 
 // putService writes the Service, with its status. What the API server has given it, it keeps.
@@ -107,7 +115,7 @@ func (w *world) putService(ctx context.Context, o object) error {
 	want := w.realService(o)
 	var got *corev1.Service
 	var err error
-	if old := w.service(want.Name); old == nil {
+	if old := w.services[want.Name]; old == nil {
 		got, err = services.Create(ctx, want, metav1.CreateOptions{})
 	} else {
 		got, err = services.Update(ctx, keepGiven(old, want), metav1.UpdateOptions{})
@@ -121,10 +129,24 @@ func (w *world) putService(ctx context.Context, o object) error {
 			return fmt.Errorf("status of Service %s: %w", want.Name, err)
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.services[got.Name] = got
+	w.remember(got)
 	return nil
+}
+
+func (w *world) remember(svc *corev1.Service) {
+	w.services[svc.Name] = svc
+	for _, p := range svc.Spec.Ports {
+		if p.NodePort != 0 {
+			w.nodePorts[portKey(svc.Name, p.Port, string(p.Protocol))] = p.NodePort
+		}
+	}
+	if svc.Spec.HealthCheckNodePort != 0 {
+		w.nodePorts[svc.Name] = svc.Spec.HealthCheckNodePort
+	}
+}
+
+func portKey(service string, port int32, network string) string {
+	return fmt.Sprintf("%s:%d/%s", service, port, strings.ToUpper(network))
 }
 
 // keepGiven gives a Service what its older self was given.

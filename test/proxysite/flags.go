@@ -1,6 +1,7 @@
 package proxysite
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -9,8 +10,15 @@ import (
 // second by default, and leaves the connection tracker's limits alone: they are the host's.
 func (s *Site) kubeProxyConfig(kind Kind, c Config) []byte {
 	mode, addresses := strings.TrimPrefix(string(kind), "kube-proxy-"), c.NodePortAddresses
-	if addresses == nil {
+	switch {
+	case addresses == nil && c.Localhost:
+		addresses = []string{} // all; it does not serve node ports on the loopback otherwise
+	case addresses == nil:
 		addresses = []string{"primary"}
+	}
+	list, err := json.Marshal(addresses)
+	if err != nil {
+		panic(err) // strings
 	}
 	return fmt.Appendf(nil, `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
@@ -25,7 +33,7 @@ detectLocalMode: %s
 detectLocal:
   bridgeInterface: %s
   interfaceNamePrefix: %s
-nodePortAddresses: ["%s"]
+nodePortAddresses: %s
 healthzBindAddress: 0.0.0.0:%d
 metricsBindAddress: 127.0.0.1:%d
 nftables:
@@ -45,7 +53,7 @@ conntrack:
   udpTimeout: 0s
   udpStreamTimeout: 0s
 `, mode, s.NodeName, s.Plane.kubeProxy, PodRange4+","+PodRange6, c.DetectLocal, PodInterfaces+"1", PodInterfaces,
-		strings.Join(addresses, `", "`), HealthPort, MetricsPort, c.MasqueradeAll, c.Localhost)
+		list, HealthPort, MetricsPort, c.MasqueradeAll, c.Localhost)
 }
 
 // Where each kind of proxy is told to serve its health, on all addresses of the node, and its metrics, on its loopback.

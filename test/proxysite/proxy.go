@@ -41,7 +41,8 @@ const (
 type Config struct {
 	// NodePortAddresses are CIDRs; nil: the node's primary addresses.
 	NodePortAddresses []string
-	// Localhost has node ports served on the node's loopback, too. kube-proxy's nftables mode cannot.
+	// Localhost has node ports served on the node's loopback, too. kube-proxy's nftables mode cannot; its iptables mode
+	// does so only where it serves all of the node's addresses, and so it does with no NodePortAddresses.
 	Localhost     bool
 	MasqueradeAll bool
 	// DetectLocal is ByClusterCIDR if empty.

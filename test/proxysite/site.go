@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// PodPort is what pods serve.
+	// PodPort is what pods and nodes serve.
 	PodPort = 8080
-	// OtherPort is what pods serve too.
-	OtherPort = 8081
+	// OtherPort is what they serve too, under a name with OtherSuffix. There is no SCTP on it.
+	OtherPort   = 8081
+	OtherSuffix = "-other"
 
 	// NodeInterface is the node's on the LAN; its pods are behind one interface each, PodInterfaces and the pod's number.
 	NodeInterface = "eth0"
@@ -63,11 +64,10 @@ func (p *Plane) NewSite(ctx context.Context, t testnet.T) *Site {
 	s.Local = makePods(t, s.Node, "local", 1)
 	s.Remote = makePods(t, s.Other, "remote", 2)
 	s.routeBetweenNodes()
-	for _, pod := range s.Pods() {
-		for _, port := range []uint16{PodPort, OtherPort} {
-			pod.Serve(port)
-			pod.ServeSCTP(port)
-		}
+	for _, h := range append(s.Pods(), s.Node, s.Other) {
+		h.Serve(PodPort)
+		h.ServeAs(h.Name+OtherSuffix, OtherPort)
+		h.ServeSCTP(PodPort)
 	}
 	for _, prepare := range []func(context.Context) error{s.awaitCables, s.register, s.serveAPI(t), s.raiseSentinel} {
 		if err := prepare(ctx); err != nil {

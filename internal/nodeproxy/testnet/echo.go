@@ -17,9 +17,15 @@ type Echo struct {
 	Client netip.AddrPort
 }
 
-// Serve answers on a port of all addresses of the host, over TCP to whoever connects, and again to each byte, and over UDP
-// to each datagram, until the test ends.
+// Serve is ServeAs under the host's name.
 func (h *Host) Serve(port uint16) {
+	h.t.Helper()
+	h.ServeAs(h.Name, port)
+}
+
+// ServeAs answers on a port of all addresses of the host, over TCP to whoever connects, and again to each byte, and over
+// UDP to each datagram, until the test ends. It answers under a name.
+func (h *Host) ServeAs(name string, port uint16) {
 	h.t.Helper()
 	address := fmt.Sprint(":", port)
 	var serving sync.WaitGroup
@@ -31,8 +37,8 @@ func (h *Host) Serve(port uint16) {
 		}
 		return err
 	}))
-	serving.Go(func() { h.serveTCP(listener) })
-	serving.Go(func() { h.serveUDP(packets) })
+	serving.Go(func() { serveTCP(name, listener) })
+	serving.Go(func() { serveUDP(name, packets) })
 	h.t.Cleanup(func() {
 		listener.Close()
 		packets.Close()
@@ -40,7 +46,7 @@ func (h *Host) Serve(port uint16) {
 	})
 }
 
-func (h *Host) serveTCP(l net.Listener) {
+func serveTCP(name string, l net.Listener) {
 	for {
 		c, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -52,13 +58,13 @@ func (h *Host) serveTCP(l net.Listener) {
 		go func() {
 			defer c.Close()
 			for err := error(nil); err == nil; _, err = c.Read(make([]byte, 1)) { // until the client closes
-				_, _ = c.Write(h.answer(c.RemoteAddr()))
+				_, _ = c.Write(answer(name, c.RemoteAddr()))
 			}
 		}()
 	}
 }
 
-func (h *Host) serveUDP(c net.PacketConn) {
+func serveUDP(name string, c net.PacketConn) {
 	buffer := make([]byte, 64)
 	for {
 		_, from, err := c.ReadFrom(buffer)
@@ -67,12 +73,12 @@ func (h *Host) serveUDP(c net.PacketConn) {
 		}
 		if err == nil {
 			// From the address that was asked, as there is one of each family only.
-			_, _ = c.WriteTo(h.answer(from), from)
+			_, _ = c.WriteTo(answer(name, from), from)
 		}
 	}
 }
 
-func (h *Host) answer(client net.Addr) []byte { return fmt.Appendf(nil, "%s %s", h.Name, client) }
+func answer(name string, client net.Addr) []byte { return fmt.Appendf(nil, "%s %s", name, client) }
 
 func parseEcho(text string) (Echo, error) {
 	host, client, _ := strings.Cut(text, " ")

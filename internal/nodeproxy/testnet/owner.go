@@ -22,15 +22,21 @@ var ErrSkipped = errors.New("skipped")
 // Run runs f as the part of a program that namespaces live as long as. What fails them ends f and is Run's error; only
 // the goroutine that f runs on may make them.
 func Run(f func(T) error) error {
+	end, err := Begin(f)
+	end()
+	return err
+}
+
+// Begin is Run for what lives on after f has made it, until end is called, which must be done after an error, too.
+func Begin(f func(T) error) (end func(), err error) {
 	p := &part{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer p.cleanUp()
 		p.err = f(p)
 	}()
 	<-done
-	return p.err
+	return p.cleanUp, p.err
 }
 
 type part struct {

@@ -62,7 +62,7 @@ func (h *Host) serveSCTP(c net.PacketConn, port uint16) {
 		}
 		client := netip.AddrPortFrom(netip.MustParseAddr(from.String()), asked.from)
 		answer := sctpPacket{from: port, to: asked.from, tag: asked.initTag, kind: chunkInitAck, initTag: 1,
-			cookie: h.answer(net.TCPAddrFromAddrPort(client))}
+			cookie: answer(h.Name, net.TCPAddrFromAddrPort(client))}
 		_, _ = c.WriteTo(answer.bytes(), from)
 	}
 }

@@ -108,6 +108,12 @@ func (s *Service) ClusterIPs(ips ...string) *Service {
 	return s
 }
 
+// Families sets spec.ipFamilies; of one family it is a single-stack Service.
+func (s *Service) Families(families ...corev1.IPFamily) *Service {
+	s.svc.Spec.IPFamilies = families
+	return s
+}
+
 // ExternalIPs sets spec.externalIPs.
 func (s *Service) ExternalIPs(ips ...string) *Service {
 	s.svc.Spec.ExternalIPs = ips
@@ -118,6 +124,14 @@ func (s *Service) ExternalIPs(ips ...string) *Service {
 func (s *Service) Ingress(ips ...string) *Service {
 	for _, ip := range ips {
 		s.svc.Status.LoadBalancer.Ingress = append(s.svc.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: ip})
+	}
+	return s
+}
+
+// IngressMode adds IPs of a mode to status.loadBalancer.
+func (s *Service) IngressMode(mode corev1.LoadBalancerIPMode, ips ...string) *Service {
+	for _, ip := range ips {
+		s.svc.Status.LoadBalancer.Ingress = append(s.svc.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: ip, IPMode: &mode})
 	}
 	return s
 }
