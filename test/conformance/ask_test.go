@@ -74,7 +74,12 @@ func (w *world) askOften(ctx context.Context, o *outcome, from *testnet.Host, p 
 		if i > 0 && p.pause > 0 {
 			time.Sleep(p.pause)
 		}
+		start := time.Now()
 		echo, err := testnet.Ask(ctx, v.network, to, patienceFor(expected))
+		if p.promptly && errors.Is(err, unix.ECONNREFUSED) && time.Since(start) > 3*silence {
+			o.failures[late]++
+			continue
+		}
 		if err := w.note(o, from, echo, err); err != nil {
 			return err
 		}
@@ -107,17 +112,36 @@ func (w *world) askOn(ctx context.Context, o *outcome, from *testnet.Host, name 
 	w.mu.Lock()
 	f := w.flows[name]
 	w.mu.Unlock()
-	var err error
 	if f == nil {
-		if f, err = testnet.Dial(ctx, v.network, to, patienceFor(expected)); err != nil {
+		dialled, err := testnet.Dial(ctx, v.network, to, patienceFor(expected))
+		if err != nil {
 			return w.note(o, from, testnet.Echo{}, err)
 		}
+		f = &flow{Flow: dialled}
 		w.mu.Lock()
 		w.flows[name] = f
 		w.mu.Unlock()
 	}
 	echo, err := f.Ask(patienceFor(expected))
+	if err == nil {
+		f.last, echo.Host = echo, f.nameOf(echo)
+	}
 	return w.note(o, from, echo, err)
+}
+
+// flow is one with its last answer.
+type flow struct {
+	*testnet.Flow
+	last testnet.Echo
+}
+
+// nameOf is who answers. One who has answered before, and now takes the client for another, is one anew: what the node
+// knew of the flow has gone meanwhile.
+func (f *flow) nameOf(echo testnet.Echo) string {
+	if f.last.Host == echo.Host && f.last.Client != echo.Client {
+		return echo.Host + " anew"
+	}
+	return echo.Host
 }
 
 func patienceFor(expected string) time.Duration {

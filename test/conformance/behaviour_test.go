@@ -13,6 +13,8 @@ type behaviour struct {
 	name string
 	// config is the proxy's. Cases with the same one share a proxy.
 	config proxysite.Config
+	// beside is another proxy that runs on the node.
+	beside proxysite.Kind
 	// alone gives it a site and a proxy of its own, as it restarts the one or changes the other.
 	alone bool
 	// of are the kinds of proxies that can do it at all; nil: all.
@@ -42,6 +44,8 @@ type probe struct {
 	times int
 	// pause is what lies between them. With it, times is how many they are at most, unless want is about one of several.
 	pause time.Duration
+	// promptly tells a refusal that comes late from one that comes at once.
+	promptly bool
 	// eventually says that a proxy does this after it has programmed its rules: it may take a moment.
 	eventually bool
 }

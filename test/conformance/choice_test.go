@@ -36,6 +36,16 @@ var choices = []behaviour{
 		}},
 	},
 	{
+		name:  "a refusal of TCP comes at once",
+		given: []object{with(everywhere())},
+		probes: []probe{
+			{from: "local3", to: clusterIP("web", 80), over: overTCP, promptly: true, want: refused},
+			{from: "node", to: clusterIP("web", 80), over: overTCP, promptly: true, want: refused},
+			{from: "client", to: nodePort("web", 80), over: overTCP, promptly: true, want: refused},
+			{from: "client", to: at(external1, 80), over: overTCP, promptly: true, want: refused},
+		},
+	},
+	{
 		name:  "a Service that nobody has endpoints for under a policy of Local refuses",
 		given: []object{with(everywhere().LocalTraffic().LocalInternalTraffic(), unready("local1", "remote1"))},
 		probes: []probe{
@@ -283,6 +293,36 @@ var choices = []behaviour{
 		given: []object{with(web(), lasting("local1"), pods("local1"), lasting("local2"))},
 		probes: []probe{
 			{from: "local3", to: clusterIP("web", 80), want: "local1"},
+		},
+	},
+	{
+		name:  "endpoints may be in several slices",
+		given: []object{inSlices(web(), pods("local1"), pods("local2", "remote1"))},
+		probes: []probe{
+			{from: "local3", to: clusterIP("web", 80), want: "local1, local2, remote1"},
+		},
+		then: []step{
+			{
+				name:   "in two of them",
+				change: put(inSlices(web(), pods("local1", "local2"), pods("local2"))),
+				probes: []probe{
+					{from: "local3", to: clusterIP("web", 80), over: []variant{tcp4, udp6}, want: evenly + "local1, local2", times: 3000},
+				},
+			},
+			{
+				name:   "once one of them has gone",
+				change: put(inSlices(web(), pods("local1", "local2"))),
+				probes: []probe{
+					{from: "local3", to: clusterIP("web", 80), want: "local1, local2"},
+				},
+			},
+			{
+				name:   "once the last one has gone",
+				change: put(inSlices(web())),
+				probes: []probe{
+					{from: "local3", to: clusterIP("web", 80), want: refused},
+				},
+			},
 		},
 	},
 	{

@@ -45,10 +45,15 @@ const (
 	addressLater = "kube-proxy's nftables mode looks for the node's addresses when it writes all of its rules, which it does once an hour. " +
 		"Ours follows the node's addresses."
 	noLoopback     = "kube-proxy's nftables mode does not serve node ports on the loopback."
-	noIPv6Loopback = "kube-proxy's iptables mode serves node ports on the loopback by net.ipv4.route_localnet, which has no like for IPv6. " +
-		"Ours has a listener for TCP."
+	noIPv6Loopback = "kube-proxy's iptables mode serves node ports on the loopback by net.ipv4.route_localnet, for all of IPv4, which has no like for IPv6. " +
+		"Ours has a listener, for TCP of both families."
 	eitherService = "kube-proxy lets either Service have an address and port that two of them claim; which one is chance, and may change with " +
 		"each change and restart. Ours leaves it to the older one."
+	ourLabel      = "kube-proxy leaves Services alone that are labelled for another proxy."
+	refusedByICMP = "kube-proxy refuses TCP by ICMP, of which Linux sends a limited number a second. A client on the node, in one of its pods " +
+		"(or anywhere, on this rig) notices it over IPv6 with its second SYN only, after a second. Ours resets the connection."
+	othersFlows = "kube-proxy takes entries of any UDP flow to a node port's number for its own, whatever the destination, and deletes them: a flow " +
+		"through another's NAT breaks. Ours looks at the address too."
 )
 
 var differences = []difference{
@@ -70,13 +75,23 @@ var differences = []difference{
 
 	{of: nftables, behaviour: "node ports follow the node's addresses", step: "once an address has come",
 		to: nodePortAt(third, "web", 80), got: refused, why: addressLater},
-	{of: nftables, behaviour: "node ports are at the loopback where the proxy is told so", over: []variant{tcp4, tcp6, udp4},
+	{of: nftables, behaviour: "node ports are at the loopback where the proxy is told so", over: overTCP,
 		got: refused, why: noLoopback},
 	{of: iptables, behaviour: "node ports are at the loopback where the proxy is told so", over: []variant{tcp6},
 		got: refused, why: noIPv6Loopback},
+	{of: iptables, behaviour: "node ports are at the loopback where the proxy is told so", over: []variant{udp4},
+		got: "local1, remote1", why: noIPv6Loopback},
 
 	{of: kubeProxy, behaviour: "two Services with one external address", step: "once both have it", to: at(external1, 80),
 		got: "local2 masqueraded", sometimes: true, why: eitherService},
+
+	{of: kubeProxy, behaviour: "Services that are labelled as ours are served where all are", from: "client", got: refused, why: ourLabel},
+	{of: kubeProxy, behaviour: "Services that are labelled as ours are served where all are", got: silent, why: ourLabel},
+
+	{of: kubeProxy, behaviour: "a refusal of TCP comes at once", over: overIPv6, got: "refused late", why: refusedByICMP},
+
+	{of: kubeProxy, behaviour: "flows that are no Service's are left alone", step: "after changes of the Service", over: overUDP,
+		got: "client anew masqueraded", why: othersFlows},
 }
 
 // expected is what a proxy is expected to do, in place of what the case wants if there is a difference.

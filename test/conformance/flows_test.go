@@ -1,6 +1,11 @@
 package conformance
 
 import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 	"github.com/portolan-dev/portolan/test/proxysite"
 )
@@ -188,6 +193,31 @@ var flowing = []behaviour{
 		}},
 	},
 	{
+		name:  "flows that are no Service's are left alone",
+		alone: true,
+		given: []object{with(bare("web").NodePort(80, someNumber, st.Named("udp"), st.UDP, st.Target(proxysite.PodPort)), pods("local1"))},
+		then: []step{
+			{
+				name:   "through another's NAT",
+				change: masqueradeOutside,
+				probes: []probe{
+					{from: "local3", to: at("client", someNumber), flow: "a", want: "client masqueraded"},
+				},
+			},
+			{
+				name: "after changes of the Service",
+				change: inTurn(
+					put(with(bare("web").NodePort(80, someNumber, st.Named("udp"), st.UDP, st.Target(proxysite.PodPort)), pods("local2"))),
+					put(with(bare("web").NodePort(80, someNumber, st.Named("udp"), st.UDP, st.Target(proxysite.PodPort)))),
+					put(with(bare("web").NodePort(80, someNumber, st.Named("udp"), st.UDP, st.Target(proxysite.PodPort)), pods("local1"))),
+				),
+				probes: []probe{
+					{from: "local3", to: at("client", someNumber), flow: "a", want: "client masqueraded"},
+				},
+			},
+		},
+	},
+	{
 		name:  "flows outlive the proxy",
 		alone: true,
 		given: []object{with(everywhere(), pods("local1", "local2", "remote1"))},
@@ -220,6 +250,28 @@ var flowing = []behaviour{
 			},
 		}},
 	},
+}
+
+// someNumber is a node port that the client serves, too.
+const someNumber = 30053
+
+// masqueradeOutside has the node masquerade what its pods send to the client, as a network plugin would, and the client
+// serve someNumber.
+func masqueradeOutside(_ context.Context, w *world) error {
+	w.site.Client.Serve(someNumber)
+	return w.site.Node.Do(func() error {
+		nft := exec.Command("nft", "-f", "-")
+		nft.Stdin = strings.NewReader(`table inet plugin {
+			chain postrouting {
+				type nat hook postrouting priority 90
+				oifname eth0 th dport 30053 meta l4proto { tcp, udp } masquerade fully-random
+			}
+		}`)
+		if out, err := nft.CombinedOutput(); err != nil {
+			return fmt.Errorf("nft: %w\n%s", err, out)
+		}
+		return nil
+	})
 }
 
 func elsewhere() *st.Service {

@@ -287,12 +287,26 @@ var frontends = []behaviour{
 		},
 	},
 	{
+		name:  "node ports follow the Node's primary address",
+		of:    ours, // kube-proxy ends when it changes, and expects to be started again
+		alone: true,
+		given: []object{with(web(), pods("local1"))},
+		then: []step{{
+			name:   "once it is another",
+			change: anotherPrimaryAddress,
+			probes: []probe{
+				{from: "client", to: nodePortAt(second, "web", 80), want: "local1 masqueraded", eventually: true},
+				{from: "client", to: nodePort("web", 80), want: refused, eventually: true},
+			},
+		}},
+	},
+	{
 		name:   "node ports are at the loopback where the proxy is told so",
 		config: proxysite.Config{Localhost: true},
 		given:  []object{with(web(), pods("local1", "remote1"))},
 		probes: []probe{
-			{from: "node", to: nodePortAt(loopback, "web", 80), over: []variant{tcp4, tcp6, udp4}, want: "local1, remote1"},
-			{from: "node", to: nodePortAt(loopback, "web", 80), over: []variant{udp6}, want: refused},
+			{from: "node", to: nodePortAt(loopback, "web", 80), over: overTCP, want: "local1, remote1"},
+			{from: "node", to: nodePortAt(loopback, "web", 80), over: overUDP, want: refused},
 		},
 	},
 	{

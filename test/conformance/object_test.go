@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,8 +17,8 @@ import (
 // object is a Service and what serves it. Its addresses may be words (external1 and so on, and names of hosts), and
 // stand for one of each family.
 type object struct {
-	service   *st.Service
-	endpoints []endpoint
+	service *st.Service
+	slices  [][]endpoint // nil: one without endpoints
 }
 
 // endpoint is a pod (or a node, for a pod in its network), in the state that options leave it in.
@@ -27,10 +28,13 @@ type endpoint struct {
 	options []st.EndpointOption
 }
 
-// with is a Service with its endpoints.
+// with is a Service with its endpoints in one slice.
 func with(s *st.Service, endpoints ...[]endpoint) object {
-	return object{s, slices.Concat(endpoints...)}
+	return object{s, [][]endpoint{slices.Concat(endpoints...)}}
 }
+
+// inSlices is a Service with its endpoints in several slices.
+func inSlices(s *st.Service, slices ...[]endpoint) object { return object{s, slices} }
 
 // pods are endpoints.
 func pods(names ...string) []endpoint {
@@ -122,37 +126,43 @@ func (w *world) both(texts []string, rangeSeparator string) []string {
 	return all
 }
 
-// realSlices are the Service's slices, one of each family, for the API server.
+// realSlices are the Service's slices, of each family, for the API server.
 func (w *world) realSlices(o object) []*discoveryv1.EndpointSlice {
 	svc := o.service.Obj()
 	if svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return nil
 	}
 	var all []*discoveryv1.EndpointSlice
-	for _, family := range []string{"IPv4", "IPv6"} {
-		slice := st.MakeSlice("case/"+svc.Name, strings.ToLower(family))
-		if family == "IPv6" {
-			slice.IPv6()
+	for i, endpoints := range o.slices {
+		for _, family := range []string{"IPv4", "IPv6"} {
+			slice := w.realSlice(svc, fmt.Sprint(strings.ToLower(family), "-", i), family, endpoints)
+			all = append(all, slice)
 		}
-		for _, e := range o.endpoints {
-			if e.family != "" && e.family != family {
-				continue
-			}
-			address, err := w.address(e.pod, family)
-			if err != nil {
-				panic(err)
-			}
-			slice.Endpoint(address.String(), slices.Concat(e.options, []st.EndpointOption{w.onItsNode(e.pod), w.realHints})...)
-		}
-		real := slice.Obj()
-		real.Namespace = w.namespace
-		real.Ports = endpointPorts(svc)
-		if svc.Spec.ClusterIP == corev1.ClusterIPNone {
-			metav1.SetMetaDataLabel(&real.ObjectMeta, corev1.IsHeadlessService, "")
-		}
-		all = append(all, real)
 	}
 	return all
+}
+
+func (w *world) realSlice(svc *corev1.Service, suffix, family string, endpoints []endpoint) *discoveryv1.EndpointSlice {
+	slice := st.MakeSlice("case/"+svc.Name, suffix)
+	if family == "IPv6" {
+		slice.IPv6()
+	}
+	for _, e := range endpoints {
+		if e.family != "" && e.family != family {
+			continue
+		}
+		address, err := w.address(e.pod, family)
+		if err != nil {
+			panic(err)
+		}
+		slice.Endpoint(address.String(), slices.Concat(e.options, []st.EndpointOption{w.onItsNode(e.pod), w.realHints})...)
+	}
+	real := slice.Obj()
+	real.Namespace, real.Ports = w.namespace, endpointPorts(svc)
+	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
+		metav1.SetMetaDataLabel(&real.ObjectMeta, corev1.IsHeadlessService, "")
+	}
+	return real
 }
 
 func (w *world) onItsNode(pod string) st.EndpointOption {

@@ -10,7 +10,8 @@ import (
 
 // outcome is what becomes of a probe, in words:
 //
-//	refused                       an error at once
+//	refused                       an error
+//	refused late                  an error, but not at once, where that is asked for
 //	silent                        no answer
 //	local1, remote1               all of these answer, and see who asked
 //	local1, remote1 masqueraded   they see the node instead
@@ -54,6 +55,7 @@ func list(set map[string]int) string { return strings.Join(slices.Sorted(maps.Ke
 const (
 	refused = "refused"
 	silent  = "silent"
+	late    = "refused late"
 
 	oneOf     = "one of "
 	anotherOf = "another of "

@@ -49,7 +49,7 @@ func groups(kind proxysite.Kind, all []behaviour) []*group {
 		if b.of != nil && !slices.Contains(b.of, kind) {
 			continue
 		}
-		key := fmt.Sprintf("%+v", b.config)
+		key := fmt.Sprintf("%+v %s", b.config, b.beside)
 		g := shared[key]
 		if g == nil || b.alone {
 			g = &group{name: groupName(b)}
@@ -66,12 +66,13 @@ func groups(kind proxysite.Kind, all []behaviour) []*group {
 func groupName(b behaviour) string {
 	var parts []string
 	for name, set := range map[string]bool{
-		"alone":                                 b.alone,
-		"node-port-addresses":                   b.config.NodePortAddresses != nil,
-		"localhost":                             b.config.Localhost,
-		"masquerade-all":                        b.config.MasqueradeAll,
-		"by-" + string(b.config.DetectLocal):    b.config.DetectLocal != "",
-		"services-" + string(b.config.Services): b.config.Services != "",
+		"alone":                              b.alone,
+		"node-port-addresses":                b.config.NodePortAddresses != nil,
+		"localhost":                          b.config.Localhost,
+		"masquerade-all":                     b.config.MasqueradeAll,
+		"by-" + string(b.config.DetectLocal): b.config.DetectLocal != "",
+		"services-" + b.config.Services:      b.config.Services != "",
+		"beside-" + string(b.beside):         b.beside != "",
 	} {
 		if set {
 			parts = append(parts, name)
@@ -85,12 +86,14 @@ func groupName(b behaviour) string {
 
 // run runs the cases side by side, on one site with one proxy, which are made when the first case needs them.
 func (g *group) run(t *testing.T, kind proxysite.Kind) {
-	stage := &stage{command: proxysite.Command{Kind: kind, Config: g.behaviours[0].config}}
+	first := g.behaviours[0]
+	stage := &stage{command: proxysite.Command{Kind: kind, Config: first.config}, beside: first.beside}
 	t.Cleanup(stage.strike)
 	for _, b := range g.behaviours {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
 			if err := stage.set(t.Context()); err != nil {
+				results.fail(b.name, kind, err.Error())
 				t.Fatal(err)
 			}
 			b.run(t, newWorld(t, stage, b.number))
@@ -101,11 +104,13 @@ func (g *group) run(t *testing.T, kind proxysite.Kind) {
 // stage is a site with a proxy.
 type stage struct {
 	command proxysite.Command
+	beside  proxysite.Kind // another proxy on the node; "": none
 	once    sync.Once
 	err     error
 	site    *proxysite.Site
-	proxy   *proxysite.Proxy // changed by cases that are alone
-	end     func()
+	// proxy is changed by cases that are alone.
+	proxy, neighbour *proxysite.Proxy
+	end              func()
 }
 
 // set makes the site and starts the proxy, once.
@@ -116,16 +121,29 @@ func (s *stage) set(ctx context.Context) error {
 			return nil
 		})
 		if s.err == nil {
-			s.proxy, s.err = s.site.Start(ctx, s.command)
+			s.err = s.start(ctx)
 		}
 	})
 	return s.err
 }
 
+// start starts the one proxy or both.
+func (s *stage) start(ctx context.Context) (err error) {
+	if s.beside != "" {
+		if s.neighbour, err = s.site.Start(ctx, proxysite.Command{Kind: s.beside}); err != nil {
+			return err
+		}
+	}
+	s.proxy, err = s.site.Start(ctx, s.command)
+	return err
+}
+
 // strike ends the proxy and removes the site.
 func (s *stage) strike() {
-	if s.proxy != nil {
-		s.proxy.Stop()
+	for _, p := range []*proxysite.Proxy{s.proxy, s.neighbour} {
+		if p != nil {
+			p.Stop()
+		}
 	}
 	if s.end != nil {
 		s.end()
@@ -135,7 +153,7 @@ func (s *stage) strike() {
 func newWorld(t *testing.T, s *stage, number int) *world {
 	w := &world{
 		stage: s, number: number, namespace: fmt.Sprintf("%s-%d", s.site.NodeName, number),
-		services: map[string]*corev1.Service{}, nodePorts: map[string]int32{}, flows: map[string]*testnet.Flow{}, before: map[string]string{},
+		services: map[string]*corev1.Service{}, nodePorts: map[string]int32{}, flows: map[string]*flow{}, before: map[string]string{},
 	}
 	_, err := s.site.Plane.API.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}, metav1.CreateOptions{})
 	if err != nil {
@@ -147,13 +165,14 @@ func newWorld(t *testing.T, s *stage, number int) *world {
 
 // run goes through the steps of a case.
 func (b behaviour) run(t *testing.T, w *world) {
-	kind := w.command.Kind
-	results.begin(b.name, kind)
+	results.begin(b.name, w.command.Kind)
 	for _, s := range b.steps() {
-		if err := s.change(t.Context(), w); err != nil {
-			t.Fatalf("%s: %v", s.name, err)
+		err := s.change(t.Context(), w)
+		if err == nil {
+			err = w.site.Settled(t.Context())
 		}
-		if err := w.site.Settled(t.Context()); err != nil {
+		if err != nil {
+			results.fail(b.name, w.command.Kind, fmt.Sprintf("%s: %v", s.name, err))
 			t.Fatalf("%s: %v\n%s", s.name, err, w.proxy.Log())
 		}
 		var asking sync.WaitGroup

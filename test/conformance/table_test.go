@@ -60,7 +60,7 @@ func (t *table) fail(name string, kind proxysite.Kind, what string) {
 	c.failures = append(c.failures, what)
 }
 
-// print writes the table, and below it the reasons by number.
+// print writes the table, and below it the reasons by number, and what failed.
 func (t *table) print(out io.Writer, kinds []proxysite.Kind) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,9 +80,16 @@ func (t *table) print(out io.Writer, kinds []proxysite.Kind) {
 		}
 	}
 	fmt.Fprintln(w)
-	w.Flush()
+	_ = w.Flush()
 	for i, why := range reasons {
 		fmt.Fprintf(out, "\n[%d] %s\n", i+1, why)
+	}
+	for _, name := range t.names {
+		for _, k := range kinds {
+			if c := t.cells[name][k]; c != nil && len(c.failures) > 0 {
+				fmt.Fprintf(out, "\n%s, %s:\n  %s\n", name, k, strings.Join(c.failures, "\n  "))
+			}
+		}
 	}
 }
 
@@ -92,7 +99,7 @@ func (c *cell) text(reasons *[]string) string {
 	case c == nil:
 		return "not run"
 	case len(c.failures) > 0:
-		return "FAILED: " + strings.Join(c.failures, "; ")
+		return "FAILED"
 	case len(c.reasons) == 0:
 		return "ok"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,8 +13,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 )
 
 // world is a site as one case sees it: with objects of its own.
@@ -26,7 +25,7 @@ type world struct {
 	nodePorts map[string]int32           // that a port, or the health check of a Service, has, or had last
 
 	mu     sync.Mutex // guards the fields below
-	flows  map[string]*testnet.Flow
+	flows  map[string]*flow
 	before map[string]string // who answered last, by who asked whom
 }
 
@@ -76,8 +75,7 @@ func away(name string) change {
 	return func(ctx context.Context, w *world) error {
 		return errors.Join(
 			w.site.Plane.API.CoreV1().Services(w.namespace).Delete(ctx, name, metav1.DeleteOptions{}),
-			w.site.Plane.API.DiscoveryV1().EndpointSlices(w.namespace).DeleteCollection(ctx, metav1.DeleteOptions{},
-				metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + name}))
+			w.site.Plane.API.DiscoveryV1().EndpointSlices(w.namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, ofService(name)))
 	}
 }
 
@@ -166,9 +164,12 @@ func keepGiven(old, s *corev1.Service) *corev1.Service {
 	return s
 }
 
+// putSlices writes the Service's slices, and removes those that it has no more.
 func (w *world) putSlices(ctx context.Context, o object) error {
 	api := w.site.Plane.API.DiscoveryV1().EndpointSlices(w.namespace)
+	var names []string
 	for _, slice := range w.realSlices(o) {
+		names = append(names, slice.Name)
 		_, err := api.Update(ctx, slice, metav1.UpdateOptions{})
 		if apierrors.IsNotFound(err) {
 			_, err = api.Create(ctx, slice, metav1.CreateOptions{})
@@ -177,7 +178,22 @@ func (w *world) putSlices(ctx context.Context, o object) error {
 			return fmt.Errorf("EndpointSlice %s: %w", slice.Name, err)
 		}
 	}
+	present, err := api.List(ctx, ofService(o.service.Obj().Name))
+	if err != nil {
+		return err
+	}
+	for _, slice := range present.Items {
+		if !slices.Contains(names, slice.Name) {
+			if err := api.Delete(ctx, slice.Name, metav1.DeleteOptions{}); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+func ofService(name string) metav1.ListOptions {
+	return metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + name}
 }
 
 // clear removes what the case has made. Errors are of no use to anybody: names are used once.

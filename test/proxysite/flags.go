@@ -56,7 +56,8 @@ conntrack:
 		list, HealthPort, MetricsPort, c.MasqueradeAll, c.Localhost)
 }
 
-// Where each kind of proxy is told to serve its health, on all addresses of the node, and its metrics, on its loopback.
+// Where a proxy serves its health, on all addresses of the node, and its metrics, on its loopback. One for labelled
+// Services keeps to its own defaults, as kube-proxy may run beside it.
 const (
 	HealthPort  = 10256
 	MetricsPort = 10249
@@ -70,7 +71,7 @@ func (s *Site) nodeProxyFlags(c Config) []string {
 	if addresses == nil {
 		addresses = []string{"primary"}
 	}
-	return []string{
+	flags := []string{
 		"--kubeconfig=" + s.Plane.nodeProxy,
 		"--node-name=" + s.NodeName,
 		"--services=" + services,
@@ -81,7 +82,12 @@ func (s *Site) nodeProxyFlags(c Config) []string {
 		"--cluster-cidr=" + PodRange4 + "," + PodRange6,
 		"--pod-bridge-interface=" + PodInterfaces + "1",
 		"--pod-interface-name-prefix=" + PodInterfaces,
+	}
+	if services == "labelled" {
+		return flags
+	}
+	return append(flags,
 		fmt.Sprint("--healthz-bind-address=0.0.0.0:", HealthPort),
 		fmt.Sprint("--metrics-bind-address=127.0.0.1:", MetricsPort),
-	}
+	)
 }

@@ -10,9 +10,13 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 )
 
-// register makes the two Node objects. Nobody sends heartbeats, so they are given up after a while; a proxy does not mind.
+// LabelServiceProxyName is the label of Services that another proxy than kube-proxy serves.
+const LabelServiceProxyName = "service.kubernetes.io/service-proxy-name"
+
+// register makes the two Node objects, and a namespace for sentinels. Nobody sends heartbeats, so they are given up after a while; a proxy does not mind.
 func (s *Site) register(ctx context.Context) error {
-	return errors.Join(
+	_, err := s.Plane.API.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}, metav1.CreateOptions{})
+	return errors.Join(err,
 		s.createNode(ctx, s.NodeName, Zone, s.Node, podRanges(1)),
 		s.createNode(ctx, s.OtherName, OtherZone, s.Other, podRanges(2)),
 	)
@@ -42,8 +46,10 @@ func (s *Site) createNode(ctx context.Context, name, zone string, h *testnet.Hos
 func (s *Site) deregister() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_ = s.Plane.API.CoreV1().Services(s.sentinel.namespace).Delete(ctx, sentinelName, metav1.DeleteOptions{})
-	_ = s.Plane.API.CoreV1().Namespaces().Delete(ctx, s.sentinel.namespace, metav1.DeleteOptions{})
+	for _, n := range s.sentinels {
+		_ = s.Plane.API.CoreV1().Services(s.namespace).Delete(ctx, n.name, metav1.DeleteOptions{})
+	}
+	_ = s.Plane.API.CoreV1().Namespaces().Delete(ctx, s.namespace, metav1.DeleteOptions{})
 	for _, name := range []string{s.NodeName, s.OtherName} {
 		_ = s.Plane.API.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{})
 	}

@@ -3,6 +3,7 @@ package proxysite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,7 +48,7 @@ type Config struct {
 	MasqueradeAll bool
 	// DetectLocal is ByClusterCIDR if empty.
 	DetectLocal DetectLocal
-	// Services is our --services: "labelled", "all" if empty. kube-proxy knows only "all".
+	// Services is our --services: "labelled" (with "portolan"), or "all" if empty. kube-proxy knows only "all".
 	Services string
 }
 
@@ -68,8 +69,11 @@ type Proxy struct {
 }
 
 // Start starts a proxy in the node's namespace, with all rights of the API server that it may need, and returns when it
-// is in step. One at a time may run; what one leaves on the node is there for the next.
+// is in step. Others may run that serve other Services; what one leaves on the node is there for the next.
 func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
+	if err := s.raiseSentinel(ctx, c.label()); err != nil {
+		return nil, err
+	}
 	name := fmt.Sprintf("%s-%s", s.NodeName, c.Kind)
 	cmd, err := s.command(c, name)
 	if err != nil {
@@ -99,9 +103,17 @@ func (s *Site) awaitProxy(ctx context.Context, p *Proxy) error {
 		}
 	}()
 	if err := s.InStep(ctx); err != nil {
-		return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
+		return errors.Join(err, context.Cause(ctx))
 	}
 	return nil
+}
+
+// label is what Services have that the proxy serves.
+func (c Command) label() string {
+	if c.Kind == NodeProxy && c.Config.Services == "labelled" {
+		return "portolan"
+	}
+	return ""
 }
 
 func (s *Site) command(c Command, name string) (*exec.Cmd, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/util/retry"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
@@ -22,15 +24,15 @@ import (
 // apart, so each change is one of the Service (it has another port) and of both slices (another pod serves it).
 
 const (
-	sentinelName  = "sentinel"
 	sentinelPorts = 20000 // a change is a port more than the last; they begin anew before they leave the range
 	manyChanges   = 40000
 )
 
+// sentinel is one that proxies for a label's Services serve.
 type sentinel struct {
-	site      *Site
-	namespace string
-	addresses []netip.Addr
+	site        *Site
+	name, label string // label is the value of LabelServiceProxyName; "": it has none
+	addresses   []netip.Addr
 
 	rounds  chan struct{} // held by who is making one
 	mu      sync.Mutex    // guards next
@@ -44,31 +46,43 @@ type round struct {
 	err  error
 }
 
-// raiseSentinel makes the sentinel's objects.
-func (s *Site) raiseSentinel(ctx context.Context) error {
-	n := &sentinel{site: s, namespace: "site-" + s.NodeName, rounds: make(chan struct{}, 1)}
-	s.sentinel = n
-	core, dual := s.Plane.API.CoreV1(), corev1.IPFamilyPolicyRequireDualStack
-	if _, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n.namespace}}, metav1.CreateOptions{}); err != nil {
-		return err
+// raiseSentinel makes the sentinel of a label, unless the site has it.
+func (s *Site) raiseSentinel(ctx context.Context, label string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.ContainsFunc(s.sentinels, func(n *sentinel) bool { return n.label == label }) {
+		return nil
 	}
-	svc, err := core.Services(n.namespace).Create(ctx, &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: sentinelName},
-		Spec:       corev1.ServiceSpec{IPFamilyPolicy: &dual, Ports: n.ports()},
-	}, metav1.CreateOptions{})
+	n := &sentinel{site: s, name: "sentinel" + label, label: label, rounds: make(chan struct{}, 1)}
+	svc := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: n.labels()},
+		Spec:       corev1.ServiceSpec{IPFamilyPolicy: new(corev1.IPFamilyPolicyRequireDualStack), Ports: n.ports()},
+	}
+	svc, err := s.Plane.API.CoreV1().Services(s.namespace).Create(ctx, svc, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}
 	for _, ip := range svc.Spec.ClusterIPs {
 		n.addresses = append(n.addresses, netip.MustParseAddr(ip))
 	}
-	slices := s.Plane.API.DiscoveryV1().EndpointSlices(n.namespace)
 	for _, address := range n.addresses {
-		if _, err := slices.Create(ctx, n.slice(address), metav1.CreateOptions{}); err != nil {
+		if _, err := n.slices().Create(ctx, n.slice(address), metav1.CreateOptions{}); err != nil {
 			return err
 		}
 	}
+	s.sentinels = append(s.sentinels, n)
 	return nil
+}
+
+func (n *sentinel) slices() discoveryclient.EndpointSliceInterface {
+	return n.site.Plane.API.DiscoveryV1().EndpointSlices(n.site.namespace)
+}
+
+func (n *sentinel) labels() map[string]string {
+	if n.label == "" {
+		return nil
+	}
+	return map[string]string{LabelServiceProxyName: n.label}
 }
 
 func (n *sentinel) port() uint16 { return sentinelPorts + uint16(n.changes%manyChanges) }
@@ -83,23 +97,33 @@ func (n *sentinel) ports() []corev1.ServicePort {
 func (n *sentinel) slice(address netip.Addr) *discoveryv1.EndpointSlice {
 	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:   sentinelName + "-ipv4",
-			Labels: map[string]string{discoveryv1.LabelServiceName: sentinelName},
+			Name:   n.name + "-ipv4",
+			Labels: map[string]string{discoveryv1.LabelServiceName: n.name},
 		},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{n.pod().AddressLike(address).String()}}},
 		Ports:       []discoveryv1.EndpointPort{{Name: new(""), Port: new(int32(PodPort)), Protocol: new(corev1.ProtocolTCP)}},
 	}
 	if address.Is6() {
-		slice.Name, slice.AddressType = sentinelName+"-ipv6", discoveryv1.AddressTypeIPv6
+		slice.Name, slice.AddressType = n.name+"-ipv6", discoveryv1.AddressTypeIPv6
 	}
 	return slice
 }
 
-// InStep returns when the proxy has programmed everything that was written to the API server before the call.
-func (s *Site) InStep(ctx context.Context) error { return s.sentinel.await(ctx) }
+// InStep returns when the proxies that have been started have programmed everything that was written to the API server
+// before the call.
+func (s *Site) InStep(ctx context.Context) error {
+	s.mu.Lock()
+	sentinels := slices.Clone(s.sentinels)
+	s.mu.Unlock()
+	var errs []error
+	for _, n := range sentinels {
+		errs = append(errs, n.await(ctx))
+	}
+	return errors.Join(errs...)
+}
 
-// Settled is InStep, and what the proxy does after it has programmed something (it removes entries of the connection
+// Settled is InStep, and what a proxy does after it has programmed something (it removes entries of the connection
 // tracker) is done too: a proxy does one change after the other.
 func (s *Site) Settled(ctx context.Context) error {
 	return errors.Join(s.InStep(ctx), s.InStep(ctx))
@@ -143,9 +167,8 @@ func (n *sentinel) change(ctx context.Context) error {
 	if err := retry.RetryOnConflict(retry.DefaultRetry, func() error { return n.changeService(ctx) }); err != nil {
 		return fmt.Errorf("changing the sentinel: %w", err)
 	}
-	slices := n.site.Plane.API.DiscoveryV1().EndpointSlices(n.namespace)
 	for _, address := range n.addresses {
-		if _, err := slices.Update(ctx, n.slice(address), metav1.UpdateOptions{}); err != nil {
+		if _, err := n.slices().Update(ctx, n.slice(address), metav1.UpdateOptions{}); err != nil {
 			return fmt.Errorf("changing the sentinel's slice: %w", err)
 		}
 	}
@@ -153,8 +176,8 @@ func (n *sentinel) change(ctx context.Context) error {
 }
 
 func (n *sentinel) changeService(ctx context.Context) error {
-	services := n.site.Plane.API.CoreV1().Services(n.namespace)
-	svc, err := services.Get(ctx, sentinelName, metav1.GetOptions{})
+	services := n.site.Plane.API.CoreV1().Services(n.site.namespace)
+	svc, err := services.Get(ctx, n.name, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
@@ -13,16 +14,19 @@ import (
 const (
 	// PodPort is what pods and nodes serve.
 	PodPort = 8080
-	// OtherPort is what they serve too, under a name with OtherSuffix. There is no SCTP on it.
-	OtherPort   = 8081
+	// OtherPort is what they serve too, under a name with OtherSuffix; not over SCTP.
+	OtherPort = 8081
+	// OtherSuffix tells who answers at OtherPort from who does at PodPort.
 	OtherSuffix = "-other"
 
-	// NodeInterface is the node's on the LAN; its pods are behind one interface each, PodInterfaces and the pod's number.
+	// NodeInterface is the node's on the LAN.
 	NodeInterface = "eth0"
+	// PodInterfaces are the node's to its pods: this, and the pod's number.
 	PodInterfaces = "pod"
 
-	// Zone is the node's, OtherZone the other node's.
-	Zone      = "here"
+	// Zone is the node's.
+	Zone = "here"
+	// OtherZone is the other node's.
 	OtherZone = "there"
 
 	podsOfNode = 3
@@ -42,8 +46,12 @@ type Site struct {
 	NodeName, OtherName            string
 	Node, Other, Client, Neighbour *testnet.Host
 	Local, Remote                  []*testnet.Host // pods
-	lan                            *testnet.Namespace
-	sentinel                       *sentinel
+
+	lan       *testnet.Namespace
+	namespace string // of sentinels
+
+	mu        sync.Mutex // guards sentinels
+	sentinels []*sentinel
 }
 
 // NewSite makes a site that lives as long as t. Without the right to it, t is skipped. Not to be called concurrently.
@@ -54,6 +62,7 @@ func (p *Plane) NewSite(ctx context.Context, t testnet.T) *Site {
 		Plane:     p,
 		NodeName:  fmt.Sprint("node-", p.sites),
 		OtherName: fmt.Sprint("other-", p.sites),
+		namespace: fmt.Sprint("site-", p.sites),
 		lan:       testnet.New(t),
 		Node:      testnet.NewHost(t, "node", "192.0.2.1", "2001:db8::1"),
 		Other:     testnet.NewHost(t, "other", "192.0.2.2", "2001:db8::2"),
@@ -69,7 +78,7 @@ func (p *Plane) NewSite(ctx context.Context, t testnet.T) *Site {
 		h.ServeAs(h.Name+OtherSuffix, OtherPort)
 		h.ServeSCTP(PodPort)
 	}
-	for _, prepare := range []func(context.Context) error{s.awaitCables, s.register, s.serveAPI(t), s.raiseSentinel} {
+	for _, prepare := range []func(context.Context) error{s.awaitCables, s.register, s.serveAPI(t)} {
 		if err := prepare(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -145,18 +154,31 @@ func (s *Site) Host(name string) *testnet.Host {
 	return nil
 }
 
-// awaitCables returns when everybody has reached every pod once: a cable may take a moment until it carries.
+// awaitCables returns when everybody has reached every pod once: a cable may take a moment until it carries, and an
+// address until it is there.
 func (s *Site) awaitCables(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for _, from := range s.Hosts() {
 		for _, pod := range s.Pods() {
 			for _, address := range []netip.Addr{pod.IPv4, pod.IPv6} {
-				if _, err := from.Ask(ctx, "tcp", netip.AddrPortFrom(address, PodPort), patience); err != nil {
+				if err := awaitCable(ctx, from, netip.AddrPortFrom(address, PodPort)); err != nil {
 					return fmt.Errorf("%s asks %s: %w", from.Name, pod.Name, err)
 				}
 			}
 		}
 	}
 	return nil
+}
+
+func awaitCable(ctx context.Context, from *testnet.Host, to netip.AddrPort) error {
+	for {
+		_, err := from.Ask(ctx, "tcp", to, patience)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // NodeAddresses are all addresses of the node that somebody may see. The caller may keep them.
