@@ -46,6 +46,11 @@ test: controlplane bin/manager bin/node-proxy bin/tools/gotestsum ## Run every t
 test-unit: ## Run the tests that need neither a control plane nor root.
 	go test $(TESTFLAGS) $$(go list ./... | grep -v '/test/')
 
+.PHONY: conformance
+conformance: controlplane bin/node-proxy ## Hold node-proxy and kube-proxy in both modes against the same cases, and print one table (needs root).
+	@hack/system-packages
+	cd test/conformance && go test -count=1 -timeout=20m -proxies=all $(TESTFLAGS)
+
 .PHONY: bench
 bench: controlplane bin/manager bin/node-proxy ## Run the benchmarks, peers and product in turn (BENCH=name: one of them).
 	@hack/system-packages || echo "Going on without: the benchmarks that need it are left out."

@@ -22,12 +22,22 @@ func (c *Cluster) KubeconfigFor(ctx context.Context, namespace, serviceAccount s
 // token is bound to the Node, so the API server knows the node that its user is on, as it does for a DaemonSet's Pod
 // (userInfo.extra["authentication.kubernetes.io/node-name"]).
 func (n *Node) KubeconfigFor(ctx context.Context, namespace, serviceAccount string) (path string, err error) {
-	node, err := n.cluster.admin.CoreV1().Nodes().Get(ctx, n.Name, metav1.GetOptions{})
+	return n.cluster.boundKubeconfig(ctx, n.cluster.nodesURL(), n.Name, namespace, serviceAccount)
+}
+
+// KubeconfigOn is KubeconfigFor for a process on the host that stands in for one of a node, which need not be one of the
+// cluster's own: the token is bound to the Node of that name.
+func (c *Cluster) KubeconfigOn(ctx context.Context, node, namespace, serviceAccount string) (path string, err error) {
+	return c.boundKubeconfig(ctx, c.url, node, namespace, serviceAccount)
+}
+
+func (c *Cluster) boundKubeconfig(ctx context.Context, server, node, namespace, serviceAccount string) (string, error) {
+	object, err := c.admin.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
 	if err != nil {
 		return "", err
 	}
-	bound := &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}
-	return n.cluster.tokenKubeconfig(ctx, n.cluster.nodesURL(), n.Name, namespace, serviceAccount, bound)
+	bound := &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Node", Name: node, UID: object.UID}
+	return c.tokenKubeconfig(ctx, server, node, namespace, serviceAccount, bound)
 }
 
 func (c *Cluster) tokenKubeconfig(ctx context.Context, server, where, namespace, serviceAccount string, bound *authenticationv1.BoundObjectReference) (string, error) {

@@ -75,7 +75,7 @@ func (w *world) askOften(ctx context.Context, o *outcome, from *testnet.Host, p 
 			time.Sleep(p.pause)
 		}
 		start := time.Now()
-		echo, err := testnet.Ask(ctx, v.network, to, patienceFor(expected))
+		echo, err := w.askAnew(ctx, from, v, to, expected)
 		if p.promptly && errors.Is(err, unix.ECONNREFUSED) && time.Since(start) > 3*silence {
 			o.failures[late]++
 			continue
@@ -88,6 +88,16 @@ func (w *world) askOften(ctx context.Context, o *outcome, from *testnet.Host, p 
 		}
 	}
 	return nil
+}
+
+// askAnew asks in a flow of its own.
+func (w *world) askAnew(ctx context.Context, from *testnet.Host, v variant, to netip.AddrPort, expected string) (testnet.Echo, error) {
+	f, err := testnet.DialFrom(ctx, v.network, w.freshPort(from, v), to, patienceFor(expected))
+	if err != nil {
+		return testnet.Echo{}, err
+	}
+	defer f.Close()
+	return f.Ask(patienceFor(expected))
 }
 
 // flows are how many a probe opens, at least and at most.
@@ -113,7 +123,7 @@ func (w *world) askOn(ctx context.Context, o *outcome, from *testnet.Host, name 
 	f := w.flows[name]
 	w.mu.Unlock()
 	if f == nil {
-		dialled, err := testnet.Dial(ctx, v.network, to, patienceFor(expected))
+		dialled, err := testnet.DialFrom(ctx, v.network, w.freshPort(from, v), to, patienceFor(expected))
 		if err != nil {
 			return w.note(o, from, testnet.Echo{}, err)
 		}

@@ -306,7 +306,7 @@ var choices = []behaviour{
 				name:   "in two of them",
 				change: put(inSlices(web(), pods("local1", "local2"), pods("local2"))),
 				probes: []probe{
-					{from: "local3", to: clusterIP("web", 80), over: []variant{tcp4, udp6}, want: evenly + "local1, local2", times: 3000},
+					{from: "local3", to: clusterIP("web", 80), over: []variant{tcp4, udp6}, want: evenly + "local1, local2", times: 2000},
 				},
 			},
 			{

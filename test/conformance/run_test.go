@@ -87,7 +87,7 @@ func groupName(b behaviour) string {
 // run runs the cases side by side, on one site with one proxy, which are made when the first case needs them.
 func (g *group) run(t *testing.T, kind proxysite.Kind) {
 	first := g.behaviours[0]
-	stage := &stage{command: proxysite.Command{Kind: kind, Config: first.config}, beside: first.beside}
+	stage := &stage{command: proxysite.Command{Kind: kind, Config: first.config}, beside: first.beside, ports: map[string]uint16{}}
 	t.Cleanup(stage.strike)
 	for _, b := range g.behaviours {
 		t.Run(b.name, func(t *testing.T) {
@@ -111,6 +111,26 @@ type stage struct {
 	// proxy is changed by cases that are alone.
 	proxy, neighbour *proxysite.Proxy
 	end              func()
+
+	mu    sync.Mutex        // guards ports
+	ports map[string]uint16 // the last that a host has used, by host and network
+}
+
+// freshPort is a port that the host has not used for long: with one that it has, it would meet an old flow again, which
+// goes where it went before. TCP does not, as its connections are seen to end.
+func (s *stage) freshPort(from *testnet.Host, v variant) uint16 {
+	if v.network == "tcp" {
+		return 0
+	}
+	const first, last = 10000, 29999
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := from.Name + " " + v.network
+	if s.ports[key] < first || s.ports[key] == last {
+		s.ports[key] = first - 1
+	}
+	s.ports[key]++
+	return s.ports[key]
 }
 
 // set makes the site and starts the proxy, once.

@@ -63,7 +63,7 @@ const (
 	MetricsPort = 10249
 )
 
-func (s *Site) nodeProxyFlags(c Config) []string {
+func (s *Site) nodeProxyFlags(c Config, kubeconfig string) []string {
 	services, addresses := c.Services, c.NodePortAddresses
 	if services == "" {
 		services = "all"
@@ -72,7 +72,7 @@ func (s *Site) nodeProxyFlags(c Config) []string {
 		addresses = []string{"primary"}
 	}
 	flags := []string{
-		"--kubeconfig=" + s.Plane.nodeProxy,
+		"--kubeconfig=" + kubeconfig,
 		"--node-name=" + s.NodeName,
 		"--services=" + services,
 		"--nodeport-addresses=" + strings.Join(addresses, ","),

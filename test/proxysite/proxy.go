@@ -68,14 +68,14 @@ type Proxy struct {
 	log string
 }
 
-// Start starts a proxy in the node's namespace, with all rights of the API server that it may need, and returns when it
-// is in step. Others may run that serve other Services; what one leaves on the node is there for the next.
+// Start starts a proxy in the node's namespace, with the rights at the API server that it has in a cluster, and returns
+// when it is in step. Others may run that serve other Services; what one leaves on the node is there for the next.
 func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
 	if err := s.raiseSentinel(ctx, c.label()); err != nil {
 		return nil, err
 	}
 	name := fmt.Sprintf("%s-%s", s.NodeName, c.Kind)
-	cmd, err := s.command(c, name)
+	cmd, err := s.command(ctx, c, name)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (c Command) label() string {
 	return ""
 }
 
-func (s *Site) command(c Command, name string) (*exec.Cmd, error) {
+func (s *Site) command(ctx context.Context, c Command, name string) (*exec.Cmd, error) {
 	if c.Config.DetectLocal == "" {
 		c.Config.DetectLocal = ByClusterCIDR
 	}
@@ -126,7 +126,11 @@ func (s *Site) command(c Command, name string) (*exec.Cmd, error) {
 		if binary == "" {
 			binary = filepath.Join(install.Repository(), "bin", "node-proxy")
 		}
-		return exec.Command(binary, append(s.nodeProxyFlags(c.Config), c.Args...)...), nil
+		kubeconfig, err := s.Plane.KubeconfigOn(ctx, s.NodeName, nodeProxyNamespace, nodeProxyAccount)
+		if err != nil {
+			return nil, err
+		}
+		return exec.Command(binary, append(s.nodeProxyFlags(c.Config, kubeconfig), c.Args...)...), nil
 	case KubeProxyNFTables, KubeProxyIPTables:
 		binary := c.Binary
 		if binary == "" {

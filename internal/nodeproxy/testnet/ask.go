@@ -50,16 +50,27 @@ func (h *Host) Dial(ctx context.Context, network string, to netip.AddrPort, time
 
 // Dial opens a flow from the namespace of the calling thread. Over TCP it connects; else nothing is sent yet.
 func Dial(ctx context.Context, network string, to netip.AddrPort, timeout time.Duration) (*Flow, error) {
+	return DialFrom(ctx, network, 0, to, timeout)
+}
+
+// DialFrom is Dial from a port; 0 is one of the kernel's choice, which may have been another flow's a moment ago.
+func DialFrom(ctx context.Context, network string, from uint16, to netip.AddrPort, timeout time.Duration) (*Flow, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if network == "sctp" {
-		c, err := dialSCTP(ctx, to)
+	dialer := &net.Dialer{}
+	switch {
+	case network == "sctp":
+		c, err := dialSCTP(ctx, from, to)
 		if err != nil {
 			return nil, err
 		}
 		return &Flow{conn: c}, nil
+	case from != 0 && network == "tcp":
+		dialer.LocalAddr = &net.TCPAddr{Port: int(from)}
+	case from != 0:
+		dialer.LocalAddr = &net.UDPAddr{Port: int(from)}
 	}
-	c, err := (&net.Dialer{}).DialContext(ctx, network, to.String())
+	c, err := dialer.DialContext(ctx, network, to.String())
 	if err != nil {
 		return nil, err
 	}

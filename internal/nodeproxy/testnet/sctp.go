@@ -74,7 +74,7 @@ type sctpConn struct {
 	tag      uint32
 }
 
-func dialSCTP(ctx context.Context, to netip.AddrPort) (*sctpConn, error) {
+func dialSCTP(ctx context.Context, from uint16, to netip.AddrPort) (*sctpConn, error) {
 	network := "ip6:" + sctpProtocol
 	if to.Addr().Is4() {
 		network = "ip4:" + sctpProtocol
@@ -83,10 +83,10 @@ func dialSCTP(ctx context.Context, to netip.AddrPort) (*sctpConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sctpConn{
-		IPConn: c.(*net.IPConn),
-		from:   uint16(32768 + rand.IntN(28000)), to: to.Port(), tag: 1 + rand.Uint32N(1<<31),
-	}, nil
+	if from == 0 {
+		from = uint16(32768 + rand.IntN(28000))
+	}
+	return &sctpConn{IPConn: c.(*net.IPConn), from: from, to: to.Port(), tag: 1 + rand.Uint32N(1<<31)}, nil
 }
 
 func (c *sctpConn) Write(b []byte) (int, error) {
