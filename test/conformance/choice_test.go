@@ -65,11 +65,46 @@ var choices = []behaviour{
 		},
 	},
 	{
-		name: "a cluster IP that no Service has is silent",
-		probes: []probe{
-			{from: "local3", to: at(unallocated, 80), want: silent},
-			{from: "node", to: at(unallocated, 80), want: silent},
-			{from: "client", to: at(unallocated, 80), want: silent},
+		name:  "a cluster IP that no Service has is silent",
+		alone: true,
+		then: []step{{
+			name:   "where the node's default route would lead on",
+			change: theClients(unallocated),
+			probes: []probe{
+				{from: "local3", to: at(unallocated, 80), want: silent},
+				{from: "node", to: at(unallocated, 80), want: silent},
+				{from: "neighbour", to: at(unallocated, 80), over: overUDP, want: silent},
+			},
+		}},
+	},
+	{
+		name:  "the ranges of cluster IPs may change",
+		alone: true,
+		then: []step{
+			{
+				name:   "before",
+				change: theClients(more),
+				probes: []probe{
+					{from: "local3", to: at(more, 80), want: "client"},
+					{from: "node", to: at(more, 80), want: "client"},
+				},
+			},
+			{
+				name:   "with one more",
+				change: anotherServiceRange,
+				probes: []probe{
+					{from: "local3", to: at(more, 80), want: silent, eventually: true},
+					{from: "node", to: at(more, 80), want: silent, eventually: true},
+				},
+			},
+			{
+				name:   "without it",
+				change: noOtherServiceRange,
+				probes: []probe{
+					{from: "local3", to: at(more, 80), want: "client", eventually: true},
+					{from: "node", to: at(more, 80), want: "client", eventually: true},
+				},
+			},
 		},
 	},
 	{
@@ -254,6 +289,26 @@ var choices = []behaviour{
 				change: put(with(everywhere(), those([]st.EndpointOption{st.Lasting, st.ForZones(here...)}, "local1"),
 					those([]st.EndpointOption{st.Lasting, st.ForZones(there...)}, "remote1"))),
 				probes: []probe{{from: "local3", to: clusterIP("web", 80), want: "local1, remote1"}},
+			},
+		},
+	},
+	{
+		name:  "hints follow the node's zone",
+		alone: true,
+		given: []object{with(web(), forZones(here, "local1"), forZones(there, "local2"))},
+		probes: []probe{
+			{from: "local3", to: clusterIP("web", 80), want: "local1"},
+		},
+		then: []step{
+			{
+				name:   "once it is in another",
+				change: zoneBecame(proxysite.OtherZone),
+				probes: []probe{{from: "local3", to: clusterIP("web", 80), want: "local2", eventually: true}},
+			},
+			{
+				name:   "once it is in none",
+				change: zoneBecame(""),
+				probes: []probe{{from: "local3", to: clusterIP("web", 80), want: "local1, local2", eventually: true}},
 			},
 		},
 	},

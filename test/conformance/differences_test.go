@@ -40,6 +40,10 @@ const (
 		"so that the client's next INIT finds an endpoint."
 	unusedPort = "kube-proxy's iptables mode has no rule for a cluster IP's other ports: packets leave the node by its default route. " +
 		"Ours are refused, as in its nftables mode."
+	unallocatedIP = "kube-proxy's iptables mode knows nothing of cluster IPs that no Service has, or that it does not serve: packets leave the " +
+		"node by its default route. Ours are dropped, as in its nftables mode."
+	rangesLater = "kube-proxy's nftables mode writes the ranges of cluster IPs when it writes all of its rules, which it does once an hour. " +
+		"Ours follows them."
 	nodeUnrefused = "kube-proxy's iptables mode refuses for external addresses in INPUT and FORWARD only, which the node's own packets do not " +
 		"pass: they leave the node by its default route."
 	addressLater = "kube-proxy's nftables mode looks for the node's addresses when it writes all of its rules, which it does once an hour. " +
@@ -70,6 +74,12 @@ var differences = []difference{
 	{of: iptables, behaviour: "what a Service gives up is closed", step: "once it has another port",
 		from: "local3", to: clusterIP("web", 80), got: silent, why: unusedPort},
 	{of: iptables, behaviour: "a UDP flow that came before its Service finds it", to: clusterIP("web", 80), got: silent, why: unusedPort},
+	{of: iptables, behaviour: "a cluster IP that no Service has is silent", step: "where the node's default route would lead on",
+		got: "client", why: unallocatedIP},
+	{of: iptables, behaviour: "Services of another proxy are left alone", step: "where its addresses are the client's",
+		to: clusterIP("web", 80), got: "client", why: unallocatedIP},
+	{of: iptables, behaviour: "the ranges of cluster IPs may change", step: "with one more", got: "client", why: unallocatedIP},
+	{of: nftables, behaviour: "the ranges of cluster IPs may change", step: "with one more", got: "client", why: rangesLater},
 	{of: iptables, behaviour: "a Service without endpoints refuses", from: "node", to: at(external1, 80), got: silent, why: nodeUnrefused},
 	{of: iptables, behaviour: "a Service without endpoints refuses", from: "node", to: at(balancer1, 80), got: silent, why: nodeUnrefused},
 

@@ -42,7 +42,7 @@ var frontends = []behaviour{
 		name:  "pods in the nodes' network are endpoints like others",
 		given: []object{with(web(), pods("node", "other"))},
 		probes: []probe{
-			{from: "local3", to: clusterIP("web", 80), over: overTCP, want: "node, other"},
+			{from: "local3", to: clusterIP("web", 80), want: "node, other"},
 			{from: "node", to: clusterIP("web", 80), want: "node, other"},
 			// Nothing hides from the node itself.
 			{from: "client", to: clusterIP("web", 80), want: "node; other masqueraded"},
@@ -104,10 +104,17 @@ var frontends = []behaviour{
 		given: []object{with(web().LoadBalancer().
 			IngressMode(corev1.LoadBalancerIPModeProxy, balancer1).IngressMode(corev1.LoadBalancerIPModeVIP, balancer2), pods("local1"))},
 		probes: []probe{
-			{from: "client", to: at(balancer1, 80), want: silent},
-			{from: "local3", to: at(balancer1, 80), want: silent},
 			{from: "client", to: at(balancer2, 80), want: "local1 masqueraded"},
 		},
+		then: []step{{
+			name:   "where it is the client's",
+			change: theClients(balancer1),
+			probes: []probe{
+				{from: "neighbour", to: at(balancer1, 80), over: overUDP, want: "client"},
+				{from: "local3", to: at(balancer1, 80), want: "client"},
+				{from: "node", to: at(balancer1, 80), want: "client"},
+			},
+		}},
 	},
 	{
 		name:  "source ranges guard the load balancer's address, and no other",
@@ -319,6 +326,16 @@ var frontends = []behaviour{
 			{from: "client", to: at(external1, 80), want: silent},
 			{from: "client", to: at(external2, 80), want: silent},
 		},
+		then: []step{{
+			name:   "where their addresses are the client's",
+			change: theClients(external1, external2),
+			probes: []probe{
+				{from: "neighbour", to: at(external1, 80), over: overUDP, want: "client"},
+				{from: "neighbour", to: at(external2, 80), over: overUDP, want: "client"},
+				{from: "local3", to: at(external1, 80), want: "client"},
+				{from: "node", to: at(external2, 80), want: "client"},
+			},
+		}},
 	},
 	{
 		name:  "two Services with one external address",

@@ -1,7 +1,9 @@
 // Package conformance says what a node's proxy does with Services, as cases, and holds three proxies against them: ours,
 // and kube-proxy in nftables and iptables mode. Where they differ, differences_test.go says why.
 //
-//	go test ./test/conformance -run 'TestBehaviours/.*/hairpin' -proxies=all
+//	go test -run 'TestBehaviours/.*/.*/a_pod_that_meets_itself' -proxies=all
+//
+// CONTRIBUTING.md says how to read what that prints.
 package conformance
 
 import (

@@ -23,7 +23,10 @@ func TestBehaviours(t *testing.T) {
 	for _, kind := range kinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			for _, g := range groups(kind, behaviours()) {
-				t.Run(g.name, func(t *testing.T) { g.run(t, kind) })
+				t.Run(g.name, func(t *testing.T) {
+					t.Parallel()
+					g.run(t, kind)
+				})
 			}
 		})
 	}

@@ -36,6 +36,16 @@ var selections = []behaviour{
 					{from: "client", to: at(external1, 80), want: silent},
 				},
 			},
+			{
+				name:   "where its addresses are the client's",
+				change: theClients(external1, balancer1, "cluster IP of web"),
+				probes: []probe{
+					{from: "neighbour", to: at(external1, 80), over: overUDP, want: "client"},
+					{from: "neighbour", to: at(balancer1, 80), over: overUDP, want: "client"},
+					{from: "local3", to: at(external1, 80), want: "client"},
+					{from: "local3", to: clusterIP("web", 80), want: silent},
+				},
+			},
 		},
 	},
 	{
@@ -45,6 +55,26 @@ var selections = []behaviour{
 			{from: "client", to: nodePort("web", 80), want: "local1 masqueraded"},
 			{from: "local3", to: clusterIP("web", 80), want: "local1"},
 		},
+	},
+	{
+		name:   "other Services' packets pass where labelled ones are served",
+		of:     ours,
+		config: proxysite.Config{Services: "labelled"},
+		alone:  true,
+		given:  []object{with(everywhere(), pods("local1"))},
+		then: []step{{
+			name:   "where its addresses are the client's",
+			change: theClients(external1, balancer1, "cluster IP of web", unallocated),
+			probes: []probe{
+				{from: "neighbour", to: at(external1, 80), over: overUDP, want: "client"},
+				{from: "neighbour", to: at(balancer1, 80), over: overUDP, want: "client"},
+				{from: "neighbour", to: clusterIP("web", 80), over: overUDP, want: "client"},
+				{from: "local3", to: at(external1, 80), want: "client"},
+				{from: "local3", to: clusterIP("web", 80), want: "client"},
+				{from: "node", to: clusterIP("web", 80), want: "client"},
+				{from: "local3", to: at(unallocated, 80), want: "client"},
+			},
+		}},
 	},
 	labelledOnly("labelled Services only are served where the proxy is told so", "", refused, silent),
 	labelledOnly("labelled Services are served beside kube-proxy in nftables mode", proxysite.KubeProxyNFTables, "local1 masqueraded", "local1"),

@@ -62,6 +62,7 @@ const (
 	third       = "an address that the node may have"
 	loopback    = "the node's loopback"
 	unallocated = "a cluster IP of no Service"
+	more        = "an address of another range"
 	pod         = "pod of " // and a pod's name: the pod itself, past all Services
 )
 
@@ -107,6 +108,8 @@ func (w *world) address(where, family string) (netip.Addr, error) {
 		return pick("127.0.0.1", "::1")
 	case unallocated:
 		return pick("10.96.250.250", "fd00:96::fafa")
+	case more:
+		return pick("10.97.0.99", "fd00:97::99")
 	}
 	if h := w.site.Host(strings.TrimPrefix(where, pod)); h != nil {
 		return pick(h.IPv4.String(), h.IPv6.String())

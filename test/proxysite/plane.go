@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,7 +31,7 @@ type Plane struct {
 	API kubernetes.Interface
 
 	kubeProxy string // kubeconfig
-	sites     int
+	sites     atomic.Int32
 }
 
 // StartPlane starts a dual-stack control plane, with our CustomResourceDefinitions. The caller ends it with Stop. Of

@@ -26,6 +26,13 @@ const (
 // Kinds are all, ours first.
 var Kinds = []Kind{NodeProxy, KubeProxyNFTables, KubeProxyIPTables}
 
+// built is where make puts each kind, below bin.
+var built = map[Kind]string{
+	NodeProxy:         "node-proxy",
+	KubeProxyNFTables: "controlplane/kube-proxy",
+	KubeProxyIPTables: "controlplane/kube-proxy",
+}
+
 // DetectLocal says how a proxy knows the pods of its own cluster.
 type DetectLocal string
 
@@ -120,27 +127,25 @@ func (s *Site) command(ctx context.Context, c Command, name string) (*exec.Cmd, 
 	if c.Config.DetectLocal == "" {
 		c.Config.DetectLocal = ByClusterCIDR
 	}
+	if c.Binary == "" {
+		c.Binary = filepath.Join(install.Repository(), "bin", built[c.Kind])
+	}
+	if _, err := os.Stat(c.Binary); err != nil {
+		return nil, fmt.Errorf("%s is not built: %w: run `make controlplane bin/node-proxy`", c.Kind, err)
+	}
 	switch c.Kind {
 	case NodeProxy:
-		binary := c.Binary
-		if binary == "" {
-			binary = filepath.Join(install.Repository(), "bin", "node-proxy")
-		}
 		kubeconfig, err := s.Plane.KubeconfigOn(ctx, s.NodeName, nodeProxyNamespace, nodeProxyAccount)
 		if err != nil {
 			return nil, err
 		}
-		return exec.Command(binary, append(s.nodeProxyFlags(c.Config, kubeconfig), c.Args...)...), nil
+		return exec.Command(c.Binary, append(s.nodeProxyFlags(c.Config, kubeconfig), c.Args...)...), nil
 	case KubeProxyNFTables, KubeProxyIPTables:
-		binary := c.Binary
-		if binary == "" {
-			binary = filepath.Join(install.Repository(), "bin", "controlplane", "kube-proxy")
-		}
 		config := filepath.Join(filepath.Dir(s.Plane.LogDir()), name+".yaml")
 		if err := os.WriteFile(config, s.kubeProxyConfig(c.Kind, c.Config), 0o600); err != nil {
 			return nil, err
 		}
-		return exec.Command(binary, append([]string{"--config=" + config}, c.Args...)...), nil
+		return exec.Command(c.Binary, append([]string{"--config=" + config}, c.Args...)...), nil
 	}
 	return nil, fmt.Errorf("%q is no kind of proxy", c.Kind)
 }

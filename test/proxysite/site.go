@@ -19,6 +19,9 @@ const (
 	// OtherSuffix tells who answers at OtherPort from who does at PodPort.
 	OtherSuffix = "-other"
 
+	// ClientPort is what the client serves.
+	ClientPort = 80
+
 	// NodeInterface is the node's on the LAN.
 	NodeInterface = "eth0"
 	// PodInterfaces are the node's to its pods: this, and the pod's number.
@@ -54,15 +57,15 @@ type Site struct {
 	sentinels []*sentinel
 }
 
-// NewSite makes a site that lives as long as t. Without the right to it, t is skipped. Not to be called concurrently.
+// NewSite makes a site that lives as long as t. Without the right to it, t is skipped.
 func (p *Plane) NewSite(ctx context.Context, t testnet.T) *Site {
 	t.Helper()
-	p.sites++
+	number := p.sites.Add(1)
 	s := &Site{
 		Plane:     p,
-		NodeName:  fmt.Sprint("node-", p.sites),
-		OtherName: fmt.Sprint("other-", p.sites),
-		namespace: fmt.Sprint("site-", p.sites),
+		NodeName:  fmt.Sprint("node-", number),
+		OtherName: fmt.Sprint("other-", number),
+		namespace: fmt.Sprint("site-", number),
 		lan:       testnet.New(t),
 		Node:      testnet.NewHost(t, "node", "192.0.2.1", "2001:db8::1"),
 		Other:     testnet.NewHost(t, "other", "192.0.2.2", "2001:db8::2"),
@@ -78,6 +81,7 @@ func (p *Plane) NewSite(ctx context.Context, t testnet.T) *Site {
 		h.ServeAs(h.Name+OtherSuffix, OtherPort)
 		h.ServeSCTP(PodPort)
 	}
+	s.Client.Serve(ClientPort)
 	for _, prepare := range []func(context.Context) error{s.awaitCables, s.register, s.serveAPI(t)} {
 		if err := prepare(ctx); err != nil {
 			t.Fatal(err)

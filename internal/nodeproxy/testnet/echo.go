@@ -24,24 +24,32 @@ func (h *Host) Serve(port uint16) {
 }
 
 // ServeAs answers on a port of all addresses of the host, over TCP to whoever connects, and again to each byte, and over
-// UDP to each datagram, until the test ends. It answers under a name.
+// UDP to each datagram, until the test ends. It answers under a name, and from the address that was asked.
 func (h *Host) ServeAs(name string, port uint16) {
 	h.t.Helper()
-	address := fmt.Sprint(":", port)
 	var serving sync.WaitGroup
 	var listener net.Listener
-	var packets net.PacketConn
+	var packets [2]*net.UDPConn
 	h.must(h.Do(func() (err error) {
-		if listener, err = net.Listen("tcp", address); err == nil {
-			packets, err = net.ListenPacket("udp", address)
+		if listener, err = net.Listen("tcp", fmt.Sprint(":", port)); err != nil {
+			return err
 		}
-		return err
+		for i, family := range families {
+			if packets[i], err = family.listen(int(port)); err != nil {
+				return err
+			}
+		}
+		return nil
 	}))
 	serving.Go(func() { serveTCP(name, listener) })
-	serving.Go(func() { serveUDP(name, packets) })
+	for i, family := range families {
+		serving.Go(func() { family.serve(name, packets[i]) })
+	}
 	h.t.Cleanup(func() {
 		listener.Close()
-		packets.Close()
+		for _, p := range packets {
+			p.Close()
+		}
 		serving.Wait()
 	})
 }
@@ -61,20 +69,6 @@ func serveTCP(name string, l net.Listener) {
 				_, _ = c.Write(answer(name, c.RemoteAddr()))
 			}
 		}()
-	}
-}
-
-func serveUDP(name string, c net.PacketConn) {
-	buffer := make([]byte, 64)
-	for {
-		_, from, err := c.ReadFrom(buffer)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err == nil {
-			// From the address that was asked, as there is one of each family only.
-			_, _ = c.WriteTo(answer(name, from), from)
-		}
 	}
 }
 
