@@ -13,7 +13,7 @@ import (
 // more: it is root that it runs as, but root without the rest.
 func (m *Machine) StartConfined(cmd *exec.Cmd, capabilities ...uintptr) (*Process, error) {
 	// A thread of its own: what it gives up, it gives up for good, and for the children that it forks.
-	confined, err := newThread(func() error { return errors.Join(m.enter(), giveUpAllBut(capabilities)) })
+	confined, err := newThread(func() error { return errors.Join(m.enter(), GiveUpAllBut(capabilities...)) })
 	if err != nil {
 		return nil, err
 	}
@@ -29,8 +29,9 @@ func (m *Machine) StartConfined(cmd *exec.Cmd, capabilities ...uintptr) (*Proces
 	return p, nil
 }
 
-// giveUpAllBut bounds what the calling thread's children can have (capabilities(7), no_new_privs in prctl(2)).
-func giveUpAllBut(capabilities []uintptr) error {
+// GiveUpAllBut bounds what the calling thread's children can have to these capabilities (capabilities(7), no_new_privs in
+// prctl(2)). The thread must be the caller's own, as there is no way back.
+func GiveUpAllBut(capabilities ...uintptr) error {
 	for c := uintptr(0); ; c++ {
 		if slices.Contains(capabilities, c) {
 			continue

@@ -215,9 +215,8 @@ func (b behaviour) probe(t *testing.T, w *world, s step, p probe, v variant) {
 	if err != nil {
 		got = err.Error()
 	}
-	as := e.otherwise != nil && e.otherwise.sometimes && got == p.want
 	switch {
-	case got != e.want && !as:
+	case !e.isMet(got):
 		what := fmt.Sprintf("%s over %s: %s", p, v, got)
 		if s.name != "" {
 			what = s.name + ", " + what

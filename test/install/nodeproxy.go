@@ -23,8 +23,9 @@ import (
 
 const (
 	// NodeNamespace is where config/node-proxy puts node-proxy.
-	NodeNamespace      = "portolan-node"
-	nodeServiceAccount = "portolan-node-proxy"
+	NodeNamespace = "portolan-node"
+	// NodeServiceAccount is node-proxy's there.
+	NodeServiceAccount = "portolan-node-proxy"
 )
 
 // NodeProxy is node-proxy's objects on a cluster, and what is to run on its nodes.
@@ -59,6 +60,16 @@ func ApplyNodeProxyOverlay(ctx context.Context, c *cluster.Cluster, overlay, pro
 	return p, nil
 }
 
+// ApplyNodeProxyRights applies config/crd and config/node-proxy, for node-proxies that the caller runs himself: what they
+// may do is what they may do in a cluster. It needs no config/default.
+func ApplyNodeProxyRights(ctx context.Context, c *cluster.Cluster) error {
+	asItIs := func(*unstructured.Unstructured) error { return nil }
+	if err := applyManifests(ctx, c, filepath.Join("config", "crd"), asItIs); err != nil {
+		return err
+	}
+	return applyManifests(ctx, c, filepath.Join("config", "node-proxy"), (&NodeProxy{}).patch)
+}
+
 // patch has no Pods made for the DaemonSet, whose arguments it notes.
 func (p *NodeProxy) patch(object *unstructured.Unstructured) (err error) {
 	if object.GetKind() != "DaemonSet" {
@@ -85,7 +96,7 @@ func (p *NodeProxy) Start(ctx context.Context) error {
 // StartOn runs node-proxy on a node, as its Pod would: with the ServiceAccount's token for that node, and of root's
 // capabilities only NET_ADMIN. It returns when it is healthy.
 func (p *NodeProxy) StartOn(ctx context.Context, n *cluster.Node) (*cluster.Process, error) {
-	kubeconfig, err := n.KubeconfigFor(ctx, NodeNamespace, nodeServiceAccount)
+	kubeconfig, err := n.KubeconfigFor(ctx, NodeNamespace, NodeServiceAccount)
 	if err != nil {
 		return nil, err
 	}

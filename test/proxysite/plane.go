@@ -2,14 +2,8 @@ package proxysite
 
 import (
 	"context"
-	"fmt"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync/atomic"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/portolan-dev/portolan/test/cluster"
@@ -53,33 +47,5 @@ func StartPlane(ctx context.Context, options cluster.Options) (_ *Plane, err err
 	if p.kubeProxy, err = p.KubeconfigOf("system:kube-proxy"); err != nil {
 		return nil, err
 	}
-	return p, p.install(ctx)
-}
-
-const (
-	nodeProxyNamespace = "portolan-node"
-	nodeProxyAccount   = "portolan-node-proxy"
-)
-
-// install makes our kinds known and gives a node-proxy its rights, by the manifests that users apply. No Pod runs it.
-func (p *Plane) install(ctx context.Context) error {
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: nodeProxyNamespace}}
-	if _, err := p.API.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil {
-		return err
-	}
-	for _, overlay := range []string{"crd", "node-proxy"} {
-		manifests, err := p.Kubectl(ctx, "kustomize", filepath.Join(install.Repository(), "config", overlay)).Output()
-		if err != nil {
-			return fmt.Errorf("kubectl kustomize config/%s: %w", overlay, err)
-		}
-		documents := slices.DeleteFunc(strings.Split(string(manifests), "\n---\n"), func(document string) bool {
-			return strings.Contains(document, "\nkind: DaemonSet\n")
-		})
-		apply := p.Kubectl(ctx, "apply", "-f", "-")
-		apply.Stdin = strings.NewReader(strings.Join(documents, "\n---\n"))
-		if out, err := apply.CombinedOutput(); err != nil {
-			return fmt.Errorf("kubectl apply -k config/%s: %w\n%s", overlay, err, out)
-		}
-	}
-	return nil
+	return p, install.ApplyNodeProxyRights(ctx, p.Cluster)
 }

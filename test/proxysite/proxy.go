@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/portolan-dev/portolan/test/cluster"
 	"github.com/portolan-dev/portolan/test/install"
 )
@@ -86,7 +88,7 @@ func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := s.Plane.StartIn(s.Node.Enter, name, cmd)
+	process, err := s.Plane.StartIn(s.enter(c.Kind), name, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +98,14 @@ func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
 		return nil, fmt.Errorf("starting %s: %w; the end of its log:\n%s", c.Kind, err, p.Log())
 	}
 	return p, nil
+}
+
+// enter moves the calling thread onto the node; ours, with no right but the one that it has in a cluster.
+func (s *Site) enter(kind Kind) func() error {
+	if kind != NodeProxy {
+		return s.Node.Enter
+	}
+	return func() error { return errors.Join(s.Node.Enter(), cluster.GiveUpAllBut(unix.CAP_NET_ADMIN)) }
 }
 
 // awaitProxy returns when the proxy is in step, or has ended.
@@ -135,7 +145,7 @@ func (s *Site) command(ctx context.Context, c Command, name string) (*exec.Cmd, 
 	}
 	switch c.Kind {
 	case NodeProxy:
-		kubeconfig, err := s.Plane.KubeconfigOn(ctx, s.NodeName, nodeProxyNamespace, nodeProxyAccount)
+		kubeconfig, err := s.Plane.KubeconfigOn(ctx, s.NodeName, install.NodeNamespace, install.NodeServiceAccount)
 		if err != nil {
 			return nil, err
 		}
