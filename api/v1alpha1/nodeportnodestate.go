@@ -41,9 +41,6 @@ const (
 	NodeStateReasonNodeLeaving = "NodeLeaving"
 	// NodeStateReasonInSync is the reason of Programmed=True.
 	NodeStateReasonInSync = "InSync"
-	// NodeStateReasonStarting is the reason of Programmed=False where the node-proxy has not read all Services and
-	// EndpointSlices yet: what the kernel has from before stays in force.
-	NodeStateReasonStarting = "Starting"
 	// NodeStateReasonFailing is the reason of Programmed=False where the kernel did not take the last change: it is tried
 	// again, and the message says what the kernel answered.
 	NodeStateReasonFailing = "Failing"
@@ -65,7 +62,7 @@ type LastSync struct {
 // NodePortNodeStateStatus is what a node's node-proxy reports.
 type NodePortNodeStateStatus struct {
 	// conditions of the node: Ready (reasons Serving, NotProgrammed, NoAddress, NodeLeaving) and Programmed (reasons
-	// InSync, Starting, Failing).
+	// InSync, Failing).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -47,7 +47,7 @@ type Agent struct {
 	events       events.EventRecorder
 
 	// What Run opens.
-	conntrack  flowTable
+	sweeper    *sweeper
 	localhost  *localhost.Proxy // nil where node ports are not served there
 	programmer *programmer
 	closers    []func() error
@@ -58,7 +58,8 @@ type Agent struct {
 	// What follows is the loop's own.
 	view      node.View
 	served    *served
-	unplanned map[types.NamespacedName]track.Change // there was no room for these
+	unplanned map[types.NamespacedName]track.Change      // there was no room for these
+	checks    map[types.NamespacedName]route.HealthCheck // of what is planned and not yet in the kernel
 	waiting   waiting
 	backoff   *wait.Backoff
 	looked    bool // at what the kernel holds, since the start
@@ -110,6 +111,7 @@ func assemble(s sources, o Options, log logr.Logger) (_ *Agent, err error) {
 		registry:  prometheus.NewRegistry(),
 		served:    newServed(),
 		unplanned: map[types.NamespacedName]track.Change{},
+		checks:    map[types.NamespacedName]route.HealthCheck{},
 		backoff:   newBackoff(),
 	}
 	if a.informers, err = newInformers(s, o.Selection); err != nil {
@@ -173,14 +175,15 @@ func (a *Agent) parts() map[string]func(context.Context) error {
 	}
 }
 
-// serve runs the loop, and what the rules lead to for as long as they do.
+// serve runs the loop, and what belongs to it: the sweeper, and what the rules lead to for as long as they do.
 func (a *Agent) serve(ctx context.Context) {
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	serving.Go(func() { a.sweeper.run(ctx) })
 	if a.localhost == nil {
 		a.loop(ctx)
 		return
 	}
-	var serving sync.WaitGroup
-	defer serving.Wait()
 	longer, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	serving.Go(func() { a.localhost.Serve(longer, a.addressLike) })
@@ -198,7 +201,7 @@ func (a *Agent) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.conntrack, a.closers = flows, append(a.closers, flows.Close)
+	a.sweeper, a.closers = a.newSweeper(flows), append(a.closers, flows.Close)
 	if a.programmer, err = newProgrammer(k); err != nil {
 		return err
 	}

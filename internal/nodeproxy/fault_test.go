@@ -170,18 +170,21 @@ func TestFlowsThatCannotBeForgottenLeaveTheNodeHealthyAndAreTriedAgain(t *testin
 		w.flows.fail(true)
 		w.services.Modify(st.MakeService("kube-system/dns").ClusterIPs("10.96.0.10").Port(53, st.UDP).Obj())
 		w.pass(5 * time.Minute)
-		if s := w.agent.Status(); s.Failure == nil || !strings.Contains(s.String(), "flows to what has gone may be left: no module") {
+		if s := w.agent.Status(); s.Failure != nil || !strings.Contains(s.String(), "flows to endpoints that have gone may be left: no module") {
 			t.Errorf("it says:\n%s", s)
 		}
 		if !w.agent.proxy.Healthy() {
 			t.Error("it is unhealthy, though its rules are in step")
 		}
+		w.put("shop/web", "10.96.0.11", 30080, "10.244.1.1")
+		w.pass(0)
+		w.wantHeld(true, "10.244.1.1 . 8080") // nothing waits for that
 		w.flows.fail(false)
 		w.pass(35 * time.Second)
-		if forgotten := w.flows.forgotten(); len(forgotten) != 1 {
+		if forgotten := w.flows.forgotten(); len(forgotten) != 2 { // it looks twice
 			t.Errorf("forgotten in the end: %v", forgotten)
 		}
-		if s := w.agent.Status(); s.Failure != nil {
+		if s := w.agent.Status(); s.FlowFailure != nil {
 			t.Errorf("it says:\n%s", s)
 		}
 	})

@@ -34,7 +34,8 @@ func newSources(cfg *rest.Config, node string) (sources, error) {
 	}
 	core, discovery, networking := client.CoreV1().RESTClient(), client.DiscoveryV1().RESTClient(), client.NetworkingV1().RESTClient()
 	return sources{
-		// Headless ones have no frontends. Those of other proxies are watched too: a Service may be handed over.
+		// Headless ones have no frontends. Those of other proxies are watched too, and hardly kept: a watch that is narrowed
+		// to the label cannot tell a Service that is handed over, whose flows go on, from one that is deleted.
 		services: source(core, "services", func(l *metav1.ListOptions) {
 			l.FieldSelector = fields.OneTermNotEqualSelector("spec.clusterIP", corev1.ClusterIPNone).String()
 		}),
@@ -55,6 +56,8 @@ func source(client rest.Interface, resource string, narrow func(*metav1.ListOpti
 // informers are the watches.
 type informers struct {
 	services, slices, node, serviceCIDRs cache.SharedIndexInformer
+	// wanted are those that run: ServiceCIDRs only where all their addresses are served here.
+	wanted []cache.SharedIndexInformer
 }
 
 // newInformers makes the watches. They are not started.
@@ -64,6 +67,9 @@ func newInformers(s sources, selection route.Selection) (*informers, error) {
 		slices:       informer(s.slices, &discoveryv1.EndpointSlice{}),
 		node:         informer(s.node, &corev1.Node{}),
 		serviceCIDRs: informer(s.serviceCIDRs, &networkingv1.ServiceCIDR{}),
+	}
+	if i.wanted = []cache.SharedIndexInformer{i.services, i.slices, i.node}; selection.Mode == route.ModeAll {
+		i.wanted = append(i.wanted, i.serviceCIDRs)
 	}
 	for _, trim := range []struct {
 		informer  cache.SharedIndexInformer
@@ -86,7 +92,7 @@ func informer(from cache.ListerWatcher, kind runtime.Object) cache.SharedIndexIn
 // run runs the watches until ctx ends.
 func (i *informers) run(ctx context.Context) {
 	var running sync.WaitGroup
-	for _, informer := range []cache.SharedIndexInformer{i.services, i.slices, i.node, i.serviceCIDRs} {
+	for _, informer := range i.wanted {
 		running.Go(func() { informer.RunWithContext(ctx) })
 	}
 	running.Wait()

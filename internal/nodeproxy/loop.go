@@ -2,6 +2,7 @@ package nodeproxy
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -47,7 +48,8 @@ func (a *Agent) loop(ctx context.Context) {
 }
 
 // awaitNode returns when all is known of the node, or when all but the Node object takes too long: most Services can do
-// without. It returns false when ctx ends.
+// without, but without that object nothing says where node ports are, and those that the kernel has would go. It returns
+// false when ctx ends.
 func (a *Agent) awaitNode(ctx context.Context) bool {
 	select {
 	case <-a.node.Changed():
@@ -56,17 +58,20 @@ func (a *Agent) awaitNode(ctx context.Context) bool {
 	}
 	enough := a.clock.NewTimer(nodeWait)
 	defer enough.Stop()
-	for len(a.node.View().Missing) > 0 {
+	for late := false; ; {
+		view := a.node.View()
+		if len(view.Missing) == 0 || late && view.Known {
+			return true
+		}
 		select {
 		case <-a.node.Changed():
 		case <-enough.C():
-			a.log.Info("Going on without what is not known of the node", "missing", a.node.View().Missing)
-			return true
+			late = true
+			a.log.Info("Not all is known of the node", "missing", view.Missing)
 		case <-ctx.Done():
 			return false
 		}
 	}
-	return true
 }
 
 // follow has the loop look at the node when that has changed, and at the kernel from time to time.
@@ -107,12 +112,23 @@ func (a *Agent) sync(changes []track.Change) error {
 		a.programmer.suspect()
 	}
 	a.planAll(changes)
+	due := a.sweeper.takeDue()
+	a.programmer.lookAgain(maps.Keys(due))
 	err := a.program(started)
 	if err == nil {
-		err = a.sweep()
+		a.sweep(due)
+		a.checkHealth()
 	}
 	a.conclude(err)
 	return err
+}
+
+// checkHealth has load balancers' questions answered as the kernel serves now.
+func (a *Agent) checkHealth() {
+	for name, check := range a.checks {
+		a.healthChecks.Set(name, check)
+	}
+	clear(a.checks)
 }
 
 // look takes in what the node has become.
@@ -133,15 +149,23 @@ func (a *Agent) planAll(changes []track.Change) {
 			a.plan(c)
 		}
 	}
-	if len(changes) == 0 {
-		return
-	}
-	a.metrics.Queued()
-	a.proxy.Queued(changes[0].Since)
 	for _, c := range changes {
+		if !a.concerns(c) {
+			continue
+		}
 		a.plan(c)
 		a.waiting.add(c)
+		a.proxy.Queued(c.Since)
 	}
+	if len(changes) > 0 {
+		a.metrics.Queued()
+	}
+}
+
+// concerns says whether a change is of a Service that is, or was, served here: with labelled Services most are not.
+func (a *Agent) concerns(c track.Change) bool {
+	_, known := a.unplanned[c.Name]
+	return known || c.Service != nil && a.options.Selection.Takes(c.Service) || a.programmer.planner.Serves(c.Name)
 }
 
 // plan plans a Service as it is now.
@@ -156,7 +180,7 @@ func (a *Agent) plan(c track.Change) {
 	}
 	delete(a.unplanned, c.Name)
 	a.served.set(c.Name, plan)
-	a.healthChecks.Set(c.Name, plan.HealthCheck)
+	a.checks[c.Name] = plan.HealthCheck
 }
 
 // program has the kernel do what is planned, in a sync that began at that time.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
@@ -57,6 +59,18 @@ func TestTheFirstChangeWaitsAWhileForWhatIsMissingOfTheNode(t *testing.T) {
 		w.pass(nodeWait - time.Second)
 		w.wantHeld(false, "10.96.0.10")
 		w.pass(2 * time.Second)
+		w.wantHeld(true, "10.96.0.10 . tcp . 80 : pick-1")
+	})
+	inWorld(t, func(w *world) {
+		v := view()
+		v.Missing, v.Known = []string{"the Node object"}, false
+		w.node.become(v)
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.start()
+		w.pass(time.Hour)
+		w.wantHeld(false, "10.96.0.10")
+		w.node.become(view())
+		w.pass(0)
 		w.wantHeld(true, "10.96.0.10 . tcp . 80 : pick-1")
 	})
 	inWorld(t, func(w *world) {
@@ -132,6 +146,57 @@ func TestARestartWritesOnlyWhatHasChangedMeanwhile(t *testing.T) {
 			if before[key] != value {
 				t.Errorf("%s was not there before", nft.Element{Key: key, Value: value})
 			}
+		}
+	})
+}
+
+func TestOnlyTheKernelsNumbersAreReported(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.start()
+		w.fake.Fail(failing(unix.ENOBUFS, "Apply", "Install"), nil)
+		w.put("shop/api", "10.96.0.11", 30081, "10.244.1.2")
+		w.clear("shop/web")
+		w.pass(time.Second)
+		if got := w.agent.Status().NodePorts; !slices.Equal(got, []uint16{30080}) {
+			t.Errorf("while the kernel refuses: %v", got)
+		}
+		w.fake.Fail(nil, nil)
+		w.pass(35 * time.Second)
+		if got := w.agent.Status().NodePorts; !slices.Equal(got, []uint16{30081}) {
+			t.Errorf("then: %v", got)
+		}
+	})
+}
+
+func TestANodeIsEligibleOnceItIsProgrammed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.fake.Fail(failing(unix.ENOBUFS, "Install"), nil)
+		w.start()
+		if w.agent.eligible() {
+			t.Error("it is, though the kernel has nothing")
+		}
+		w.fake.Fail(nil, nil)
+		w.pass(time.Second)
+		if !w.agent.eligible() {
+			t.Error("it is not")
+		}
+	})
+}
+
+func TestUDPFlowsToAnAddressThatGetsNodePortsAreLookedAt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.services.Modify(st.MakeService("kube-system/dns").ClusterIPs("10.96.0.10").NodePort(53, 30053, st.UDP, st.Named("dns")).Obj())
+		w.slices.Modify(st.MakeSlice("kube-system/dns", "a").Port("dns", 53, st.UDP).Endpoint("10.244.1.1").Obj())
+		w.start()
+		w.pass(time.Minute)
+		w.flows.forgotten()
+		v := view()
+		v.Network.NodePortIPs = append(v.Network.NodePortIPs, ip("192.0.2.2"))
+		w.node.become(v)
+		w.pass(0)
+		if got := w.flows.forgotten(); len(got) != 1 || !slices.Contains(got[0].Addresses, ip("192.0.2.2")) || len(got[0].Serving) != 1 {
+			t.Errorf("looked at: %+v", got)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package nodeproxy
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -72,6 +73,13 @@ func (p *programmer) note(c route.Change) {
 	}
 	for _, f := range c.Flows {
 		p.flows[f.Frontend] = f
+	}
+}
+
+// lookAgain has the flows of frontends looked at once more, as they are to be now.
+func (p *programmer) lookAgain(fronts iter.Seq[route.Frontend]) {
+	for f := range fronts {
+		p.flows[f] = p.planner.Flow(f)
 	}
 }
 

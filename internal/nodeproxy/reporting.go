@@ -40,12 +40,13 @@ func reportClient(cfg *rest.Config) (client.Client, error) {
 	return client.New(cfg, client.Options{Scheme: scheme, Mapper: kinds})
 }
 
-// reportState is what there is to report; nothing before the node is known.
+// reportState is what there is to report; nothing before the node is known, and the kernel has been asked.
 func (a *Agent) reportState() (report.State, bool) {
 	object, exists, err := a.informers.node.GetIndexer().GetByKey(a.options.Node.Name)
 	node, ok := object.(*corev1.Node)
 	status := a.Status()
-	if err != nil || !exists || !ok {
+	started := status.Failure != nil || !status.LastSync.IsZero()
+	if err != nil || !exists || !ok || !started { // till then what the node-proxy before this one has reported is true
 		return report.State{}, false
 	}
 	return report.State{NodeUID: node.UID, Status: status.report(a.options.Version)}, true
@@ -68,7 +69,9 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		ProxyVersion:     version,
 		Services:         int32(s.Tally.Services),
 		Ports:            int32(s.Tally.Ports),
-		NodePorts:        numbersText(s.NodePorts),
+	}
+	if len(s.View.Network.NodePortIPs) > 0 { // else they are nowhere
+		r.NodePorts = numbersText(s.NodePorts)
 	}
 	for _, ip := range s.View.Network.NodePortIPs[:min(reportedAddresses, len(s.View.Network.NodePortIPs))] {
 		r.Addresses = append(r.Addresses, ip.String())
@@ -98,8 +101,6 @@ func (s Status) programmed() metav1.Condition {
 	switch {
 	case s.Failure != nil:
 		c.Reason, c.Message = v1alpha1.NodeStateReasonFailing, "The node is out of step, and it is tried again: "+s.Failure.Error()
-	case s.LastSync.IsZero():
-		c.Reason, c.Message = v1alpha1.NodeStateReasonStarting, "Not all Services and EndpointSlices are read; what the kernel has from before serves."
 	case len(s.Unplanned) > 0:
 		c.Reason, c.Message = v1alpha1.NodeStateReasonFailing, fmt.Sprintf("There is no room for %s, such as %s.", count(len(s.Unplanned), "Service"), s.Unplanned[0])
 	default:

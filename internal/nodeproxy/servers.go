@@ -35,11 +35,18 @@ func (a *Agent) runProbes(ctx context.Context) {
 	health.Probes{
 		Address:  a.options.HealthzBindAddress,
 		Proxy:    a.proxy,
-		Leaving:  func() bool { return a.node.View().Leaving },
+		Eligible: a.eligible,
 		Answered: a.metrics.Answered,
 		Log:      a.log.WithName("health"),
 		Clock:    a.clock,
 	}.Run(ctx)
+}
+
+// eligible says whether load balancers may choose this node: not before the kernel has been programmed once, nor when the
+// node is about to go. An update of the DaemonSet does not go on to other nodes before, either.
+func (a *Agent) eligible() bool {
+	s := a.Status()
+	return !s.LastSync.IsZero() && !a.node.View().Leaving
 }
 
 // serveMetrics answers /metrics and what Show asks.

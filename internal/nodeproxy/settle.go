@@ -57,7 +57,10 @@ func (a *Agent) took(started time.Time, s metrics.Sync) time.Duration {
 func (a *Agent) conclude(err error) {
 	planner := a.programmer.planner
 	a.publish(func(now *Status) {
-		now.View, now.Tally, now.Conflicts, now.NodePorts = a.view, planner.Tally(), planner.Conflicts(), a.served.numbers()
+		now.View, now.Tally, now.Conflicts = a.view, planner.Tally(), planner.Conflicts()
+		if err == nil { // else the kernel has those that it had
+			now.NodePorts = a.served.numbers()
+		}
 		now.Unplanned = slices.SortedFunc(maps.Keys(a.unplanned), compareNames)
 		now.Shared = !a.programmer.kernel.Owned()
 		now.fail(err, a.clock.Now())

@@ -19,7 +19,7 @@ type Status struct {
 	Selection route.Selection
 	Tally     route.Tally
 	Conflicts []route.Conflict
-	// NodePorts are the numbers that are served, in order, health checks' too.
+	// NodePorts are the numbers that the kernel has, in order, and those of health checks.
 	NodePorts []uint16
 	// Unplanned are the Services that there was no room for.
 	Unplanned []types.NamespacedName
@@ -30,6 +30,8 @@ type Status struct {
 	// Failure is why the node is out of step, and FailingSince since when; nil: it is in step.
 	Failure      error
 	FailingSince time.Time
+	// FlowFailure is why flows to what has gone may be left; nil: they are not.
+	FlowFailure error
 	// Shared: others can change the node's table, so it is looked at now and then.
 	Shared bool
 	// Now is when the status was asked for.
@@ -62,6 +64,9 @@ func (s Status) String() string {
 	default:
 		fmt.Fprintf(&b, "  The kernel is in step; the last change was %s ago and took %s.\n",
 			duration.HumanDuration(s.Now.Sub(s.LastSync)), s.Took.Round(10*time.Microsecond))
+	}
+	if s.FlowFailure != nil {
+		fmt.Fprintf(&b, "  UDP flows to endpoints that have gone may be left: %v\n", s.FlowFailure)
 	}
 	if s.Shared && !s.LastSync.IsZero() {
 		fmt.Fprintf(&b, "  Others can change its table on this node, so it is looked at every %s.\n", lookAgain)

@@ -24,7 +24,7 @@ var statusCases = []struct {
 	name   string
 	status Status
 	want   string
-	// ready and programmed are reason and message.
+	// ready and programmed are reason and message; empty: it is not reported.
 	ready, programmed [2]string
 }{
 	{"before all is read", Status{Now: monday, Selection: labelled}, `
@@ -32,8 +32,7 @@ Node node-1 serves the Services with the label service.kubernetes.io/service-pro
   0 Services with 0 frontends and 0 endpoints.
   0 node ports on no address of this node.
   The kernel is not programmed yet.
-`, [2]string{"NotProgrammed", "Not all Services and EndpointSlices are read; what the kernel has from before serves."},
-		[2]string{"Starting", "Not all Services and EndpointSlices are read; what the kernel has from before serves."}},
+`, [2]string{}, [2]string{}},
 	{"in step", inStep(), `
 Node node-1 serves all Services but those that a label gives to another proxy.
   1 Service with 3 frontends and 1 endpoint.
@@ -109,6 +108,9 @@ func TestTheStatusInWords(t *testing.T) {
 
 func TestTheConditionsThatAreReported(t *testing.T) {
 	for _, tc := range statusCases {
+		if tc.ready[0] == "" {
+			continue
+		}
 		want := []metav1.Condition{
 			{Type: "Ready", Status: "False", Reason: tc.ready[0], Message: tc.ready[1]},
 			{Type: "Programmed", Status: "False", Reason: tc.programmed[0], Message: tc.programmed[1]},

@@ -1,12 +1,18 @@
 package nodeproxy
 
 import (
-	"fmt"
+	"context"
+	"maps"
 	"net/netip"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/clock"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
@@ -16,28 +22,126 @@ type flowTable interface {
 	Delete(flows []conntrack.Flow) (conntrack.Counts, error)
 }
 
-// sweep has the kernel forget the flows that lead where nothing serves any more. It belongs after the change of the
-// table: else a flow's next packet would go the old way again. After an error they are looked at again.
-func (a *Agent) sweep() error {
-	if len(a.programmer.flows) == 0 {
-		return nil
+// secondLook is how long after the first one flows are looked at again: a packet that met the table just before the
+// change may have made an entry just after the first look.
+const secondLook = time.Second
+
+// sweeper has the kernel forget flows that lead where nothing serves any more. It does so beside the loop, which has the
+// next change to make: a look takes milliseconds, and what fails here leaves the rules as right as they are.
+//
+// The loop asks, since it alone knows what serves; when it is time to look at a frontend once more, it is to ask again.
+type sweeper struct {
+	table   flowTable
+	metrics *metrics.Metrics
+	clock   clock.PassiveClock
+	// again is called when there are frontends that are due.
+	again func()
+	// told is called with what has become of a look.
+	told func(error)
+
+	wake chan struct{}
+	mu   sync.Mutex // guards all below
+	// asked are the flows to look at, due the frontends to ask for once more; true: for the second time.
+	asked map[route.Frontend]look
+	due   map[route.Frontend]bool
+}
+
+// look is a flow to look at.
+type look struct {
+	conntrack.Flow
+	second bool
+}
+
+func newSweeper(table flowTable, m *metrics.Metrics, c clock.PassiveClock, again func(), told func(error)) *sweeper {
+	return &sweeper{
+		table: table, metrics: m, clock: c, again: again, told: told,
+		wake:  make(chan struct{}, 1),
+		asked: map[route.Frontend]look{},
+		due:   map[route.Frontend]bool{},
 	}
-	var flows []conntrack.Flow
+}
+
+// ask has flows looked at. They belong to a table that the kernel has: else a flow's next packet would go the old way
+// again.
+func (s *sweeper) ask(looks map[route.Frontend]look) {
+	if len(looks) == 0 {
+		return
+	}
+	s.mu.Lock()
+	maps.Copy(s.asked, looks)
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takeDue hands out the frontends to ask for once more, and for which it is the second time.
+func (s *sweeper) takeDue() map[route.Frontend]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due := s.due
+	s.due = map[route.Frontend]bool{}
+	return due
+}
+
+// run looks until ctx ends.
+func (s *sweeper) run(ctx context.Context) {
+	backoff := newBackoff()
+	for {
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return
+		}
+		s.mu.Lock()
+		asked := s.asked
+		s.asked = map[route.Frontend]look{}
+		s.mu.Unlock()
+		err := s.sweep(asked)
+		s.told(err)
+		if err == nil {
+			backoff = newBackoff()
+		}
+		s.schedule(asked, err, backoff)
+	}
+}
+
+// schedule has the frontends asked for once more for which that was the first look, or one that failed.
+func (s *sweeper) schedule(asked map[route.Frontend]look, err error, backoff *wait.Backoff) {
+	after := secondLook
+	if err != nil {
+		after = backoff.Step()
+	} else {
+		maps.DeleteFunc(asked, func(_ route.Frontend, l look) bool { return l.second })
+	}
+	if len(asked) == 0 {
+		return
+	}
+	time.AfterFunc(after, func() {
+		s.mu.Lock()
+		for f := range asked {
+			s.due[f] = err == nil
+		}
+		s.mu.Unlock()
+		s.again()
+	})
+}
+
+// sweep looks at flows once.
+func (s *sweeper) sweep(asked map[route.Frontend]look) error {
+	flows := make([]conntrack.Flow, 0, len(asked))
 	touched := map[nft.Family]bool{}
-	for _, f := range a.programmer.flows {
-		flows = append(flows, a.flow(f))
+	for f, l := range asked {
+		flows = append(flows, l.Flow)
 		touched[f.Family] = true
 	}
-	started := a.clock.Now()
-	deleted, err := a.conntrack.Delete(flows)
+	started := s.clock.Now()
+	deleted, err := s.table.Delete(flows)
 	for family := range touched {
-		a.metrics.FlowsDeleted(families[family], a.clock.Since(started), byProtocol(deleted, family))
+		s.metrics.FlowsDeleted(families[family], s.clock.Since(started), byProtocol(deleted, family))
 	}
-	if err != nil {
-		return fmt.Errorf("the rules are in step, but flows to what has gone may be left: %w", err)
-	}
-	clear(a.programmer.flows)
-	return nil
+	return err
 }
 
 var (
@@ -56,6 +160,16 @@ func byProtocol(counts conntrack.Counts, family nft.Family) map[corev1.Protocol]
 	return of
 }
 
+// sweep has the sweeper look at what the kernel's last change, and those before it that failed, make out of date.
+func (a *Agent) sweep(second map[route.Frontend]bool) {
+	looks := make(map[route.Frontend]look, len(a.programmer.flows))
+	for front, f := range a.programmer.flows {
+		looks[front] = look{Flow: a.flow(f), second: second[front]}
+	}
+	clear(a.programmer.flows)
+	a.sweeper.ask(looks)
+}
+
 // flow is a flow with the addresses that a node port has here.
 func (a *Agent) flow(f route.Flow) conntrack.Flow {
 	c := conntrack.Flow{Protocol: conntrack.Protocol(f.Protocol), Port: f.Port, Serving: f.Serving, Gone: f.Gone}
@@ -69,4 +183,16 @@ func (a *Agent) flow(f route.Flow) conntrack.Flow {
 		}
 	}
 	return c
+}
+
+func (a *Agent) newSweeper(table flowTable) *sweeper {
+	return newSweeper(table, a.metrics, a.clock, a.tracker.Wake, a.swept)
+}
+
+// swept tells what has become of a look at flows.
+func (a *Agent) swept(err error) {
+	if err != nil {
+		a.log.Error(err, "Flows to what has gone may be left, it is tried again")
+	}
+	a.publish(func(now *Status) { now.FlowFailure = err })
 }

@@ -82,6 +82,7 @@ func view() node.View {
 			Pods:         []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")},
 		},
 		PodsKnown: node.Families{IPv4: true},
+		Known:     true,
 	}
 }
 
@@ -111,7 +112,7 @@ func (w *world) assemble() {
 	w.must(err)
 	a.programmer, err = newProgrammer(w.kernel)
 	w.must(err)
-	a.node, a.conntrack, a.events = w.node.again(), w.flows, w.events
+	a.node, a.sweeper, a.events = w.node.again(), a.newSweeper(w.flows), w.events
 	a.reporter = a.newReporter(clienttest.NewFakeClient())
 	w.agent = a
 }

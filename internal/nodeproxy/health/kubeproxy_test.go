@@ -18,7 +18,7 @@ func TestAnswersAreThoseOfKubeProxy(t *testing.T) {
 	proxy := NewProxy(time.Minute, nil, clock)
 	var leaving atomic.Bool
 	probes := netip.AddrPortFrom(localhost4, freePort(t))
-	background(t, Probes{Address: probes.String(), Proxy: proxy, Leaving: leaving.Load, Log: testr.New(t), Clock: clock}.Run)
+	background(t, Probes{Address: probes.String(), Proxy: proxy, Eligible: func() bool { return !leaving.Load() }, Log: testr.New(t), Clock: clock}.Run)
 	services := NewServices(ServicesOptions{Healthy: proxy.Healthy, Log: testr.New(t), Clock: clock})
 	background(t, services.Run)
 	port := freePort(t)

@@ -15,8 +15,8 @@ type Probes struct {
 	// Address is the host and port to listen on.
 	Address string
 	Proxy   *Proxy
-	// Leaving says whether the node is about to go: /healthz then says no, /livez does not ask.
-	Leaving func() bool
+	// Eligible says whether load balancers may choose the node at all, as not when it is about to go. /livez does not ask.
+	Eligible func() bool
 	// Answered is told of each answer: the path, without its slash, and the code. nil: nobody is.
 	Answered func(path string, code int)
 	Log      logr.Logger
@@ -48,7 +48,7 @@ func (p Probes) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		r := p.Proxy.report()
-		r.NodeEligible = new(!p.Leaving())
+		r.NodeEligible = new(p.Eligible())
 		p.answer(w, "healthz", r, r.Healthy && *r.NodeEligible)
 	})
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {

@@ -13,7 +13,7 @@ func TestProbesWaitForAPortThatSomebodyElseHas(t *testing.T) {
 	at := netip.AddrPortFrom(localhost4, freePort(t))
 	other := take(t, at)
 	clock := testingclock.NewFakeClock(start)
-	stop := background(t, Probes{Address: at.String(), Proxy: NewProxy(time.Minute, nil, clock), Leaving: func() bool { return false }, Log: testr.New(t), Clock: clock}.Run)
+	stop := background(t, Probes{Address: at.String(), Proxy: NewProxy(time.Minute, nil, clock), Eligible: func() bool { return true }, Log: testr.New(t), Clock: clock}.Run)
 	until(t, "waiting", clock.HasWaiters)
 	other.Close()
 	until(t, "the port", func() bool {

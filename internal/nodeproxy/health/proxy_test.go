@@ -69,7 +69,7 @@ func TestLastUpdatedIsNowWhileTheAnswerIsYesElseWhenItWas(t *testing.T) {
 	clock := testingclock.NewFakeClock(start)
 	proxy := NewProxy(time.Minute, nil, clock)
 	var answered []string
-	handler := Probes{Proxy: proxy, Leaving: func() bool { return false }, Clock: clock,
+	handler := Probes{Proxy: proxy, Eligible: func() bool { return true }, Clock: clock,
 		Answered: func(path string, code int) { answered = append(answered, fmt.Sprint(path, " ", code)) }}.handler()
 	ask := func(path string) report {
 		t.Helper()

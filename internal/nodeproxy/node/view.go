@@ -26,6 +26,8 @@ type View struct {
 	PodsKnown Families
 	// Everywhere are the families in which node ports are served on all addresses.
 	Everywhere Families
+	// Known: there is a Node object, or there has been one since Run.
+	Known bool
 	// Missing is what will be known later, in words. It is worth some waiting before a node's table is first written.
 	Missing []string
 	// Elsewhere are primary addresses that would have node ports if this host had them.
@@ -79,6 +81,7 @@ type facts struct {
 func (o Options) view(f facts) View {
 	v := View{
 		Node:    route.Node{Name: o.Name, Zone: f.object.zone, IPs: f.object.ips},
+		Known:   f.object.seen,
 		Leaving: f.object.leaving,
 	}
 	if !f.object.seen {

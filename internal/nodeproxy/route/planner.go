@@ -4,6 +4,7 @@ import (
 	"errors"
 	"iter"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -22,6 +23,8 @@ type Planner struct {
 	services map[types.NamespacedName]*served
 	claims   claims
 	network  []nft.Element
+	// nodePortIPs are the addresses that have node ports.
+	nodePortIPs []netip.Addr
 
 	clusterIPs counted[netip.Addr]
 	hairpins   counted[Hairpin]
@@ -93,7 +96,32 @@ func (p *Planner) SetNetwork(n Network) Change {
 	before := p.network
 	p.network = n.elements()
 	e.replace(before, p.network)
+	known := p.nodePortIPs
+	p.nodePortIPs = n.NodePortIPs
+	if slices.ContainsFunc(n.NodePortIPs, func(ip netip.Addr) bool { return !slices.Contains(known, ip) }) {
+		e.Flows = p.nodePortFlows()
+	}
 	return e.Change
+}
+
+// nodePortFlows are those of all node ports: who has sent to an address before it had them is not served there yet.
+func (p *Planner) nodePortFlows() []Flow {
+	var flows []Flow
+	for f := range p.claims.holders {
+		if f.NodePort() && tracked(f.Protocol) {
+			flows = append(flows, p.Flow(f))
+		}
+	}
+	return flows
+}
+
+// Serves says whether anything is planned for a Service.
+func (p *Planner) Serves(name types.NamespacedName) bool { return p.services[name] != nil }
+
+// Flow is a frontend as it is now, for those who look at its flows.
+func (p *Planner) Flow(f Frontend) Flow {
+	now := p.sighting(f)
+	return Flow{Frontend: f, Serving: now.serving, Gone: !now.held}
 }
 
 // Tally counts what is planned.

@@ -40,7 +40,7 @@ func (p *Planner) compare(f Frontend, was, is sighting, handedOver bool, e *edit
 		e.replace(was.elements, is.elements)
 	}
 	if tracked(f.Protocol) && outdated(was, is, handedOver) {
-		e.Flows = append(e.Flows, Flow{Frontend: f, Serving: is.serving, Gone: !is.held})
+		e.Flows = append(e.Flows, p.Flow(f))
 	}
 }
 
