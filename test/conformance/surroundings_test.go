@@ -65,7 +65,7 @@ func zoneBecame(zone string) change {
 
 // theClients gives the client addresses, to which the node's default route leads: it answers what the node lets through.
 func theClients(addresses ...string) change {
-	return func(_ context.Context, w *world) error {
+	return func(ctx context.Context, w *world) error {
 		for _, where := range addresses {
 			for _, family := range []string{"IPv4", "IPv6"} {
 				address, err := w.address(where, family)
@@ -73,10 +73,21 @@ func theClients(addresses ...string) change {
 					return err
 				}
 				w.site.Client.Address("lo", netip.PrefixFrom(address, address.BitLen()).String())
+				if err := awaitAddress(ctx, w, address); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	}
+}
+
+// awaitAddress returns when the client answers at its address: of IPv6 it may take a moment until it does.
+func awaitAddress(ctx context.Context, w *world, address netip.Addr) error {
+	return wait.PollUntilContextTimeout(ctx, time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		_, err := w.site.Client.Ask(ctx, "tcp", netip.AddrPortFrom(address, proxysite.ClientPort), patience)
+		return err == nil, nil
+	})
 }
 
 // anotherServiceRange makes the range that more is of one of cluster IPs.
