@@ -118,8 +118,10 @@ func takeOver(t *testing.T, c *cluster.Cluster, p *install.NodeProxy) (running m
 	}
 	for _, n := range c.Nodes() {
 		kubectl(t, c, "", "wait", "--for=create", "npns/"+n.Name, "--timeout=60s")
-		kubectl(t, c, "", "wait", "--for=condition=Ready", "npns/"+n.Name, "--timeout=60s")
 	}
+	// That there are as many reports as nodes, the guide has users count.
+	kubectl(t, c, "", "wait", "nodeportnodestates", "--all", "--for=jsonpath={.status.mode}=All", "--timeout=60s")
+	kubectl(t, c, "", "wait", "nodeportnodestates", "--all", "--for=condition=Ready", "--timeout=60s")
 	for _, n := range c.Nodes() {
 		n.StopKubeProxy()
 		if err := n.CleanUpKubeProxy(); err != nil {
