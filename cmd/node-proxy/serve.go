@@ -100,6 +100,7 @@ func addConntrackFlags(fs *flag.FlagSet, o *nodeproxy.Options) {
 	} {
 		fs.DurationVar(timeout.value, timeout.name, 0, "How long the kernel tracks "+timeout.what+"; 0 leaves that alone.")
 	}
+	fs.BoolVar(&c.TCPBeLiberal, "conntrack-tcp-be-liberal", false, "Have the kernel take TCP packets outside of a connection's window for its own; false leaves that alone.")
 }
 
 func addServerFlags(fs *flag.FlagSet, o *nodeproxy.Options) {

@@ -109,8 +109,8 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			o.Node.DetectLocal = node.DetectLocal{Mode: node.BridgeInterface, BridgeInterface: "cni0"}
 		}},
 		{"--nodeport-localhost --masquerade-all", func(o *nodeproxy.Options) { o.Localhost, o.MasqueradeAll = true, true }},
-		{"--conntrack-max-per-core=1000 --conntrack-min=2000 --conntrack-tcp-timeout-established=1h --conntrack-tcp-timeout-close-wait=2h --conntrack-udp-timeout=3s --conntrack-udp-timeout-stream=4s", func(o *nodeproxy.Options) {
-			o.Conntrack = conntrack.Settings{MaxPerCore: 1000, Min: 2000, TCPEstablished: time.Hour, TCPCloseWait: 2 * time.Hour, UDP: 3 * time.Second, UDPStream: 4 * time.Second}
+		{"--conntrack-max-per-core=1000 --conntrack-min=2000 --conntrack-tcp-timeout-established=1h --conntrack-tcp-timeout-close-wait=2h --conntrack-udp-timeout=3s --conntrack-udp-timeout-stream=4s --conntrack-tcp-be-liberal", func(o *nodeproxy.Options) {
+			o.Conntrack = conntrack.Settings{MaxPerCore: 1000, Min: 2000, TCPEstablished: time.Hour, TCPCloseWait: 2 * time.Hour, UDP: 3 * time.Second, UDPStream: 4 * time.Second, TCPBeLiberal: true}
 		}},
 		{"--healthz-bind-address= --metrics-bind-address=:1 --report-spread=1s", func(o *nodeproxy.Options) {
 			o.HealthzBindAddress, o.MetricsBindAddress, o.ReportSpread = "", ":1", time.Second

@@ -15,7 +15,8 @@ import (
 )
 
 // Settings are the limits of connection tracking that kube-proxy sets, with the meaning that they have there
-// (KubeProxyConntrackConfiguration, and pkg/proxy/conntrack/sysctls.go). What is 0 is left as it is.
+// (KubeProxyConntrackConfiguration, and pkg/proxy/conntrack/sysctls.go). What is 0 or
+// false is left as it is.
 type Settings struct {
 	// MaxPerCore is how many entries the kernel takes for each CPU of the machine; with it there are at least Min, and
 	// more than 1,048,576 only if Min says so. Min alone does nothing.
@@ -23,6 +24,10 @@ type Settings struct {
 	// How long an entry lives without packets, in whole seconds; part of one counts as one.
 	TCPEstablished, TCPCloseWait time.Duration
 	UDP, UDPStream               time.Duration // before, and after packets have come from both sides a while
+	// TCPBeLiberal has packets outside of a connection's window taken for its own, all but resets. What the kernel does
+	// not take for a connection's own it does not translate, and an answer that leaves with a pod's address is lost; see
+	// https://kubernetes.io/blog/2019/03/29/kube-proxy-subtleties-debugging-an-intermittent-connection-reset/.
+	TCPBeLiberal bool
 }
 
 const (
@@ -68,6 +73,9 @@ func (s Settings) sysctls(cores int) []sysctl {
 		if t.after > 0 {
 			all = append(all, sysctl{name: t.name, value: int((t.after + time.Second - 1) / time.Second)})
 		}
+	}
+	if s.TCPBeLiberal {
+		all = append(all, sysctl{name: "nf_conntrack_tcp_be_liberal", value: 1})
 	}
 	return all
 }

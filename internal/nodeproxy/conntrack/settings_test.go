@@ -20,7 +20,7 @@ func machine(t *testing.T, cpus string) string {
 	t.Helper()
 	root := t.TempDir()
 	files := map[string]string{"sys/devices/system/cpu/online": cpus}
-	for _, s := range (Settings{1, 1, 1, 1, 1, 1}).sysctls(1) {
+	for _, s := range (Settings{1, 1, 1, 1, 1, 1, true}).sysctls(1) {
 		files[filepath.Join("proc/sys/net/netfilter", s.name)] = "7"
 	}
 	for name, text := range files {
@@ -71,6 +71,7 @@ func TestSettingsAreAppliedAsKubeProxyDoes(t *testing.T) {
 		{"more buckets than are needed", Settings{MaxPerCore: 6}, "0", map[string]int{"max": 6}},
 		{"timeouts", Settings{TCPEstablished: 24 * time.Hour, TCPCloseWait: time.Hour, UDP: 45 * time.Second, UDPStream: 90 * time.Second}, "0",
 			map[string]int{"tcp_timeout_established": 86400, "tcp_timeout_close_wait": 3600, "udp_timeout": 45, "udp_timeout_stream": 90}},
+		{"TCP outside of its window", Settings{TCPBeLiberal: true}, "0", map[string]int{"tcp_be_liberal": 1}},
 		{"less than a second", Settings{UDP: time.Millisecond}, "0", map[string]int{"udp_timeout": 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,7 +128,7 @@ func TestTheCPUsOfTheMachineAreCounted(t *testing.T) {
 func TestTheKernelTakesTheSettings(t *testing.T) {
 	n := testnet.New(t)
 	openTable(t, n)
-	want := Settings{TCPEstablished: 7 * time.Hour, TCPCloseWait: 7 * time.Minute, UDP: 17 * time.Second, UDPStream: 77 * time.Second}
+	want := Settings{TCPEstablished: 7 * time.Hour, TCPCloseWait: 7 * time.Minute, UDP: 17 * time.Second, UDPStream: 77 * time.Second, TCPBeLiberal: true}
 	err := n.Do(func() error { // /proc/sys/net shows the namespace of the thread
 		if err := want.Apply("/"); err != nil {
 			return err
