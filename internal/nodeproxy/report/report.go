@@ -2,7 +2,8 @@
 //
 // Five thousand nodes must not hurt the API server. So a change is written at a random moment within a while, for it may
 // concern all nodes; a node writes at most once in Interval, and nothing where nothing has changed. When the kernel last took
-// a change differs all the time on a busy cluster; for that alone it writes at most once in SyncInterval.
+// a change differs all the time on a busy cluster; for that alone it writes at most once in SyncInterval. Where nothing
+// was written for a while it looks whether the object is still there and as it was: one GET, and no watch on each node.
 package report
 
 import (
@@ -28,6 +29,9 @@ const (
 	Interval = time.Minute
 	// SyncInterval is that where nothing differs but when the kernel last took a change.
 	SyncInterval = 10 * time.Minute
+	// LookInterval is how long it relies on the object's being as it was last seen, and at most a tenth longer. A node that
+	// writes every SyncInterval need not look.
+	LookInterval = SyncInterval + Interval
 )
 
 // State is what there is to report.
@@ -59,7 +63,9 @@ type Reporter struct {
 	// What follows is Run's own.
 	present v1alpha1.NodePortNodeState // the object as it was last seen
 	asked   time.Time                  // when the API server was
-	due     time.Time                  // when to look again of its own accord; zero: never
+	wrote   time.Time                  // when the status was last written, or first read
+	due     time.Time                  // when to report of its own accord; zero: never
+	look    time.Time                  // when to read the object again; zero: never
 	said    string                     // the failure that was last logged
 }
 
@@ -87,8 +93,8 @@ func (r *Reporter) Run(ctx context.Context) {
 // await waits until there may be something to report; false, if ctx ends.
 func (r *Reporter) await(ctx context.Context) bool {
 	var due <-chan time.Time
-	if !r.due.IsZero() {
-		timer := r.Clock.NewTimer(r.due.Sub(r.Clock.Now()))
+	if next := earlier(r.due, r.look); !next.IsZero() {
+		timer := r.Clock.NewTimer(next.Sub(r.Clock.Now()))
 		defer timer.Stop()
 		due = timer.C()
 	}
@@ -99,6 +105,14 @@ func (r *Reporter) await(ctx context.Context) bool {
 		return false
 	}
 	return true
+}
+
+// earlier is the earlier of two times, of which either may be zero: never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // pause waits for the moment to report; false, if ctx ends.
@@ -136,6 +150,7 @@ func (r *Reporter) report(ctx context.Context) error {
 	r.due = time.Time{}
 	state, ok := r.State()
 	if !ok {
+		r.look = time.Time{} // it is looked at when there is something to say
 		return nil
 	}
 	if err := r.belong(ctx, state.NodeUID); err != nil {
@@ -146,7 +161,7 @@ func (r *Reporter) report(ctx context.Context) error {
 	if equality.Semantic.DeepEqual(wanted.Status, r.present.Status) {
 		return nil
 	}
-	if due := r.asked.Add(SyncInterval); onlySyncDiffers(&wanted.Status, &r.present.Status) && r.Clock.Now().Before(due) {
+	if due := r.wrote.Add(SyncInterval); onlySyncDiffers(&wanted.Status, &r.present.Status) && r.Clock.Now().Before(due) {
 		r.due = due
 		return nil
 	}
@@ -155,7 +170,8 @@ func (r *Reporter) report(ctx context.Context) error {
 		r.present = v1alpha1.NodePortNodeState{} // another's hand, or gone: look again
 		return fmt.Errorf("write NodePortNodeState %s: %w", r.Node, err)
 	}
-	r.present = *wanted
+	r.present, r.wrote = *wanted, r.asked
+	r.seen()
 	return nil
 }
 
@@ -166,22 +182,31 @@ func onlySyncDiffers(a, b *v1alpha1.NodePortNodeStateStatus) bool {
 	return a.LastSync != nil && b.LastSync != nil && equality.Semantic.DeepEqual(with, *b)
 }
 
+// seen says that the object is as the API server has it.
+func (r *Reporter) seen() { r.look = r.Clock.Now().Add(LookInterval + rand.N(LookInterval/10)) }
+
 // belong sees to it that the object is there, and goes with this Node: that of an earlier Node of the name is taken over.
 func (r *Reporter) belong(ctx context.Context, node types.UID) error {
 	owner := ownerOf(r.Node, node)
-	if r.present.UID != "" && equality.Semantic.DeepEqual(r.present.OwnerReferences, owner) {
+	now := r.Clock.Now()
+	if r.present.UID != "" && equality.Semantic.DeepEqual(r.present.OwnerReferences, owner) && now.Before(r.look) {
 		return nil
 	}
-	r.asked = r.Clock.Now()
-	err := r.adopt(ctx, owner)
-	if err != nil {
-		r.present = v1alpha1.NodePortNodeState{}
+	r.asked = now
+	if r.wrote.IsZero() {
+		r.wrote = now
 	}
-	return err
+	if err := r.adopt(ctx, owner); err != nil {
+		r.present = v1alpha1.NodePortNodeState{}
+		return err
+	}
+	r.seen()
+	return nil
 }
 
 // adopt finds the node's object, or makes it.
 func (r *Reporter) adopt(ctx context.Context, owner []metav1.OwnerReference) error {
+	r.present = v1alpha1.NodePortNodeState{}
 	err := r.Client.Get(ctx, client.ObjectKey{Name: r.Node}, &r.present)
 	switch {
 	case apierrors.IsNotFound(err):

@@ -189,7 +189,7 @@ func TestTheFirstReportMakesTheObject(t *testing.T) {
 			t.Errorf("owners: %v", o)
 		}
 		w.reporter.Changed()
-		w.pass(time.Hour)
+		w.pass(LookInterval - spread)
 		w.wantCalls("where nothing differs")
 	})
 }
@@ -266,6 +266,41 @@ func TestWhenTheKernelLastTookAChangeAloneIsWrittenEveryTenMinutes(t *testing.T)
 		if got := w.stored().Status.LastSync.Time; !got.Equal(&last) {
 			t.Errorf("in the end %s is reported, want %s", got, last)
 		}
+	})
+}
+
+func TestAQuietNodeLooksNowAndThenWhetherItsReportIsThere(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.reporter.Changed()
+		w.pass(spread)
+		w.calls()
+		w.pass(time.Hour)
+		if calls := w.calls(); len(calls) < 4 || len(calls) > 5 || slices.ContainsFunc(calls, func(c string) bool { return c != "get" }) {
+			t.Errorf("in a quiet hour it asks %q", calls)
+		}
+		w.must(w.client.Delete(w.Context(), w.stored()))
+		w.pass(LookInterval*11/10 + spread)
+		if calls := w.calls(); !slices.Equal(calls[:min(3, len(calls))], []string{"get", "create", "update status"}) {
+			t.Errorf("after it was deleted it asks %q", calls)
+		}
+		if got := w.stored().Status.NodePorts; got != "30080" {
+			t.Errorf("%q is reported", got)
+		}
+	})
+}
+
+func TestToLookDoesNotPutOffWhatIsToBeWritten(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.reporter.Changed()
+		w.pass(spread)
+		w.calls()
+		w.pass(LookInterval*11/10 + spread)
+		w.wantCalls("quiet", "get")
+		w.become(func(s *State) {
+			s.Status.LastSync = &v1alpha1.LastSync{Time: metav1.NewTime(time.Now().Truncate(time.Second))}
+		})
+		w.pass(Interval + spread)
+		w.wantCalls("the kernel has taken a change", "update status")
 	})
 }
 
