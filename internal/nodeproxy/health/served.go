@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -15,20 +16,27 @@ import (
 type served struct {
 	name  types.NamespacedName
 	check route.HealthCheck
-	// open has a serving for each address at which the port is; failing are those at which it could not be had.
+	// open has a serving for each address at which the port is; failing has those at which it could not be had.
 	open    map[netip.Addr]*serving
-	failing map[netip.Addr]bool
+	failing map[netip.Addr]failing
 }
 
-// failure is a port that cannot be had.
+// failing is since when a port cannot be had, and whether Failed was told.
+type failing struct {
+	since time.Time
+	told  bool
+}
+
+// failure is what there is to say of a port that cannot be had: to the log, to Failed, or to both.
 type failure struct {
-	name types.NamespacedName
-	at   netip.AddrPort
-	err  error
+	name           types.NamespacedName
+	at             netip.AddrPort
+	err            error
+	begun, lasting bool
 }
 
 func newServed(name types.NamespacedName, check route.HealthCheck) *served {
-	return &served{name: name, check: check, open: map[netip.Addr]*serving{}, failing: map[netip.Addr]bool{}}
+	return &served{name: name, check: check, open: map[netip.Addr]*serving{}, failing: map[netip.Addr]failing{}}
 }
 
 // closeOthers closes the port at all addresses but these.
@@ -46,7 +54,7 @@ func (s *served) closeOthers(addresses []netip.Addr) {
 	}
 }
 
-// openAt opens the port at addresses where it is not open. It returns where that fails and did not before.
+// openAt opens the port at addresses where it is not open. It returns where that fails.
 func (s *served) openAt(addresses []netip.Addr, handler func(netip.Addr) http.Handler) []failure {
 	var failures []failure
 	for _, ip := range addresses {
@@ -56,10 +64,7 @@ func (s *served) openAt(addresses []netip.Addr, handler func(netip.Addr) http.Ha
 		at := netip.AddrPortFrom(ip, s.check.Port)
 		listener, err := listen(at)
 		if err != nil {
-			if !s.failing[ip] {
-				failures = append(failures, failure{s.name, at, err})
-			}
-			s.failing[ip] = true
+			failures = append(failures, failure{name: s.name, at: at, err: err})
 			continue
 		}
 		s.open[ip] = serve(listener, handler(ip))

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
@@ -20,12 +22,23 @@ import (
 type ServicesOptions struct {
 	// Healthy says whether this proxy keeps up: one that does not has no endpoints to offer.
 	Healthy func() bool
-	// Failed is told once of each port that cannot be had on an address. nil: only the log is. It is called by whoever
-	// calls a method.
+	// Failed is told once of each port that could not be had on an address for two minutes: for less, kube-proxy may have
+	// it, which is about to go, or the proxy before this one. Of very many ports it is told one after the other, one in
+	// six minutes, and of no more than ten at a time. nil: only the log is told, and at once. It is called by whoever calls
+	// a method.
 	Failed func(name types.NamespacedName, at netip.AddrPort, err error)
 	Log    logr.Logger
 	Clock  clock.WithTicker
 }
+
+const (
+	// tellAfter is how long a port fails until Failed is told.
+	tellAfter = 2 * time.Minute
+	// tellAtOnce is of how many it is told at a time, and tellEvery how soon of a further one. Each may be an event, and
+	// there may be thousands of Services on thousands of nodes.
+	tellAtOnce = 10
+	tellEvery  = 6 * time.Minute
+)
 
 // Services answer on the healthCheckNodePorts of Services: 200 where this node has a ready endpoint of the address's
 // family and the proxy keeps up, else 503. Where a Service has no cluster IP of a family they say 503 too, while
@@ -37,11 +50,16 @@ type Services struct {
 	addresses []netip.Addr
 	services  map[types.NamespacedName]*served
 	ended     bool
+	telling   flowcontrol.PassiveRateLimiter
 }
 
 // NewServices makes Services that have no address to listen on yet.
 func NewServices(o ServicesOptions) *Services {
-	return &Services{options: o, services: map[types.NamespacedName]*served{}}
+	return &Services{
+		options:  o,
+		services: map[types.NamespacedName]*served{},
+		telling:  flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(float32(1/tellEvery.Seconds()), tellAtOnce, o.Clock),
+	}
 }
 
 // Run asks again for ports that could not be had, until ctx ends. Then it closes all, and none is opened any more.
@@ -116,8 +134,10 @@ func (s *Services) change(f func() []failure) {
 	}
 	s.mu.Unlock()
 	for _, f := range failures {
-		s.options.Log.Error(f.err, "Cannot serve a healthCheckNodePort; trying again", "service", f.name, "address", f.at)
-		if s.options.Failed != nil {
+		if f.begun {
+			s.options.Log.Error(f.err, "Cannot serve a healthCheckNodePort; trying again", "service", f.name, "address", f.at)
+		}
+		if f.lasting && s.options.Failed != nil {
 			s.options.Failed(f.name, f.at, f.err)
 		}
 	}
@@ -135,9 +155,28 @@ func (s *Services) settleAll() []failure {
 	return failures
 }
 
-// settle opens what is to be open of a Service.
+// settle opens what is to be open of a Service. It returns what is new of what fails.
 func (s *Services) settle(svc *served) []failure {
-	return svc.openAt(s.addresses, func(ip netip.Addr) http.Handler { return s.handler(svc.name, ip.Is4()) })
+	var news []failure
+	for _, f := range svc.openAt(s.addresses, func(ip netip.Addr) http.Handler { return s.handler(svc.name, ip.Is4()) }) {
+		if s.note(svc, &f); f.begun || f.lasting {
+			news = append(news, f)
+		}
+	}
+	return news
+}
+
+// note says what is new of a failure.
+func (s *Services) note(svc *served, f *failure) {
+	now := s.options.Clock.Now()
+	is, known := svc.failing[f.at.Addr()]
+	if !known {
+		f.begun, is.since = true, now
+	}
+	if !is.told && now.Sub(is.since) >= tellAfter && s.telling.TryAccept() {
+		f.lasting, is.told = true, true
+	}
+	svc.failing[f.at.Addr()] = is
 }
 
 func (s *Services) end() {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr/testr"
 	"github.com/google/go-cmp/cmp"
@@ -26,6 +27,14 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	w := newIdleWorld(t)
+	w.stop = background(t, w.Services.Run)
+	until(t, "running", w.clock.HasWaiters)
+	return w
+}
+
+// newIdleWorld asks for no port again by itself.
+func newIdleWorld(t *testing.T) *world {
 	w := &world{T: t, clock: testingclock.NewFakeClock(start)}
 	w.Services = NewServices(ServicesOptions{
 		Healthy: func() bool { return true },
@@ -38,8 +47,7 @@ func newWorld(t *testing.T) *world {
 		Clock: w.clock,
 	})
 	w.Listen([]netip.Addr{localhost4, localhost6})
-	w.stop = background(t, w.Services.Run)
-	until(t, "running", w.clock.HasWaiters)
+	t.Cleanup(w.Services.end)
 	return w
 }
 
@@ -50,6 +58,12 @@ func (w *world) expect(what string, port uint16, ipv4, ipv6 int) {
 	if got != [2]int{ipv4, ipv6} {
 		w.Errorf("%s: the answers are %v, want %d and %d", what, got, ipv4, ipv6)
 	}
+}
+
+// settleAfter lets time pass, and ports that could not be had be asked for again.
+func (w *world) settleAfter(d time.Duration) {
+	w.clock.SetTime(w.clock.Now().Add(d))
+	w.change(w.settleAll)
 }
 
 func (w *world) expectCounts(open, failing int) {
@@ -96,7 +110,7 @@ func TestPortsFollowTheAddresses(t *testing.T) {
 	w.expectCounts(1, 0)
 }
 
-func TestAPortThatSomebodyElseHasIsToldOnceAndTakenWhenItIsFree(t *testing.T) {
+func TestAPortThatSomebodyElseHasIsTakenWhenItIsFree(t *testing.T) {
 	w, port := newWorld(t), freePort(t)
 	taken := netip.AddrPortFrom(localhost4, port)
 	other := take(t, taken)
@@ -105,10 +119,6 @@ func TestAPortThatSomebodyElseHasIsToldOnceAndTakenWhenItIsFree(t *testing.T) {
 	if got := code(netip.AddrPortFrom(localhost6, port), "/"); got != 200 {
 		t.Errorf("on the address where the port is free the answer is %d", got)
 	}
-	w.change(w.settleAll)
-	if diff := cmp.Diff([]string{fmt.Sprint("shop/web ", taken)}, w.failed); diff != "" {
-		t.Error(diff)
-	}
 	other.Close()
 	w.clock.Step(retryPeriod)
 	until(t, "the port", func() bool {
@@ -116,6 +126,43 @@ func TestAPortThatSomebodyElseHasIsToldOnceAndTakenWhenItIsFree(t *testing.T) {
 		return failing == 0
 	})
 	w.expect("free", port, 200, 200)
+}
+
+func TestAPortThatSomebodyElseHasIsToldOnceAfterAWhile(t *testing.T) {
+	w, port := newIdleWorld(t), freePort(t)
+	taken := netip.AddrPortFrom(localhost4, port)
+	take(t, taken)
+	w.Set(web, route.HealthCheck{Port: port})
+	w.settleAfter(tellAfter - 1)
+	if len(w.failed) > 0 {
+		t.Errorf("at first: %q", w.failed)
+	}
+	for range 2 {
+		w.settleAfter(1)
+		if diff := cmp.Diff([]string{fmt.Sprint("shop/web ", taken)}, w.failed); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestOfVeryManyPortsThatSomebodyElseHasFewAreToldAtATime(t *testing.T) {
+	w := newIdleWorld(t)
+	w.Listen([]netip.Addr{localhost4})
+	const all = tellAtOnce + 3
+	for i := range all {
+		port := freePort(t)
+		take(t, netip.AddrPortFrom(localhost4, port))
+		w.Set(types.NamespacedName{Namespace: "shop", Name: fmt.Sprint(i)}, route.HealthCheck{Port: port})
+	}
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+	}{{tellAfter, tellAtOnce}, {tellEvery - time.Second, tellAtOnce}, {2 * time.Second, tellAtOnce + 1}, {tellEvery, tellAtOnce + 2}, {tellEvery, all}, {tellEvery, all}} {
+		w.settleAfter(step.after)
+		if got := len(w.failed); got != step.want {
+			t.Errorf("%d are told, want %d", got, step.want)
+		}
+	}
 }
 
 func TestAPortGoesFromOneServiceToTheNext(t *testing.T) {
