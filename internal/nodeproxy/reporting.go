@@ -2,6 +2,8 @@ package nodeproxy
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,6 +111,8 @@ func (s Status) programmed() metav1.Condition {
 	return c
 }
 
+func beyondTheLink(ip netip.Addr) bool { return !ip.IsLinkLocalUnicast() }
+
 func (s Status) ready(programmed metav1.Condition) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.NodeStateReady, Status: metav1.ConditionFalse}
 	switch {
@@ -116,8 +120,8 @@ func (s Status) ready(programmed metav1.Condition) metav1.Condition {
 		c.Reason, c.Message = v1alpha1.NodeStateReasonNodeLeaving, "The node is about to go."
 	case programmed.Status != metav1.ConditionTrue:
 		c.Reason, c.Message = v1alpha1.NodeStateReasonNotProgrammed, programmed.Message
-	case len(s.View.Network.NodePortIPs) == 0:
-		c.Reason, c.Message = v1alpha1.NodeStateReasonNoAddress, "The node has none of the addresses that --nodeport-addresses asks for."
+	case !slices.ContainsFunc(s.View.Network.NodePortIPs, beyondTheLink):
+		c.Reason, c.Message = v1alpha1.NodeStateReasonNoAddress, "The node has none of the addresses that --nodeport-addresses asks for; link-local ones do not count."
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.NodeStateReasonServing, "Node ports are served."
 	}

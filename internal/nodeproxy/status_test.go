@@ -67,7 +67,13 @@ Node node-1 serves all Services but those that a label gives to another proxy.
   1 Service with 3 frontends and 1 endpoint.
   1 node port on no address of this node.
   The kernel is in step; the last change was 119s ago and took 1.23ms.
-`, [2]string{"NoAddress", "The node has none of the addresses that --nodeport-addresses asks for."}, [2]string{"InSync", "The kernel has what the API server says."}},
+`, [2]string{"NoAddress", "The node has none of the addresses that --nodeport-addresses asks for; link-local ones do not count."}, [2]string{"InSync", "The kernel has what the API server says."}},
+	{"with a link-local address alone", inStep(func(s *Status) { s.View.Network.NodePortIPs = []netip.Addr{netip.MustParseAddr("fe80::1")} }), `
+Node node-1 serves all Services but those that a label gives to another proxy.
+  1 Service with 3 frontends and 1 endpoint.
+  1 node port on fe80::1.
+  The kernel is in step; the last change was 119s ago and took 1.23ms.
+`, [2]string{"NoAddress", "The node has none of the addresses that --nodeport-addresses asks for; link-local ones do not count."}, [2]string{"InSync", "The kernel has what the API server says."}},
 	{"serving nothing on a node that goes", inStep(func(s *Status) {
 		s.Selection, s.Tally, s.NodePorts, s.View.Leaving = route.Selection{Mode: route.ModeNone}, route.Tally{}, nil, true
 	}), `

@@ -16,6 +16,8 @@
 // address, with prefixes, one without a prefix. But as long as the Node object has no address at all there are none
 // here, while kube-proxy takes all after 30 seconds.
 //
-// "All addresses" are those of the host's interfaces, link-local ones too, but for loopback's. kube-proxy asks the
-// kernel what is local ("fib daddr type local"), which also knows ranges that are routed to the host itself.
+// "All addresses" are those of the host's interfaces, but for loopback's, and for link-local ones unless a prefix has
+// them: on a cluster of IPv4 alone each interface of a pod has one of IPv6, which nobody can use for node ports.
+// kube-proxy asks the kernel what is local ("fib daddr type local"), which knows those too, and ranges that are routed to
+// the host itself.
 package node

@@ -118,10 +118,11 @@ func (o Options) addNodePorts(v *View, f facts) {
 	v.Network.NodePortIPs, v.Everywhere = within(f.addresses, prefixes)
 }
 
-// within are the addresses within prefixes, and all in the families without a prefix, or with one of length 0. Those
-// families are second. Loopback addresses are never among them.
+// within are the addresses within prefixes, and in the families without a prefix all but link-local ones. Families of
+// which all are asked for, in either way or by a prefix of length 0, are second. Loopback addresses are never among them.
 func within(addresses []netip.Addr, prefixes []netip.Prefix) ([]netip.Addr, Families) {
-	limited := familiesOf(baseAddresses(prefixes))
+	named := familiesOf(baseAddresses(prefixes))
+	limited := named
 	for _, p := range prefixes {
 		if p.Bits() == 0 {
 			limited.IPv4 = limited.IPv4 && p.Addr().Is6()
@@ -132,7 +133,8 @@ func within(addresses []netip.Addr, prefixes []netip.Prefix) ([]netip.Addr, Fami
 	var ips []netip.Addr
 	for _, ip := range addresses {
 		inside := func(p netip.Prefix) bool { return p.Contains(ip) }
-		if !ip.IsLoopback() && (everywhere.Has(ip) || slices.ContainsFunc(prefixes, inside)) {
+		unnamed := !named.Has(ip) && !ip.IsLinkLocalUnicast()
+		if !ip.IsLoopback() && (unnamed || slices.ContainsFunc(prefixes, inside)) {
 			ips = append(ips, ip)
 		}
 	}

@@ -25,13 +25,13 @@ func TestNodePortsAreServedOnTheAddressesAskedFor(t *testing.T) {
 		{name: "primary", asked: "primary", node: dual,
 			want: []string{"192.0.2.1", "2001:db8::1"}, listen: []string{"192.0.2.1", "2001:db8::1"}},
 		{name: "primary, a family of which the Node object has none", asked: "primary", node: makeNode().internal("192.0.2.1"),
-			want: []string{"192.0.2.1", "2001:db8::1", "fe80::1"}, everywhere: Families{IPv6: true}, listen: []string{"192.0.2.1", "::"}},
+			want: []string{"192.0.2.1", "2001:db8::1"}, everywhere: Families{IPv6: true}, listen: []string{"192.0.2.1", "::"}},
 		{name: "primary, an address that the host does not have", asked: "primary", node: makeNode().external("198.51.100.1").internal("2001:db8::1"),
 			want: []string{"2001:db8::1"}, listen: []string{"2001:db8::1"}, elsewhere: []string{"198.51.100.1"}},
 		{name: "prefixes", asked: "10.0.0.0/16,2001:db8::/64", node: dual,
 			want: []string{"10.0.0.1", "2001:db8::1"}, listen: []string{"10.0.0.1", "2001:db8::1"}},
 		{name: "prefixes of one family", asked: "10.0.0.0/8", node: dual,
-			want: []string{"10.0.0.1", "10.9.9.9", "10.244.1.1", "2001:db8::1", "fe80::1"}, everywhere: Families{IPv6: true}, listen: []string{"10.0.0.1", "10.9.9.9", "10.244.1.1", "::"}},
+			want: []string{"10.0.0.1", "10.9.9.9", "10.244.1.1", "2001:db8::1"}, everywhere: Families{IPv6: true}, listen: []string{"10.0.0.1", "10.9.9.9", "10.244.1.1", "::"}},
 		{name: "link-local addresses", asked: "192.0.2.0/24,fe80::/10", node: dual,
 			want: []string{"192.0.2.1", "fe80::1"}, listen: []string{"192.0.2.1"}},
 		{name: "everywhere", asked: "0.0.0.0/0,10.0.0.0/8,::/0", node: dual,
@@ -57,7 +57,7 @@ func TestNodePortsAreServedOnTheAddressesAskedFor(t *testing.T) {
 }
 
 func TestNothingListensInAFamilyThatTheHostDoesNotHave(t *testing.T) {
-	v := Options{}.view(facts{object: object{}.read(makeNode().internal("192.0.2.1").obj()), addresses: ips("127.0.0.1", "192.0.2.1", "::1")})
+	v := Options{}.view(facts{object: object{}.read(makeNode().internal("192.0.2.1").obj()), addresses: ips("127.0.0.1", "192.0.2.1", "::1", "fe80::1")})
 	if diff := cmp.Diff(ips("192.0.2.1"), v.ListenAddresses(), byValue); diff != "" {
 		t.Error(diff)
 	}
