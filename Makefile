@@ -27,6 +27,7 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: controlplane bin/manager bin/node-proxy bin/demo ## Run a real control plane with three nodes on this machine and show the tour (ARGS=--once: run it and exit; ARGS=--help: what else).
+	@if [[ '$(ARGS)' =~ --proxy[=\ ](kube-proxy|both) ]]; then hack/system-packages || true; fi # else the demo says what it leaves out
 	@if [[ -t 1 ]]; then set -m; fi; bin/demo $(ARGS) || exit $$? # set -m: Ctrl-C is for the demo, which ends in order, and not for make
 
 ##@ Test

@@ -81,16 +81,16 @@ func parse(args []string) (*options, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; see --help", err)
 	}
-	o.leaveOut()
-	return o, nil
+	return o, o.leaveOut()
 }
 
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// leaveOut settles what cannot be shown here, and why.
-func (o *options) leaveOut() {
+// leaveOut settles what cannot be shown here, and why. With --once it fails instead where a package is all that lacks: who
+// runs a check of kube-proxy is not to be told that it has passed without one.
+func (o *options) leaveOut() error {
 	// Where a login shell's PATH leaves them out.
 	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	switch {
@@ -102,11 +102,14 @@ func (o *options) leaveOut() {
 		o.nodes = 0
 	case o.proxy == proxies["none"]:
 		o.without = "There is nothing on the nodes that knows Services, as --proxy=none says."
+	case o.proxy.program != "" && missing(o.proxy.program) && o.once:
+		return fmt.Errorf("kube-proxy needs %s, which is not installed: install the package %s (make system-packages)", o.proxy.program, o.proxy.pkg)
 	case o.proxy.program != "" && missing(o.proxy.program):
 		o.without = "There are no nodes: their kube-proxy needs " + o.proxy.program + ", which is not installed.\n" +
 			"Install the package " + o.proxy.pkg + " to have three, with Pods that answer; or leave out --proxy."
 		o.nodes = 0
 	}
+	return nil
 }
 
 func missing(program string) bool {
