@@ -16,7 +16,10 @@ COPY cmd/ cmd/
 COPY controllers/ controllers/
 COPY internal/ internal/
 COPY webhooks/ webhooks/
-RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH} go build -trimpath -ldflags="-s -w" -o /programs/ ./cmd/...
+# What node-proxy reports as its version, such as git describe says: there is no repository here.
+ARG VERSION
+RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH} \
+    go build -trimpath -ldflags="-s -w -X main.release=${VERSION}" -o /programs/ ./cmd/...
 
 # Static, without a shell or a package manager.
 FROM gcr.io/distroless/static:latest AS node-proxy

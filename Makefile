@@ -2,6 +2,8 @@
 # beside it (registry.example.com/portolan:dev, registry.example.com/portolan-node-proxy:dev).
 IMG ?= controller:latest
 NODE_PROXY_IMG ?= $(shell sed -E 's|(:[^:/]*)?$$|-node-proxy\1|' <<<'$(IMG)')
+# What node-proxy in the image reports as its version.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # Any tool with docker's command line: docker, podman, nerdctl.
 CONTAINER_TOOL ?= docker
 # The kubectl that talks to your cluster.
@@ -118,8 +120,8 @@ run: manifests generate fmt vet ## Run the manager from your host against the cl
 
 .PHONY: docker-build
 docker-build: ## Build the images IMG and NODE_PROXY_IMG from the Dockerfile.
-	$(CONTAINER_TOOL) build -t $(IMG) .
-	$(CONTAINER_TOOL) build --target node-proxy -t $(NODE_PROXY_IMG) .
+	$(CONTAINER_TOOL) build --build-arg=VERSION=$(VERSION) -t $(IMG) .
+	$(CONTAINER_TOOL) build --build-arg=VERSION=$(VERSION) --target node-proxy -t $(NODE_PROXY_IMG) .
 
 .PHONY: docker-push
 docker-push: ## Push the images IMG and NODE_PROXY_IMG.
@@ -130,8 +132,8 @@ PLATFORMS ?= linux/arm64,linux/amd64,linux/s390x,linux/ppc64le
 .PHONY: docker-buildx
 docker-buildx: ## Build the images IMG and NODE_PROXY_IMG for PLATFORMS and push them.
 	-$(CONTAINER_TOOL) buildx create --name portolan-builder
-	$(CONTAINER_TOOL) buildx build --builder portolan-builder --push --platform=$(PLATFORMS) --tag $(IMG) .
-	$(CONTAINER_TOOL) buildx build --builder portolan-builder --push --platform=$(PLATFORMS) --target node-proxy --tag $(NODE_PROXY_IMG) .
+	$(CONTAINER_TOOL) buildx build --builder portolan-builder --push --build-arg=VERSION=$(VERSION) --platform=$(PLATFORMS) --tag $(IMG) .
+	$(CONTAINER_TOOL) buildx build --builder portolan-builder --push --build-arg=VERSION=$(VERSION) --platform=$(PLATFORMS) --target node-proxy --tag $(NODE_PROXY_IMG) .
 	-$(CONTAINER_TOOL) buildx rm portolan-builder
 
 .PHONY: ko-build
@@ -194,7 +196,7 @@ tools: bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint b
 render = $(KUBECTL) kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|; s|image: node-proxy:latest$$|image: $(NODE_PROXY_IMG)|'
 
 # The image of program $2 into the OCI layout $1.
-ko = KO_DOCKER_REPO=ko.local bin/tools/ko build --push=false --oci-layout-path=$1 --sbom=none --bare $2
+ko = VERSION=$(VERSION) KO_DOCKER_REPO=ko.local bin/tools/ko build --push=false --oci-layout-path=$1 --sbom=none --bare $2
 
 # tool NAME, DIRECTORY OF ITS MODULE, PACKAGE
 define tool

@@ -166,3 +166,11 @@ func TestSubcommandsTakeNoMoreThanTheyUnderstand(t *testing.T) {
 		}
 	}
 }
+
+func TestTheVersionIsTheOneThatAnImageWasBuiltWith(t *testing.T) {
+	release = "v1.2.3"
+	defer func() { release = "" }()
+	if o, _, err := parse(newFlags(), []string{"--node-name=node-1"}); err != nil || o.Version != release {
+		t.Errorf("got %q, %v", o.Version, err)
+	}
+}

@@ -2,8 +2,14 @@ package main
 
 import "runtime/debug"
 
+// release is set where an image is built: there Go sees no repository (go build -ldflags='-X main.release=v1.2.3').
+var release string
+
 // version is what the binary was built from: a release, or a commit.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
