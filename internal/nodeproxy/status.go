@@ -1,7 +1,9 @@
 package nodeproxy
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,10 +76,15 @@ func (s Status) String() string {
 	for _, name := range s.Unplanned {
 		fmt.Fprintf(&b, "  There is no room for %s.\n", name)
 	}
-	for _, c := range s.Conflicts {
+	for _, c := range slices.SortedFunc(slices.Values(s.Conflicts), compareConflicts) {
 		fmt.Fprintf(&b, "  %s wants %s, which %s has.\n", c.Loser, c.Frontend, c.Winner)
 	}
 	return b.String()
+}
+
+// compareConflicts orders conflicts by whom they leave without, and where.
+func compareConflicts(a, b route.Conflict) int {
+	return cmp.Or(compareNames(a.Loser, b.Loser), a.Compare(b.Frontend))
 }
 
 func (s Status) serves() string {

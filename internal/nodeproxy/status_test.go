@@ -51,7 +51,9 @@ Node node-1 serves all Services but those that a label gives to another proxy.
 	{"in trouble with some Services", inStep(func(s *Status) {
 		web, api := types.NamespacedName{Namespace: "shop", Name: "web"}, types.NamespacedName{Namespace: "shop", Name: "api"}
 		s.Unplanned = []types.NamespacedName{api}
-		s.Conflicts = []route.Conflict{{Winner: web, Loser: api, Frontend: route.Frontend{Family: nft.IPv4, Protocol: nft.TCP, Port: 30080}}}
+		for _, family := range []nft.Family{nft.IPv6, nft.IPv4} { // in whatever order
+			s.Conflicts = append(s.Conflicts, route.Conflict{Winner: web, Loser: api, Frontend: route.Frontend{Family: family, Protocol: nft.TCP, Port: 30080}})
+		}
 		s.Shared = true
 	}), `
 Node node-1 serves all Services but those that a label gives to another proxy.
@@ -61,6 +63,7 @@ Node node-1 serves all Services but those that a label gives to another proxy.
   Others can change its table on this node, so it is looked at every 30s.
   There is no room for shop/api.
   shop/api wants IPv4 node port 30080/tcp, which shop/web has.
+  shop/api wants IPv6 node port 30080/tcp, which shop/web has.
 `, [2]string{"NotProgrammed", "There is no room for 1 Service, such as shop/api."}, [2]string{"Failing", "There is no room for 1 Service, such as shop/api."}},
 	{"without an address", inStep(func(s *Status) { s.View.Network.NodePortIPs = nil }), `
 Node node-1 serves all Services but those that a label gives to another proxy.

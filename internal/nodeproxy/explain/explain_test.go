@@ -28,6 +28,7 @@ func TestAServiceIsExplainedInWords(t *testing.T) {
 		name      string
 		service   *corev1.Service
 		slice     *st.Slice
+		another   *st.Slice
 		conflicts func(route.Plan) []route.Conflict
 	}{{
 		name: "node-port",
@@ -63,6 +64,17 @@ func TestAServiceIsExplainedInWords(t *testing.T) {
 			return nil
 		},
 	}, {
+		name:    "moving",
+		service: st.MakeService("shop/web").ClusterIPs("10.96.0.10").Port(80).Obj(),
+		slice:   st.MakeSlice("shop/web", "a").Port("", 8080).Endpoint("10.244.1.2", here, st.Ending).Endpoint("10.244.2.5", there, st.Unready),
+		another: st.MakeSlice("shop/web", "b").Port("", 8080).Endpoint("10.244.1.2", here).Endpoint("10.244.2.5", there),
+	}, {
+		name:    "published-unready",
+		service: st.MakeService("shop/web").ClusterIPs("10.96.0.10").Port(80).Obj(),
+		slice: st.MakeSlice("shop/web", "a").Port("", 8080).Endpoint("10.244.1.2", here, func(e *discoveryv1.Endpoint) {
+			e.Conditions.Terminating = new(true)
+		}),
+	}, {
 		name:    "sticky",
 		service: st.MakeService("shop/web").ClusterIPs("10.96.0.10").Affinity(3*time.Hour).Port(53, st.UDP).Obj(),
 		slice:   st.MakeSlice("shop/web", "a").Port("", 53, st.UDP).Endpoint("10.244.1.2", here),
@@ -77,6 +89,9 @@ func TestAServiceIsExplainedInWords(t *testing.T) {
 			s := Subject{Service: test.service, Node: node, NodePortIPs: []netip.Addr{netip.MustParseAddr("198.18.0.11")}}
 			if test.slice != nil {
 				s.Slices = []*discoveryv1.EndpointSlice{test.slice.Obj()}
+			}
+			if test.another != nil {
+				s.Slices = append(s.Slices, test.another.Obj())
 			}
 			s.Plan = route.Service(s.Service, s.Slices, node, route.Selection{Mode: route.ModeAll, ProxyName: "portolan"})
 			if test.conflicts != nil {

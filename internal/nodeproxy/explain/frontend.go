@@ -28,7 +28,7 @@ func (s Subject) frontend(r route.Route) iter.Seq[string] {
 
 func (s Subject) sentences(r route.Route) []string {
 	if winner, lost := s.conflictAt(r.Frontend); lost {
-		return []string{fmt.Sprintf("goes to %s, which has it too and came first.", winner)}
+		return []string{fmt.Sprintf("goes to %s, which has it too%s.", winner, precedence(r))}
 	}
 	said := []string{fate(r.Target) + "."}
 	if r.Inside != nil {
@@ -41,6 +41,14 @@ func (s Subject) sentences(r route.Route) []string {
 		said = append(said, fmt.Sprintf("A client keeps its endpoint until it has made no connection for %s.", duration.HumanDuration(r.Affinity)))
 	}
 	return append(said, seen(r)...)
+}
+
+// precedence is why another Service has a frontend. What two have is an outer address, as a rule.
+func precedence(r route.Route) string {
+	if r.Kind == route.ClusterIP || r.NodePort() {
+		return " and is older"
+	}
+	return ", as its cluster IP or since it is older"
 }
 
 // seen says whom endpoints see as the client.

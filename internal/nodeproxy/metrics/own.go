@@ -17,7 +17,7 @@ type own struct {
 func newOwn(s Sources) own {
 	o := own{
 		services:       prometheus.NewGauge(prometheus.GaugeOpts{Name: Services, Help: "Services that this node serves."}),
-		conflicts:      prometheus.NewGauge(prometheus.GaugeOpts{Name: Conflicts, Help: "Frontends that more than one Service claims; one of them has each."}),
+		conflicts:      prometheus.NewGauge(prometheus.GaugeOpts{Name: Conflicts, Help: "Claims of Services to a frontend that another Service has, which has it instead."}),
 		kernelElements: prometheus.NewGauge(prometheus.GaugeOpts{Name: KernelElements, Help: "Elements in the maps of this node's table."}),
 		frontends:      gauge(Frontends, "Addresses and ports at which Services are served; a node port is one.", labelFamily),
 		endpoints:      gauge(Endpoints, "Endpoints that frontends lead to.", labelFamily),
