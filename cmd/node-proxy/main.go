@@ -50,7 +50,8 @@ func run(ctx context.Context, args []string) error {
 // show asks the node-proxy that runs here.
 func show(ctx context.Context, args []string, out io.Writer) error {
 	fs := flag.NewFlagSet("node-proxy show", flag.ExitOnError)
-	address := fs.String("metrics-bind-address", defaultMetricsAddress, "The `address` that the running node-proxy was given by this flag.")
+	address := fs.String("metrics-bind-address", "",
+		fmt.Sprintf("The `address` that the running node-proxy was given by this flag. Without it, %s is tried and then %s, kube-proxy's.", defaultMetricsAddress, kubeProxyMetricsAddress))
 	fs.Usage = func() {
 		fmt.Fprintf(fs.Output(), `Usage: node-proxy show [flags] [SERVICE|PORT]
 
@@ -65,7 +66,11 @@ Flags:
 	if fs.NArg() > 1 {
 		return errors.New("show takes one Service or port")
 	}
-	return nodeproxy.Show(ctx, *address, fs.Arg(0), out)
+	addresses := []string{defaultMetricsAddress, kubeProxyMetricsAddress}
+	if *address != "" {
+		addresses = []string{*address}
+	}
+	return nodeproxy.Show(ctx, addresses, fs.Arg(0), out)
 }
 
 // cleanup removes what a node-proxy leaves behind on purpose when it ends.

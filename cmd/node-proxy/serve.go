@@ -19,6 +19,9 @@ import (
 // defaultMetricsAddress is kube-proxy's, with a port of our own: both may run on a node.
 const defaultMetricsAddress = "127.0.0.1:10349"
 
+// kubeProxyMetricsAddress is where node-proxy is in the place of kube-proxy.
+const kubeProxyMetricsAddress = "127.0.0.1:10249"
+
 // serve keeps the kernel in step until ctx ends.
 func serve(ctx context.Context, args []string) error {
 	options, logger, err := parse(flag.CommandLine, args)

@@ -152,7 +152,7 @@ func TestMetricsAreServedOnceTheirPortIsFree(t *testing.T) {
 		return response.StatusCode == http.StatusOK
 	})
 	var out strings.Builder
-	if err := Show(t.Context(), w.options.MetricsBindAddress, "", &out); err != nil || !strings.Contains(out.String(), "Node node-1") {
+	if err := Show(t.Context(), []string{w.options.MetricsBindAddress}, "", &out); err != nil || !strings.Contains(out.String(), "Node node-1") {
 		t.Errorf("show: %q, %v", out.String(), err)
 	}
 	cancel()

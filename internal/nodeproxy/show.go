@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,9 +24,34 @@ import (
 // showPath is where a running node-proxy says what it does, beside its metrics.
 const showPath = "/show"
 
+// serverName is what answers there call themselves: at the same address kube-proxy may answer in its place.
+const serverName = "portolan-node-proxy"
+
+// showTimeout is how long an answer may take.
+const showTimeout = 5 * time.Second
+
+// errElsewhere: no node-proxy answers at an address.
+var errElsewhere = errors.New("no node-proxy answers")
+
 // Show writes what the node-proxy that runs here says about a Service ("namespace/name", or a name in the namespace
-// default), a port's number, or in all, if the subject is empty. The address is that of its metrics.
-func Show(ctx context.Context, address, subject string, out io.Writer) error {
+// default), a port's number, or in all, if the subject is empty. The addresses are those that its metrics may be at: the
+// first counts at which a node-proxy answers, within five seconds.
+func Show(ctx context.Context, addresses []string, subject string, out io.Writer) error {
+	var tried []string
+	for _, address := range addresses {
+		err := ask(ctx, address, subject, out)
+		if !errors.Is(err, errElsewhere) {
+			return err
+		}
+		tried = append(tried, err.Error())
+	}
+	return fmt.Errorf("%s; if its metrics are elsewhere, say so by --metrics-bind-address", strings.Join(tried, "; "))
+}
+
+// ask writes what the node-proxy at an address says.
+func ask(ctx context.Context, address, subject string, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, showTimeout)
+	defer cancel()
 	target := url.URL{Scheme: "http", Host: dialable(address), Path: showPath, RawQuery: url.Values{"of": {subject}}.Encode()}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
@@ -33,9 +59,12 @@ func Show(ctx context.Context, address, subject string, out io.Writer) error {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the node-proxy that runs here: %w; if it serves its metrics elsewhere, say so by --metrics-bind-address", err)
+		return fmt.Errorf("%w at %s: %w", errElsewhere, address, errors.Unwrap(err)) // without the URL
 	}
 	defer response.Body.Close()
+	if response.Header.Get("Server") != serverName {
+		return fmt.Errorf("%w at %s: something else does", errElsewhere, address)
+	}
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
 		return errors.New(cmp.Or(strings.TrimSpace(string(text)), response.Status))
@@ -65,6 +94,7 @@ func loopback(like netip.Addr) netip.Addr {
 
 // serveShow answers Show.
 func (a *Agent) serveShow(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", serverName)
 	text, err := a.show(r.FormValue("of"))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
@@ -77,8 +107,11 @@ func (a *Agent) show(subject string) (string, error) {
 	if subject == "" {
 		return a.Status().String(), nil
 	}
-	if port, err := strconv.ParseUint(subject, 10, 16); err == nil {
+	switch port, err := strconv.ParseUint(subject, 10, 16); {
+	case err == nil:
 		return a.showPort(uint16(port))
+	case errors.Is(err, strconv.ErrRange):
+		return "", fmt.Errorf("there is no port %s: ports go to 65535; a Service of this name is %s/%s", subject, corev1.NamespaceDefault, subject)
 	}
 	namespace, name, ok := strings.Cut(subject, "/")
 	if !ok {

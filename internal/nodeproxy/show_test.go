@@ -30,7 +30,7 @@ func TestWhatShowSays(t *testing.T) {
 			{"shop/others", []string{"another"}, false},
 			{"30099", []string{"no Service that this node-proxy serves has node port 30099"}, true},
 			{"shop/nobody", []string{"there is no Service shop/nobody"}, true},
-			{"70000", []string{"there is no Service default/70000"}, true},
+			{"70000", []string{"there is no port 70000: ports go to 65535"}, true},
 		} {
 			text, err := w.agent.show(tc.subject)
 			if (err != nil) != tc.refused {
@@ -49,7 +49,10 @@ func TestWhatShowSays(t *testing.T) {
 }
 
 func TestShowAsksTheNodeProxyThatRuns(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Server", serverName)
 		if r.URL.Path != showPath || r.FormValue("of") != "shop/web" {
 			http.Error(w, "there is no Service "+r.FormValue("of"), http.StatusNotFound)
 			return
@@ -57,16 +60,21 @@ func TestShowAsksTheNodeProxyThatRuns(t *testing.T) {
 		_, _ = w.Write([]byte("It is served.\n"))
 	}))
 	defer server.Close()
-	address := server.Listener.Addr().String()
-	for _, tc := range []struct{ address, subject, want, wantErr string }{
+	address, kubeProxys := server.Listener.Addr().String(), other.Listener.Addr().String()
+	const nowhere = "127.0.0.1:1"
+	for _, tc := range []struct{ addresses, subject, want, wantErr string }{
 		{address, "shop/web", "It is served.\n", ""},
 		{strings.Replace(address, "127.0.0.1", "0.0.0.0", 1), "shop/web", "It is served.\n", ""},
 		{strings.Replace(address, "127.0.0.1", "", 1), "shop/web", "It is served.\n", ""},
 		{address, "shop/api", "", "there is no Service shop/api"},
-		{"127.0.0.1:1", "shop/web", "", "if it serves its metrics elsewhere, say so by --metrics-bind-address"},
+		{nowhere + " " + address, "shop/web", "It is served.\n", ""},
+		{kubeProxys + " " + address, "shop/web", "It is served.\n", ""},
+		{address + " " + nowhere, "shop/api", "", "there is no Service shop/api"},
+		{nowhere + " " + kubeProxys, "shop/web", "", "no node-proxy answers at 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused; no node-proxy answers at " +
+			kubeProxys + ": something else does; if its metrics are elsewhere, say so by --metrics-bind-address"},
 	} {
 		var out strings.Builder
-		err := Show(t.Context(), tc.address, tc.subject, &out)
+		err := Show(t.Context(), strings.Fields(tc.addresses), tc.subject, &out)
 		if out.String() != tc.want || (err == nil) != (tc.wantErr == "") || err != nil && !strings.Contains(err.Error(), tc.wantErr) {
 			t.Errorf("%+v: got %q, %v", tc, out.String(), err)
 		}

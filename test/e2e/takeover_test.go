@@ -138,7 +138,7 @@ func wantOwnRules(t *testing.T, c *cluster.Cluster, p *install.NodeProxy) {
 	kubectl(t, c, "", "scale", "deployment/web", "--replicas=6")
 	for _, n := range c.Nodes() {
 		eventually(t, n.Name+" knows the new endpoints", func(context.Context) error {
-			said, err := p.Run(n, "show", "--metrics-bind-address=127.0.0.1:10249", "web")
+			said, err := p.Run(n, "show", "web")
 			if err != nil || !strings.Contains(said, "any of 6 endpoints") {
 				return fmt.Errorf("it says %w\n%s", err, said)
 			}
