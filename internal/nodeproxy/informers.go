@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
@@ -75,7 +76,7 @@ func newInformers(s sources, selection route.Selection) (*informers, error) {
 		informer  cache.SharedIndexInformer
 		transform cache.TransformFunc
 	}{
-		{i.services, track.TrimService(selection.Takes)},
+		{i.services, track.TrimService(selection.Takes, v1alpha1.ServiceProxyNameLabel)},
 		{i.slices, track.TrimSlice},
 	} {
 		if err := trim.informer.SetTransform(trim.transform); err != nil {

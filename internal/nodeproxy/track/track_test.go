@@ -298,17 +298,17 @@ func TestTrimmingLeavesWhatAProxyReads(t *testing.T) {
 	taken := func(svc *corev1.Service) bool { return svc.Name == "web" }
 	full := func(name string) *corev1.Service {
 		svc := MakeService("shop/"+name).ClusterIPs("10.96.0.1").Port(80).Ingress("192.0.2.1").Created(start).
-			Label("a", "b").Annotation("c", strings.Repeat("d", 1000)).ManagedFields("kubectl", "", "{}").Obj()
+			Label("a", "b").Label("proxy", "x").Annotation("c", strings.Repeat("d", 1000)).ManagedFields("kubectl", "", "{}").Obj()
 		svc.Spec.Selector = map[string]string{"app": "web"}
 		return svc
 	}
-	ours, _ := TrimService(taken)(full("web"))
-	want := MakeService("shop/web").ClusterIPs("10.96.0.1").Port(80).Ingress("192.0.2.1").Created(start).Label("a", "b").Obj()
+	ours, _ := TrimService(taken, "proxy")(full("web"))
+	want := MakeService("shop/web").ClusterIPs("10.96.0.1").Port(80).Ingress("192.0.2.1").Created(start).Label("proxy", "x").Obj()
 	if diff := cmp.Diff(want, ours); diff != "" {
 		t.Errorf("a Service that is taken (-want +got)\n%s", diff)
 	}
-	others, _ := TrimService(taken)(full("api"))
-	bare := MakeService("shop/api").Type("").Created(start).Label("a", "b").Obj()
+	others, _ := TrimService(taken, "proxy")(full("api"))
+	bare := MakeService("shop/api").Type("").Created(start).Label("proxy", "x").Obj()
 	if diff := cmp.Diff(bare, others); diff != "" {
 		t.Errorf("a Service that is not (-want +got)\n%s", diff)
 	}
@@ -324,7 +324,7 @@ func TestTrimmingLeavesWhatAProxyReads(t *testing.T) {
 		t.Errorf("a slice (-want +got)\n%s", diff)
 	}
 
-	for _, trim := range []func(any) (any, error){TrimService(taken), TrimSlice} {
+	for _, trim := range []func(any) (any, error){TrimService(taken, "proxy"), TrimSlice} {
 		if got, err := trim("something else"); got != "something else" || err != nil {
 			t.Errorf("got %v, %v", got, err)
 		}

@@ -8,16 +8,16 @@ import (
 
 // A node holds every Service and endpoint of the cluster, so what nobody reads is dropped before it is stored.
 
-// TrimService leaves of a Service what a proxy reads, and of one that is not taken only its name and labels: by those
-// it is seen to come or go. It is a cache.TransformFunc.
-func TrimService(taken func(*corev1.Service) bool) func(any) (any, error) {
+// TrimService leaves of a Service what a proxy reads, which is one label, and of one that is not taken only its name and
+// that label: by it it is seen to come or go. It is a cache.TransformFunc.
+func TrimService(taken func(*corev1.Service) bool, label string) func(any) (any, error) {
 	return func(obj any) (any, error) {
 		svc, ok := obj.(*corev1.Service)
 		if !ok {
 			return obj, nil
 		}
 		svc.ObjectMeta = trimMeta(svc.ObjectMeta)
-		svc.Annotations = nil
+		svc.Labels, svc.Annotations = only(svc.Labels, label), nil
 		if !taken(svc) {
 			svc.Spec, svc.Status = corev1.ServiceSpec{}, corev1.ServiceStatus{}
 		}
