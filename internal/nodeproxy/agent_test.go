@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	testingclock "k8s.io/utils/clock/testing"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/health"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/localhost"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
@@ -143,7 +144,7 @@ func TestMetricsAreServedOnceTheirPortIsFree(t *testing.T) {
 	until(t, "it waits for its port", c.HasWaiters)
 	taken.Close()
 	until(t, "metrics are served", func() bool {
-		c.Step(listenRetry)
+		c.Step(health.RetryPeriod)
 		response, err := http.Get("http://" + w.options.MetricsBindAddress + "/metrics")
 		if err != nil {
 			return false

@@ -64,28 +64,14 @@ func (a *Agent) serveMetrics(ctx context.Context) {
 	_ = server.Serve(listener) // until it is closed
 }
 
-// listenRetry is how often a port is asked for that somebody else has: the node-proxy before this one, during an update.
-const listenRetry = 5 * time.Second
-
 // listenMetrics is nil where metrics are not served, or ctx ends. Services are served without them, too.
 func (a *Agent) listenMetrics(ctx context.Context) net.Listener {
 	if a.options.MetricsBindAddress == "" {
 		return nil
 	}
-	retry := a.clock.NewTicker(listenRetry)
-	defer retry.Stop()
-	for {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.options.MetricsBindAddress)
-		if err == nil {
-			return listener
-		}
+	return health.Listen(ctx, a.options.MetricsBindAddress, a.clock, func(err error) {
 		a.log.Error(err, "Cannot serve metrics; trying again. Another address is chosen by --metrics-bind-address")
-		select {
-		case <-retry.C():
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	})
 }
 
 // addressLike is an address of the node that has node ports, of the family of another one; zero if there is none. On

@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 
 	"github.com/go-logr/logr"
@@ -26,21 +25,13 @@ type Probes struct {
 // Run serves until ctx ends, and returns when the requests under way are answered. A port that somebody else has is
 // tried again every few seconds, and said to the log: of two proxies during an update, the second gets it in time.
 func (p Probes) Run(ctx context.Context) {
-	retry := p.Clock.NewTicker(retryPeriod)
-	defer retry.Stop()
-	for ctx.Err() == nil {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.Address)
-		if err == nil {
-			s := serve(listener, p.handler())
-			<-ctx.Done()
-			s.drain(ctx)
-			return
-		}
+	listener := Listen(ctx, p.Address, p.Clock, func(err error) {
 		p.Log.Error(err, "Cannot serve /healthz and /livez; trying again", "address", p.Address)
-		select {
-		case <-ctx.Done():
-		case <-retry.C():
-		}
+	})
+	if listener != nil {
+		s := serve(listener, p.handler())
+		<-ctx.Done()
+		s.drain(ctx)
 	}
 }
 

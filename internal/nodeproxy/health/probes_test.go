@@ -17,7 +17,7 @@ func TestProbesWaitForAPortThatSomebodyElseHas(t *testing.T) {
 	until(t, "waiting", clock.HasWaiters)
 	other.Close()
 	until(t, "the port", func() bool {
-		clock.Step(retryPeriod)
+		clock.Step(RetryPeriod)
 		return code(at, "/healthz") == 200
 	})
 	stop()

@@ -5,14 +5,36 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"k8s.io/utils/clock"
 )
 
 const (
 	// drainTimeout is how long the last answers may take.
 	drainTimeout = time.Second
-	// retryPeriod is how often a port is asked for that could not be had, as with kube-proxy's /healthz.
-	retryPeriod = 5 * time.Second
+	// RetryPeriod is how often a port is asked for that somebody else has, such as the node-proxy before this one during an
+	// update, as with kube-proxy's /healthz.
+	RetryPeriod = 5 * time.Second
 )
+
+// Listen listens on a host and port. One that somebody else has is tried again every few seconds, until ctx ends: then there
+// is no listener. failed is told of each time.
+func Listen(ctx context.Context, address string, c clock.WithTicker, failed func(error)) net.Listener {
+	retry := c.NewTicker(RetryPeriod)
+	defer retry.Stop()
+	for ctx.Err() == nil {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err == nil {
+			return listener
+		}
+		failed(err)
+		select {
+		case <-ctx.Done():
+		case <-retry.C():
+		}
+	}
+	return nil
+}
 
 // serving is one listener and what answers there.
 type serving struct {

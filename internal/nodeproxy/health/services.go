@@ -64,7 +64,7 @@ func NewServices(o ServicesOptions) *Services {
 
 // Run asks again for ports that could not be had, until ctx ends. Then it closes all, and none is opened any more.
 func (s *Services) Run(ctx context.Context) {
-	retry := s.options.Clock.NewTicker(retryPeriod)
+	retry := s.options.Clock.NewTicker(RetryPeriod)
 	defer retry.Stop()
 	for {
 		select {

@@ -120,7 +120,7 @@ func TestAPortThatSomebodyElseHasIsTakenWhenItIsFree(t *testing.T) {
 		t.Errorf("on the address where the port is free the answer is %d", got)
 	}
 	other.Close()
-	w.clock.Step(retryPeriod)
+	w.clock.Step(RetryPeriod)
 	until(t, "the port", func() bool {
 		_, failing := w.Counts()
 		return failing == 0
