@@ -12,6 +12,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/bitmap"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -29,6 +30,19 @@ var (
 	others     = MakeService("shop/web").NodePort(80, 30080).Label(v1alpha1.ServiceProxyNameLabel, "cilium").Obj()
 	nobodys    = MakeService("shop/web").NodePort(80, 30080).Label(v1alpha1.ServiceProxyNameLabel, "").Obj()
 )
+
+func TestANodeIsHeldToServeWhatItsNodeProxySelects(t *testing.T) {
+	for mode, itsMode := range map[v1alpha1.ProxyMode]route.Mode{
+		v1alpha1.ProxyModeLabelled: route.ModeLabelled, v1alpha1.ProxyModeAll: route.ModeAll, v1alpha1.ProxyModeNone: route.ModeNone, "": "",
+	} {
+		for _, svc := range []*corev1.Service{unlabelled, ours, others, nobodys} {
+			got, want := serving{mode, "portolan"}.takes(svc), route.Selection{Mode: itsMode, ProxyName: "portolan"}.Takes(svc)
+			if got != want {
+				t.Errorf("mode %q, labels %v: %t, want %t", mode, svc.Labels, got, want)
+			}
+		}
+	}
+}
 
 func TestCoverageCountsTheNodesThatServeTheService(t *testing.T) {
 	const labelled, all, none = v1alpha1.ProxyModeLabelled, v1alpha1.ProxyModeAll, v1alpha1.ProxyModeNone
