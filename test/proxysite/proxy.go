@@ -80,6 +80,24 @@ type Proxy struct {
 // Start starts a proxy in the node's namespace, with the rights at the API server that it has in a cluster, and returns
 // when it is in step. Others may run that serve other Services; what one leaves on the node is there for the next.
 func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
+	launch, err := s.Prepare(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	p, err := launch()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.awaitProxy(ctx, p); err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("starting %s: %w; the end of its log:\n%s", c.Kind, err, p.Log())
+	}
+	return p, nil
+}
+
+// Prepare does of Start what needs the API server. The function that it returns does the rest, any number of times, and
+// does not wait for the proxy to be in step.
+func (s *Site) Prepare(ctx context.Context, c Command) (launch func() (*Proxy, error), err error) {
 	if err := s.raiseSentinel(ctx, c.label()); err != nil {
 		return nil, err
 	}
@@ -88,16 +106,10 @@ func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := s.Plane.StartIn(s.enter(c.Kind), name, cmd)
-	if err != nil {
-		return nil, err
-	}
-	p := &Proxy{Process: process, log: filepath.Join(s.Plane.LogDir(), name+".log")}
-	if err := s.awaitProxy(ctx, p); err != nil {
-		p.Kill()
-		return nil, fmt.Errorf("starting %s: %w; the end of its log:\n%s", c.Kind, err, p.Log())
-	}
-	return p, nil
+	return func() (*Proxy, error) {
+		process, err := s.Plane.StartIn(s.enter(c.Kind), name, exec.Command(cmd.Path, cmd.Args[1:]...))
+		return &Proxy{Process: process, log: filepath.Join(s.Plane.LogDir(), name+".log")}, err
+	}, nil
 }
 
 // enter moves the calling thread onto the node; ours, with no right but the one that it has in a cluster.

@@ -1,0 +1,141 @@
+package faults
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+	"github.com/portolan-dev/portolan/test/proxysite"
+)
+
+const (
+	manyServices  = 8
+	manyEndpoints = 1000 // of each, which is as many as a slice may have
+	// manyElements are those of so many endpoints, over two protocols.
+	manyElements = 2 * manyServices * manyEndpoints
+
+	kills = 6 // of each sort
+)
+
+// crowd gives manyServices manyEndpoints each, which nobody is behind; those of another round are others.
+func (w *world) crowd(round int) {
+	w.Helper()
+	for i := range manyServices {
+		slice := w.slice(crowded(i), netip.IPv4Unspecified())
+		for n := range manyEndpoints {
+			slice.Endpoint(fmt.Sprintf("10.245.%d.%d", 4*(i+manyServices*round)+n/250, 1+n%250))
+		}
+		w.putSlice(slice.Obj())
+	}
+}
+
+func crowded(i int) string { return fmt.Sprint("crowded-", i) }
+
+func TestAKillInTheMiddleOfASyncLeavesAWholeAndTheNextOneMendsIt(t *testing.T) {
+	w := newWorld(t)
+	web := w.put(w.service("web"), w.Local[0])
+	for i := range manyServices {
+		w.put(w.service(crowded(i)))
+	}
+	w.crowd(0)
+	w.start()
+	w.wantCrowded()
+	w.killAtTheStart(web)
+	w.killWhileMuchChanges(web)
+	w.wantAsFresh()
+}
+
+// killAtTheStart kills a node-proxy that begins with a kernel that has nothing.
+func (w *world) killAtTheStart(web *corev1.Service) {
+	w.Helper()
+	launch, err := w.Prepare(w.Context(), w.command)
+	w.must(err)
+	w.kill()
+	w.remove()
+	took, whole := w.timed(launch), 0
+	for i := range kills {
+		w.kill()
+		w.remove()
+		w.proxy, err = launch()
+		w.must(err)
+		time.Sleep(took * time.Duration(i+1) / kills) // any moment will do
+		w.kill()
+		switch n := len(w.held()); {
+		case n > manyElements:
+			whole++
+		case n > 0:
+			w.Errorf("killed after %d/%d of %s it leaves %d elements", i+1, kills, took, n)
+		}
+		w.start()
+		w.wantCrowded()
+		w.wantServed(web, w.Local[0])
+	}
+	w.Logf("of %d that were killed after about %s, %d left everything, the others nothing", kills, took, whole)
+}
+
+// killWhileMuchChanges kills a node-proxy that is writing most of the table anew.
+func (w *world) killWhileMuchChanges(web *corev1.Service) {
+	w.Helper()
+	before, changed := w.held(), 0
+	for i := range kills {
+		w.crowd(i%2 + 1)
+		time.Sleep(time.Duration(i) * 8 * time.Millisecond) // any moment will do
+		w.kill()
+		held := w.held()
+		w.wantWholeLists(held)
+		if c := nft.Diff(before, held); len(c.Add) > 0 {
+			changed++
+		}
+		w.wantServed(web, w.Local[0]) // while none runs
+		w.start()
+		w.settle()
+		before = w.held()
+	}
+	w.Logf("of %d that were killed while everything changed, %d had written something of it", kills, changed)
+}
+
+// timed is how long a node-proxy takes from its launch until it has written everything.
+func (w *world) timed(launch func() (*proxysite.Proxy, error)) time.Duration {
+	w.Helper()
+	began := time.Now()
+	var err error
+	w.proxy, err = launch()
+	w.must(err)
+	w.until("all is written", func() bool { return len(w.held()) > manyElements })
+	return time.Since(began)
+}
+
+func (w *world) wantCrowded() {
+	w.Helper()
+	if n := len(w.held()); n < manyElements {
+		w.Errorf("the kernel has %d elements", n)
+	}
+}
+
+// wantWholeLists wants each word to lead to a list with all its slots.
+func (w *world) wantWholeLists(held nft.Table) {
+	w.Helper()
+	for _, e := range held.Elements() {
+		word, ok := e.Word()
+		if !ok {
+			continue
+		}
+		for slot := range word.Action.Endpoints() {
+			if _, there := held.EndpointAt(familyOf(e), word.List, slot); !there {
+				w.Errorf("%s leads to slot %d of list %d, which is not there", e, slot, word.List)
+				break
+			}
+		}
+	}
+}
+
+func familyOf(e nft.Element) nft.Family {
+	if name := e.Key.Set(); name[len(name)-1] == '6' {
+		return nft.IPv6
+	}
+	return nft.IPv4
+}
