@@ -47,23 +47,24 @@ type Agent struct {
 	events       events.EventRecorder
 
 	// What Run opens.
-	sweeper    *sweeper
-	localhost  *localhost.Proxy // nil where node ports are not served there
-	programmer *programmer
-	closers    []func() error
+	kernel    kernel
+	sweeper   *sweeper
+	localhost *localhost.Proxy // nil where node ports are not served there
+	closers   []func() error
 
 	// looking: it is time to look at what the kernel holds.
 	looking atomic.Bool
 
 	// What follows is the loop's own.
-	view      node.View
-	served    *served
-	unplanned map[types.NamespacedName]track.Change      // there was no room for these
-	checks    map[types.NamespacedName]route.HealthCheck // of what is planned and not yet in the kernel
-	waiting   waiting
-	backoff   *wait.Backoff
-	looked    bool // at what the kernel holds, since the start
-	limited   bool // the connection tracking is
+	programmer *programmer // nil until all is read
+	view       node.View
+	served     *served
+	unplanned  map[types.NamespacedName]track.Change      // there was no room for these
+	checks     map[types.NamespacedName]route.HealthCheck // of what is planned and not yet in the kernel
+	waiting    waiting
+	backoff    *wait.Backoff
+	limited    bool   // the connection tracking is
+	said       string // the failure that was last logged
 
 	mu  sync.Mutex // guards now
 	now Status
@@ -190,21 +191,18 @@ func (a *Agent) serve(ctx context.Context) {
 	a.loop(ctx)
 }
 
-// open connects to the kernel and reads what it holds.
+// open connects to the kernel.
 func (a *Agent) open(ctx context.Context) error {
 	k, err := nft.Open()
 	if err != nil {
 		return fmt.Errorf("open nf_tables: %w", err)
 	}
-	a.closers = append(a.closers, k.Close)
+	a.kernel, a.closers = k, append(a.closers, k.Close)
 	flows, err := conntrack.Open()
 	if err != nil {
 		return err
 	}
 	a.sweeper, a.closers = a.newSweeper(flows), append(a.closers, flows.Close)
-	if a.programmer, err = newProgrammer(k); err != nil {
-		return err
-	}
 	if a.options.Localhost {
 		a.localhost, err = localhost.Listen(ctx)
 	}

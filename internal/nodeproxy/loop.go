@@ -2,6 +2,7 @@ package nodeproxy
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -19,9 +20,10 @@ import (
 const (
 	// nodeWait is how long the first change waits for what the API server knows of the node, beside the Node object.
 	nodeWait = 10 * time.Second
-	// lookAgain is when the kernel's table is compared once more after the start: the node-proxy before this one may have
-	// changed it after it was read. Where others can change the table, it is how often that is done.
+	// lookAgain is how often the kernel's table is looked at where others can change it.
 	lookAgain = 30 * time.Second
+	// takeOver is how often a node-proxy tries to take the table over from one that still runs, as during an update.
+	takeOver = time.Second
 )
 
 // newBackoff is how long after each failure it is tried again.
@@ -32,7 +34,7 @@ func newBackoff() *wait.Backoff {
 // loop takes what has changed and programs it, until ctx ends. What the kernel has from before serves until all is known.
 func (a *Agent) loop(ctx context.Context) {
 	changes, err := a.tracker.Next(ctx)
-	if err != nil || !a.awaitNode(ctx) {
+	if err != nil || !a.awaitNode(ctx) || !a.begin(ctx, changes[:min(1, len(changes))]) {
 		return
 	}
 	var following sync.WaitGroup
@@ -45,6 +47,25 @@ func (a *Agent) loop(ctx context.Context) {
 		changes, err = a.tracker.Next(ctx)
 	}
 	a.leave()
+}
+
+// begin takes over what the kernel holds, from a node-proxy before this one that may still run. It returns false when ctx
+// ends.
+func (a *Agent) begin(ctx context.Context, oldest []track.Change) bool {
+	for _, c := range oldest {
+		a.proxy.Queued(c.Since)
+	}
+	for ctx.Err() == nil {
+		p, err := newProgrammer(a.kernel)
+		if err == nil {
+			a.programmer = p
+			return true
+		}
+		a.publish(func(now *Status) { now.fail(err, a.clock.Now()) })
+		a.reporter.Changed()
+		a.pause(ctx, err)
+	}
+	return false
 }
 
 // awaitNode returns when all is known of the node, or when all but the Node object takes too long: most Services can do
@@ -74,7 +95,7 @@ func (a *Agent) awaitNode(ctx context.Context) bool {
 	}
 }
 
-// follow has the loop look at the node when that has changed, and at the kernel from time to time.
+// follow has the loop look at the node when that has changed, and from time to time at the kernel.
 func (a *Agent) follow(ctx context.Context) {
 	look := a.clock.NewTicker(lookAgain)
 	defer look.Stop()
@@ -93,7 +114,13 @@ func (a *Agent) follow(ctx context.Context) {
 // pause lets some time pass after a failure. What changes meanwhile waits.
 func (a *Agent) pause(ctx context.Context, failed error) {
 	pause := a.backoff.Step()
-	a.log.Error(failed, "The node is out of step, it is tried again", "in", pause)
+	if errors.Is(failed, nft.ErrOwned) {
+		pause = min(pause, takeOver)
+	}
+	if text := failed.Error(); text != a.said {
+		a.said = text
+		a.log.Error(failed, "The node is out of step, it is tried again")
+	}
 	timer := a.clock.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -108,7 +135,7 @@ func (a *Agent) pause(ctx context.Context, failed error) {
 func (a *Agent) sync(changes []track.Change) error {
 	started := a.clock.Now()
 	a.look(a.node.View())
-	if a.looking.Swap(false) && (!a.looked || !a.programmer.kernel.Owned()) {
+	if a.looking.Swap(false) {
 		a.programmer.suspect()
 	}
 	a.planAll(changes)
@@ -202,17 +229,14 @@ func (a *Agent) program(started time.Time) error {
 
 // tellOf tells of a comparison of the whole table. One that was made for suspicion alone, and found nothing, is no news.
 func (a *Agent) tellOf(o outcome) {
-	switch o.whole {
-	case "":
-		return
-	case metrics.Foreign:
-		a.looked = true
-		if o.mended == 0 {
-			return
-		}
+	switch {
+	case o.whole == "":
+	case o.whole != metrics.Foreign:
+		a.metrics.Resynced(o.whole)
+	case o.mended > 0:
+		a.metrics.Resynced(o.whole)
 		a.log.Info("Somebody else has changed the node's table; it is mended", "elements", o.mended)
 	}
-	a.metrics.Resynced(o.whole)
 }
 
 // rules are what the table's rules do on this node.
@@ -237,7 +261,7 @@ func (a *Agent) masquerading(podsKnown bool) nft.Masquerading {
 // leave is the loop's end. What the kernel has serves on, but for what ends with this process.
 func (a *Agent) leave() {
 	rules := a.rules()
-	if rules.Localhost == 0 || !a.programmer.begun {
+	if rules.Localhost == 0 {
 		return
 	}
 	rules.Localhost = 0 // else somebody else might get the connections to our port

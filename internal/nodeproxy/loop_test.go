@@ -41,7 +41,7 @@ func TestNothingIsWrittenBeforeAllIsRead(t *testing.T) {
 				unread(w)
 				w.start()
 				w.pass(time.Hour)
-				if calls := w.fake.Calls(); !slices.Equal(calls, []string{"Read", "Affinities"}) {
+				if calls := w.fake.Calls(); len(calls) > 0 {
 					t.Errorf("calls: %v", calls)
 				}
 			})

@@ -14,6 +14,7 @@ import (
 
 // kernel is the node's table; *nft.Kernel is one, *nft.Fake another.
 type kernel interface {
+	Claim() error
 	Read() (nft.Table, error)
 	Affinities() ([]nft.List, error)
 	Install(rules nft.Rules, changes ...nft.Change) error
@@ -39,8 +40,12 @@ type programmer struct {
 	flows map[route.Frontend]route.Flow
 }
 
-// newProgrammer takes over what the kernel holds. It changes nothing yet.
+// newProgrammer takes over what the kernel holds. It changes nothing yet, but that nobody else can from now on, where the
+// kernel can do that.
 func newProgrammer(k kernel) (*programmer, error) {
+	if err := k.Claim(); err != nil {
+		return nil, err
+	}
 	present, err := k.Read()
 	if err != nil {
 		return nil, fmt.Errorf("read what the kernel holds: %w", err)
@@ -83,9 +88,9 @@ func (p *programmer) lookAgain(fronts iter.Seq[route.Frontend]) {
 	}
 }
 
-// suspect has the next commit compare the whole table with the kernel's, where somebody else may have changed that.
+// suspect has the next commit compare the whole table with the kernel's, where somebody else can change that.
 func (p *programmer) suspect() {
-	if p.begun && p.doubt == "" {
+	if p.begun && p.doubt == "" && !p.kernel.Owned() {
 		p.doubt = metrics.Foreign
 	}
 }

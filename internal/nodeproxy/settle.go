@@ -70,7 +70,7 @@ func (a *Agent) conclude(err error) {
 	if err != nil {
 		return
 	}
-	a.backoff = newBackoff()
+	a.backoff, a.said = newBackoff(), ""
 	if !a.limited {
 		a.limitConntrack()
 	}

@@ -110,9 +110,7 @@ func (w *world) assemble() {
 	s := sources{services: w.services, slices: w.slices, node: w.nodes, serviceCIDRs: w.cidrs}
 	a, err := assemble(s, w.options, logr.Discard())
 	w.must(err)
-	a.programmer, err = newProgrammer(w.kernel)
-	w.must(err)
-	a.node, a.sweeper, a.events = w.node.again(), a.newSweeper(w.flows), w.events
+	a.kernel, a.node, a.sweeper, a.events = w.kernel, w.node.again(), a.newSweeper(w.flows), w.events
 	a.reporter = a.newReporter(clienttest.NewFakeClient())
 	w.agent = a
 }
@@ -183,15 +181,42 @@ type feed struct {
 
 func newFeed() feed { return feed{sourcetest.NewFakeControllerSource()} }
 
-func (s feed) Watch(o metav1.ListOptions) (watch.Interface, error) {
-	w, err := s.FakeControllerSource.Watch(o)
+func (f feed) Watch(o metav1.ListOptions) (watch.Interface, error) {
+	from, err := f.FakeControllerSource.Watch(o)
 	if err != nil {
 		return nil, err
 	}
-	return watch.Filter(w, func(e watch.Event) (watch.Event, bool) {
+	w := &copies{Interface: from, to: make(chan watch.Event), ended: make(chan struct{})}
+	w.end = sync.OnceFunc(func() { close(w.ended) })
+	go w.pass()
+	return w, nil
+}
+
+// copies is a watch of copies.
+type copies struct {
+	watch.Interface
+	to    chan watch.Event
+	ended chan struct{}
+	end   func()
+}
+
+func (w *copies) ResultChan() <-chan watch.Event { return w.to }
+
+func (w *copies) Stop() {
+	w.end()
+	w.Interface.Stop()
+}
+
+func (w *copies) pass() {
+	defer close(w.to)
+	for e := range w.Interface.ResultChan() {
 		e.Object = e.Object.DeepCopyObject()
-		return e, true
-	}), nil
+		select {
+		case w.to <- e:
+		case <-w.ended:
+			return
+		}
+	}
 }
 
 // fakeNode is a node that is what a test says.

@@ -46,6 +46,9 @@ func (e *Error) Error() string {
 	if e.Text != "" {
 		text += " (" + e.Text + ")"
 	}
+	if errors.Is(e, ErrOwned) {
+		text += ": " + ErrOwned.Error()
+	}
 	if e.More > 0 {
 		text += fmt.Sprintf(", and %d errors more", e.More)
 	}

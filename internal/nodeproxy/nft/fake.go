@@ -71,6 +71,9 @@ func (f *Fake) Disown() {
 	f.open = true
 }
 
+// Claim is Kernel's.
+func (f *Fake) Claim() error { return f.call("Claim", func() error { return nil }) }
+
 // Read is Kernel's.
 func (f *Fake) Read() (Table, error) {
 	var held Table

@@ -13,6 +13,7 @@ import (
 
 // programmable is what Kernel and Fake have in common.
 type programmable interface {
+	Claim() error
 	Read() (Table, error)
 	Affinities() ([]List, error)
 	Install(rules Rules, changes ...Change) error
@@ -35,11 +36,13 @@ func TestAFakeIsAsStrictAsAKernel(t *testing.T) {
 		want error
 	}{
 		{"install unread", install, ErrDoubt},
+		{"claim what is not there", programmable.Claim, nil},
 		{"read", read, nil},
 		{"install", install, nil},
 		{"add another", apply(add(two)), nil},
 		{"add it again", apply(add(two)), unix.EEXIST},
 		{"apply without reading", apply(remove(two)), ErrDoubt},
+		{"claim", programmable.Claim, nil},
 		{"read again", read, nil},
 		{"delete and add at once", apply(Change{Delete: []Element{two}, Add: []Element{two}}), nil},
 		{"add and delete, one after the other", apply(remove(two), add(two), remove(two)), nil},

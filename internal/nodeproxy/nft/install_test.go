@@ -271,6 +271,9 @@ func TestWhileAKernelOwnsTheTableNobodyElseChangesIt(t *testing.T) {
 	if flags, _, err := k.flags(); err != nil || flags&tablePersist == 0 {
 		t.Skipf("needs Linux 6.9: tables that have an owner and outlive it (flags %x, error %v)", flags, err)
 	}
+	if err := second.Claim(); !errors.Is(err, ErrOwned) || second.Owned() {
+		t.Errorf("another process claims it: %v, want ErrOwned", err)
+	}
 	mustRead(t, second)
 	if err := second.Install(Rules{}); !errors.Is(err, ErrOwned) {
 		t.Errorf("another process installs: %v, want ErrOwned", err)
@@ -290,7 +293,12 @@ func TestWhileAKernelOwnsTheTableNobodyElseChangesIt(t *testing.T) {
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
-	mustRead(t, second)
+	if err := second.Claim(); err != nil || !second.Owned() {
+		t.Errorf("it is claimed once the owner has gone: %v", err)
+	}
+	if c := Diff(mustRead(t, second), everything()); !c.Empty() {
+		t.Errorf("who claims it finds %v too much, %v too little", c.Delete, c.Add)
+	}
 	if err := second.Install(Rules{}); err != nil {
 		t.Errorf("once the owner has gone: %v", err)
 	}

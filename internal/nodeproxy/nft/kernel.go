@@ -8,7 +8,7 @@ import (
 
 // Kernel is the table in a network namespace. Its methods may be called concurrently.
 //
-// Read comes first, then Install, with what Read's table lacks; from then on, Apply. After an error nobody knows any more
+// Claim comes first, then Read, then Install, with what Read's table lacks; from then on, Apply. After an error nobody knows any more
 // what the table holds, and it begins with Read again. Only ErrTooLarge leaves everything as it was.
 //
 // Where the kernel can do it (Linux 6.9), the table belongs to the Kernel that installed it: others can neither change it
@@ -43,8 +43,20 @@ func (k *Kernel) Close() error {
 	return k.socket.Close()
 }
 
+// Claim makes the table this Kernel's own, as Install does, if there is one: what is read then nobody else changes. While
+// another process owns it that is ErrOwned.
+func (k *Kernel) Claim() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	flags, exists, err := k.flags()
+	if err != nil || !exists {
+		return err
+	}
+	return k.addTable(flags)
+}
+
 // Owned says whether nobody else can change the table, nor delete it: what has been applied is what is there. So it is
-// once Install has succeeded where the kernel can do that, unless the table was somebody else's who did not own it.
+// once Claim or Install has succeeded where the kernel can do that, unless the table was somebody else's who did not own it.
 func (k *Kernel) Owned() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
