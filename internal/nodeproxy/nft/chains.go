@@ -21,6 +21,14 @@ var again = againCode.word(0)
 // passes are enough for a client whose endpoint has gone, and that then meets a change.
 const passes = 3
 
+// Priorities of hooks. Once a chain has translated a flow, the kernel asks none that comes later, whosever table it is
+// in. Others translate at -100 and masquerade at 100; of two at the same priority the one that was made last comes
+// first.
+const (
+	translating = -101
+	unclaimed   = 99
+)
+
 // baseChains are the chains of the table but those of single actions. All base chains are of type nat: they see the
 // first packet of a flow, and never another.
 func baseChains(r Rules) []chain {
@@ -42,8 +50,9 @@ func baseChains(r Rules) []chain {
 	return append(chains,
 		chain{name: "arriving", rules: arrivingRules()},
 		chain{name: "departing", rules: departingRules(r)},
-		chain{name: "prerouting", hook: &hook{"nat", hookPrerouting, -100}, rules: entryRules("arriving")},
-		chain{name: "output", hook: &hook{"nat", hookOutput, -100}, rules: entryRules("departing")},
+		chain{name: "prerouting", hook: &hook{"nat", hookPrerouting, translating}, rules: entryRules("arriving")},
+		chain{name: "output", hook: &hook{"nat", hookOutput, translating}, rules: entryRules("departing")},
+		chain{name: "unallocated", hook: &hook{"nat", hookPostrouting, unclaimed}, rules: unallocatedRules()},
 		chain{name: "postrouting", hook: &hook{"nat", hookPostrouting, 100}, rules: postroutingRules()},
 	)
 }
@@ -117,8 +126,17 @@ func (v view) serviceRules() []rule {
 		v.only(v.take("service", v.frontend()...), act()),
 		v.only(v.in("nodeport-ips", v.daddr()), v.take("nodeport", l4proto(), dport()), act()),
 		v.only(v.in("cluster-ips", v.daddr()), rule{goTo(Refuse().String())}),
-		v.only(v.in("service-cidrs", v.daddr()), rule{drop()}),
 	}
+}
+
+// unallocatedRules drop what goes to a cluster IP that nobody has taken, on its way out: by then others have had the
+// packet, to translate it or to deliver it on the node, whose Services we know nothing of.
+func unallocatedRules() []rule {
+	var rules []rule
+	for _, v := range views {
+		rules = append(rules, v.only(untranslated(), v.in("service-cidrs", v.daddr()), rule{drop()}))
+	}
+	return rules
 }
 
 func (v view) shortCutRules() []rule {

@@ -157,3 +157,34 @@ func TestNoPacketIsLostWhenRulesBecomeOthers(t *testing.T) {
 		}))
 	})
 }
+
+func TestNoPacketIsLostWhenHooksMove(t *testing.T) {
+	n := newNode(t, 2)
+	a := n.addressing(IPv4)
+	elements := slices.Concat(a.basics(), a.service(1, Word{Balance(2), 1}), a.list(1, 0, 1))
+	n.install(elements...)
+	n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client, n.Pods[0], n.Node}, func() {
+		t.Logf("%d times", while(0, func(int) {
+			mustCommit(t, n.kernel.socket, earlierLayout())
+			n.install(elements...)
+		}))
+	})
+	n.wantHeld()
+}
+
+// earlierLayout makes the table what it was before others' cluster IPs were left to them: hooks at -100, and the drop of
+// what nobody has taken at the end of "services".
+func earlierLayout() *batch {
+	b := newBatch(TableName)
+	for name, number := range map[string]uint32{"prerouting": hookPrerouting, "output": hookOutput} {
+		b.flushChain(name)
+		b.deleteChain(name)
+		b.addWholeChain(chain{name, &hook{"nat", number, -100}, entryRules(map[string]string{"prerouting": "arriving", "output": "departing"}[name])})
+	}
+	b.flushChain("unallocated")
+	b.deleteChain("unallocated")
+	for _, v := range views {
+		b.addRule(v.name("services"), v.only(v.in("service-cidrs", v.daddr()), rule{drop()}))
+	}
+	return b
+}

@@ -36,8 +36,15 @@
 //	prerouting ── arriving ──┬── from a pod: shortcuts ──┬── services ──┬── pick-N, stick-N-T ──> dnat
 //	output ───── departing ──┴── always:     shortcuts ──┘              ├── refuse, discard
 //	                                                                    └── no frontend: cluster IP: refuse;
-//	                                                                        in their range: drop; else it passes
+//	                                                                        else it passes
+//	unallocated (what nobody dnatted) ── to a cluster IP: drop
 //	postrouting (what was dnatted) ── masquerade ── inside (what was sent to a cluster IP)
+//
+// Other tables may have Services of their own, whose cluster IPs are in the same ranges. "prerouting" and "output" come
+// one before the usual priority, so that what is ours is ours, whoever was started last; they leave the rest alone.
+// "unallocated" sees what is left of that when the packet leaves: had anybody translated it, or taken it on the node, it
+// would not come there. It comes one before the usual priority of masquerading, after which no chain of type nat would
+// see the packet.
 //
 // Two things are as Rules say, which a process chooses once: whom "inside" masquerades, and whether "departing" first
 // has "localhost" redirect what goes over TCP to a node port at a loopback address, to a listener of the node.
