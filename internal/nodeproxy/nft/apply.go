@@ -96,9 +96,17 @@ func (k *Kernel) write(b *batch, steps []step) (*codes, error) {
 
 // bySet yields the elements of each set, in the order of the layout.
 func bySet(elements []Element) iter.Seq2[setID, []Element] {
-	groups := map[setID][]Element{}
-	for _, e := range elements {
-		groups[e.Key.set] = append(groups[e.Key.set], e)
+	sizes := map[setID]int{}
+	for i := range elements {
+		sizes[elements[i].Key.set]++
+	}
+	groups := make(map[setID][]Element, len(sizes))
+	for id, n := range sizes {
+		groups[id] = make([]Element, 0, n)
+	}
+	for i := range elements {
+		id := elements[i].Key.set
+		groups[id] = append(groups[id], elements[i])
 	}
 	return func(yield func(setID, []Element) bool) {
 		for _, id := range setIDs {

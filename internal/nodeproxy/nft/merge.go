@@ -1,10 +1,15 @@
 package nft
 
+import "slices"
+
 // merge is the one change that does what changes do one after another. A key may be in any number of them: what one
 // adds and a later one deletes is in neither list, and what comes to be as it was before is left alone.
 func merge(changes []Change) Change {
 	if len(changes) == 1 {
 		return changes[0]
+	}
+	if !slices.ContainsFunc(changes, func(c Change) bool { return len(c.Delete) > 0 }) {
+		return Change{Add: concat(changes)}
 	}
 	deleted, added := Table{}, Table{}
 	for _, c := range changes {
@@ -24,4 +29,17 @@ func merge(changes []Change) Change {
 		}
 	}
 	return Change{Delete: deleted.Elements(), Add: added.Elements()}
+}
+
+// concat are what changes add that delete nothing: each key once.
+func concat(changes []Change) []Element {
+	n := 0
+	for _, c := range changes {
+		n += len(c.Add)
+	}
+	all := make([]Element, 0, n)
+	for _, c := range changes {
+		all = append(all, c.Add...)
+	}
+	return all
 }
