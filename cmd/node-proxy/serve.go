@@ -34,6 +34,7 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	options.Begun = spareCollector()
 	agent, err := nodeproxy.New(cfg, options, logger)
 	if err != nil {
 		return err

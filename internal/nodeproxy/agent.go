@@ -63,7 +63,7 @@ type Agent struct {
 	checks     map[types.NamespacedName]route.HealthCheck // of what is planned and not yet in the kernel
 	waiting    waiting
 	backoff    *wait.Backoff
-	limited    bool   // the connection tracking is
+	begun      bool   // the kernel has had all once
 	said       string // the failure that was last logged
 
 	mu  sync.Mutex // guards now

@@ -32,6 +32,8 @@ type Options struct {
 	MetricsBindAddress string
 	// ReportSpread is within which time after a change the node reports it.
 	ReportSpread time.Duration
+	// Begun is called once the kernel has all for the first time; nil: nobody is.
+	Begun func()
 	// Version is what the node reports.
 	Version string
 	// Clock tells the time; nil: the real one.

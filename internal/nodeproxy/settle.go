@@ -71,16 +71,20 @@ func (a *Agent) conclude(err error) {
 		return
 	}
 	a.backoff, a.said = newBackoff(), ""
-	if !a.limited {
-		a.limitConntrack()
+	if !a.begun {
+		a.begun = true
+		a.haveBegun()
 	}
 }
 
-// limitConntrack sets what the options ask of the connection tracking, which works once there is a table.
-func (a *Agent) limitConntrack() {
-	a.limited = true
+// haveBegun is for what waits until the kernel has all for the first time.
+func (a *Agent) haveBegun() {
+	// The connection tracking works once there is a table.
 	if err := a.options.Conntrack.Apply("/"); err != nil {
 		a.log.Error(err, "Going on without limits and timeouts of connection tracking that could not be set")
+	}
+	if a.options.Begun != nil {
+		a.options.Begun()
 	}
 }
 
