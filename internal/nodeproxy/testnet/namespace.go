@@ -145,6 +145,21 @@ func (n *Namespace) Route(via string, destinations ...string) {
 	}
 }
 
+// Own makes all addresses of the prefixes the namespace's own, as those of its loopback are: who serves a port of all
+// addresses serves it on them. They are to be routed here.
+func (n *Namespace) Own(prefixes ...string) {
+	n.t.Helper()
+	lo, err := n.links.LinkByName("lo")
+	n.must(err)
+	for _, p := range prefixes {
+		_, dst, err := net.ParseCIDR(p)
+		n.must(err)
+		n.must(n.links.RouteAdd(&netlink.Route{
+			LinkIndex: lo.Attrs().Index, Dst: dst, Type: unix.RTN_LOCAL, Scope: unix.RT_SCOPE_HOST, Table: unix.RT_TABLE_LOCAL,
+		}))
+	}
+}
+
 // Sysctl sets a value below /proc/sys/net.
 func (n *Namespace) Sysctl(name, value string) {
 	n.t.Helper()
