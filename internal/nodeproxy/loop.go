@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
@@ -141,6 +142,7 @@ func (a *Agent) sync(changes []track.Change) error {
 	a.planAll(changes)
 	due := a.sweeper.takeDue()
 	a.programmer.lookAgain(maps.Keys(due))
+	a.sweeper.meet(func(f route.Frontend) conntrack.Flow { return a.flow(a.programmer.planner.Flow(f)) })
 	err := a.program(started)
 	if err == nil {
 		a.sweep(due)

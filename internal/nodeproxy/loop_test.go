@@ -201,6 +201,36 @@ func TestUDPFlowsToAnAddressThatGetsNodePortsAreLookedAt(t *testing.T) {
 	})
 }
 
+// A look takes a while, and flows that begin meanwhile to an endpoint that it does not know of would be taken for stale.
+func TestAnEndpointServesNoFlowsWhileThoseOfBeforeAreLookedAt(t *testing.T) {
+	serve := func(w *world, endpoints ...string) {
+		slice := st.MakeSlice("kube-system/dns", "a").Port("dns", 53, st.UDP)
+		for _, e := range endpoints {
+			slice.Endpoint(e)
+		}
+		w.slices.Modify(slice.Obj())
+	}
+	inWorld(t, func(w *world) {
+		w.flows.takes = 100 * time.Millisecond
+		w.services.Modify(st.MakeService("kube-system/dns").ClusterIPs("10.96.0.10").Port(53, st.UDP, st.Named("dns")).Obj())
+		serve(w, "10.244.1.1")
+		w.start()
+		w.pass(10 * time.Second)
+		serve(w) // none: its flows are looked at
+		w.pass(10 * time.Millisecond)
+		serve(w, "10.244.1.2")
+		w.pass(10 * time.Millisecond)
+		w.wantHeld(false, "10.244.1.2 . 53")
+		w.pass(100 * time.Millisecond)
+		w.wantHeld(true, "10.244.1.2 . 53")
+		serve(w, "10.244.1.3")
+		w.pass(10 * time.Millisecond)
+		w.put("shop/web", "10.96.0.11", 30080, "10.244.1.4") // has nothing to wait for
+		w.pass(0)
+		w.wantHeld(true, "10.244.1.3 . 53", "10.244.1.4 . 8080")
+	})
+}
+
 func TestFlowsToWhatHasGoneAreForgottenTogether(t *testing.T) {
 	inWorld(t, func(w *world) {
 		udp := func(endpoint string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,9 +42,11 @@ type sweeper struct {
 
 	wake chan struct{}
 	mu   sync.Mutex // guards all below
-	// asked are the flows to look at, due the frontends to ask for once more; true: for the second time.
-	asked map[route.Frontend]look
-	due   map[route.Frontend]bool
+	// asked are the flows to look at, looked those that are looked at, and due the frontends to ask for once more; true:
+	// for the second time.
+	asked, looked map[route.Frontend]look
+	due           map[route.Frontend]bool
+	done          *sync.Cond // looked is empty again
 }
 
 // look is a flow to look at.
@@ -53,12 +56,14 @@ type look struct {
 }
 
 func newSweeper(table flowTable, m *metrics.Metrics, c clock.PassiveClock, again func(), told func(error)) *sweeper {
-	return &sweeper{
+	s := &sweeper{
 		table: table, metrics: m, clock: c, again: again, told: told,
 		wake:  make(chan struct{}, 1),
 		asked: map[route.Frontend]look{},
 		due:   map[route.Frontend]bool{},
 	}
+	s.done = sync.NewCond(&s.mu)
+	return s
 }
 
 // ask has flows looked at. They belong to a table that the kernel has: else a flow's next packet would go the old way
@@ -74,6 +79,32 @@ func (s *sweeper) ask(looks map[route.Frontend]look) {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// meet is called before the kernel has a change, and says what a frontend's flow is with it. A look that knows nothing of
+// an endpoint that is to come would take its first flows for stale, and their answers would be lost. So one that is yet to
+// begin learns of it, and one under way is waited for.
+func (s *sweeper) meet(now func(route.Frontend) conntrack.Flow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for f, l := range s.asked {
+		s.asked[f] = look{now(f), l.second}
+	}
+	for s.mistakes(now) {
+		s.done.Wait()
+	}
+}
+
+// mistakes says whether a look is under way that would take for stale what is about to serve.
+func (s *sweeper) mistakes(now func(route.Frontend) conntrack.Flow) bool {
+	for f, l := range s.looked {
+		for _, endpoint := range now(f).Serving {
+			if !slices.Contains(l.Serving, endpoint) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // takeDue hands out the frontends to ask for once more, and for which it is the second time.
@@ -96,9 +127,13 @@ func (s *sweeper) run(ctx context.Context) {
 		}
 		s.mu.Lock()
 		asked := s.asked
-		s.asked = map[route.Frontend]look{}
+		s.asked, s.looked = map[route.Frontend]look{}, asked
 		s.mu.Unlock()
 		err := s.sweep(asked)
+		s.mu.Lock()
+		s.looked = nil
+		s.done.Broadcast()
+		s.mu.Unlock()
 		s.told(err)
 		if err == nil {
 			backoff = newBackoff()

@@ -262,6 +262,9 @@ func (n *fakeNode) again() *fakeNode {
 
 // fakeFlows is a connection tracking that notes what it is asked to forget.
 type fakeFlows struct {
+	// takes is how long that takes. It is to be set before the first time.
+	takes time.Duration
+
 	mu      sync.Mutex // guards all below
 	asked   []conntrack.Flow
 	failing bool
@@ -270,6 +273,7 @@ type fakeFlows struct {
 var errNoModule = errors.New("no module")
 
 func (f *fakeFlows) Delete(flows []conntrack.Flow) (conntrack.Counts, error) {
+	time.Sleep(f.takes)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failing {

@@ -118,7 +118,7 @@ func TestARefusalNamesWhatWasRefused(t *testing.T) {
 		{"a set", netlink.Answer{Errno: unix.ENOENT, Sequence: uint32(elements), Offset: 20}, "nf_tables: add element s: no such file or directory", false},
 		{"a place that is none", netlink.Answer{Errno: unix.ENOENT, Sequence: uint32(elements), Offset: 1 << 30}, "nf_tables: add element s: no such file or directory", false},
 		{"a message that is none", netlink.Answer{Errno: unix.ENOENT, Sequence: 1 << 30}, "nf_tables: no such file or directory", false},
-		{"the owner's table", netlink.Answer{Errno: unix.EPERM, Sequence: uint32(chain)}, "nf_tables: add chain c: operation not permitted", true},
+		{"the owner's table", netlink.Answer{Errno: unix.EPERM, Sequence: uint32(chain)}, "nf_tables: add chain c: operation not permitted: the table belongs to another process", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := b.refusal(c.answer)
