@@ -8,7 +8,8 @@ import (
 
 // Apply has the kernel do the changes one after another, and all at once: no packet sees a part of them, nor a state
 // between two of them, so a key may be in several. Where that takes more than a netlink socket may hold (see ErrTooLarge)
-// they are done as few at a time as must be, but no change is parted.
+// they are done as few at a time as must be; a change is parted only where it does not fit alone, and so that no packet is
+// lost by that (see parts.go).
 //
 // It fails where an element to be deleted is not there, or one to be added is.
 //
@@ -39,7 +40,7 @@ func changeSteps(changes []Change) []step {
 	return steps
 }
 
-// run does steps in order, as many in a batch as fit.
+// run does steps in order, as many in a batch as fit. A change that does not fit alone becomes several.
 func (k *Kernel) run(steps []step) error {
 	size, done := len(steps), false
 	for len(steps) > 0 {
@@ -54,19 +55,29 @@ func (k *Kernel) run(steps []step) error {
 			k.codes, done = codes, true
 			codes.useAll(steps[:size])
 			steps = steps[size:]
-		case errors.Is(err, ErrTooLarge) && size > 1:
+		case !errors.Is(err, ErrTooLarge):
+			k.known = false
+			return err
+		case size > 1:
 			size /= 2
-		case errors.Is(err, ErrTooLarge) && !done:
-			return err
-		case errors.Is(err, ErrTooLarge):
-			k.known = false
-			return fmt.Errorf("%w: some of it is done, the rest is too large", ErrDoubt)
 		default:
-			k.known = false
-			return err
+			parts := changeSteps(steps[0].change.parts())
+			if len(parts) <= 1 {
+				return k.tooLarge(err, done)
+			}
+			steps, size = append(parts, steps[1:]...), len(parts)
 		}
 	}
 	return nil
+}
+
+// tooLarge is what is said of what fits in no way, where some of it may have been done.
+func (k *Kernel) tooLarge(err error, done bool) error {
+	if !done {
+		return err
+	}
+	k.known = false
+	return fmt.Errorf("%w: some of it is done, the rest is too large", ErrDoubt)
 }
 
 // write puts steps into a batch and returns the codes that there will then be. Elements come last, of all changes the

@@ -45,12 +45,29 @@ func TestWithoutLargeBuffersChangesAreDoneInParts(t *testing.T) {
 	}
 }
 
-func TestAChangeThatIsTooLargeForTheSocketIsNotParted(t *testing.T) {
+func TestWithoutLargeBuffersAnyTableIsMended(t *testing.T) {
+	k := withoutLargeBuffers(t)
+	want := NewTable(append(services(3000), everything().Elements()...)...)
+	for _, want := range []Table{want, everything(), want, {}} {
+		if err := k.Install(Rules{}, Diff(mustRead(t, k), want)); err != nil {
+			t.Fatal(err)
+		}
+		if c := Diff(mustRead(t, k), want); !c.Empty() {
+			t.Errorf("%d elements too much, %d too little", len(c.Delete), len(c.Add))
+		}
+	}
+}
+
+func TestWhatFitsInNoWayIsTooLarge(t *testing.T) {
 	k := withoutLargeBuffers(t)
 	if err := k.Install(Rules{}); err != nil {
 		t.Fatal(err)
 	}
-	large := Change{Add: services(1000)}
+	var ranges []Element // which have to be there all at once
+	for i := range 1000 {
+		ranges = append(ranges, Pods(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i)}), 25)))
+	}
+	large := Change{Add: ranges}
 	if err := k.Apply(large); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("alone: %v, want ErrTooLarge", err)
 	}

@@ -188,3 +188,30 @@ func earlierLayout() *batch {
 	}
 	return b
 }
+
+func TestNoPacketIsLostWhenAChangeIsParted(t *testing.T) {
+	const more = 300
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 2)
+		a := n.addressing(f)
+		state := func(endpoints, first int, others ...Element) []Element {
+			elements := slices.Concat(a.basics(), a.service(1, Word{Balance(endpoints), 1}), others)
+			for slot := range endpoints {
+				elements = append(elements, Endpoint(1, slot, netip.AddrPortFrom(a.pods[(first+slot)%2], podPort)))
+			}
+			return elements
+		}
+		few, many := state(2, 0), state(more, 1, services(more)...)
+		n.install(few...)
+		if err := n.kernel.socket.Restrict(4<<10, 0); err != nil {
+			t.Fatal(err)
+		}
+		n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client, n.Pods[0], n.Node}, func() {
+			t.Logf("%d changes", while(0, func(int) {
+				n.apply(many...)
+				n.apply(few...)
+			}))
+		})
+		n.wantHeld()
+	}
+}

@@ -13,7 +13,7 @@ import (
 var (
 	// ErrTooLarge means that what is to be changed at once does not fit into the socket, whose buffer this process may not
 	// enlarge (that takes CAP_NET_ADMIN over the user namespace that the network namespace belongs to). Nothing has
-	// been changed; in smaller pieces it can be.
+	// been changed. Changes are parted before they are too large, so this is said of a socket that takes next to nothing.
 	ErrTooLarge = netlink.ErrTooLarge
 
 	// ErrDoubt means that nobody knows whether the kernel has taken a change. Read tells.
