@@ -171,6 +171,26 @@ func TestNothingToDoIsHealthyAndNoNews(t *testing.T) {
 			t.Errorf("the last sync was %s after the first", s.LastSync.Sub(synced))
 		}
 		w.wantMetric(metrics.Resyncs, "start", 1, 1)
+	})
+}
+
+func TestTheTableIsComparedOnlyWhenOthersHaveChangedSomething(t *testing.T) {
+	theirOwn := func(nft.Table) {}
+	inWorld(t, func(w *world) {
+		w.fake.Disown()
+		w.start()
+		for range 3 {
+			w.fake.Calls()
+			w.pass(time.Hour)
+			if calls := w.fake.Calls(); len(calls) > 0 {
+				t.Errorf("while nobody changes anything: %v", calls)
+			}
+			w.fake.Edit(theirOwn)
+			w.pass(time.Hour)
+			if calls := w.fake.Calls(); !slices.Equal(calls, []string{"Read", "Install"}) {
+				t.Errorf("after others have changed what is theirs: %v", calls)
+			}
+		}
 		w.wantMetric(metrics.Resyncs, "foreign_change", 0, 0)
 	})
 }

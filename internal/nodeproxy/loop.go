@@ -21,7 +21,7 @@ import (
 const (
 	// nodeWait is how long the first change waits for what the API server knows of the node, beside the Node object.
 	nodeWait = 10 * time.Second
-	// lookAgain is how often the kernel's table is looked at where others can change it.
+	// lookAgain is how often the kernel's table is looked at where others can change it, if they have changed anything.
 	lookAgain = 30 * time.Second
 	// takeOver is how often a node-proxy tries to take the table over from one that still runs, as during an update.
 	takeOver = time.Second

@@ -20,6 +20,7 @@ type kernel interface {
 	Install(rules nft.Rules, changes ...nft.Change) error
 	Apply(changes ...nft.Change) error
 	Owned() bool
+	Touched() (bool, error)
 }
 
 // programmer plans Services and has the kernel do what is planned. One goroutine may use it.
@@ -88,9 +89,12 @@ func (p *programmer) lookAgain(fronts iter.Seq[route.Frontend]) {
 	}
 }
 
-// suspect has the next commit compare the whole table with the kernel's, where somebody else can change that.
+// suspect has the next commit compare the whole table with the kernel's, where somebody else may have changed that.
 func (p *programmer) suspect() {
-	if p.begun && p.doubt == "" && !p.kernel.Owned() {
+	if !p.begun || p.doubt != "" || p.kernel.Owned() {
+		return
+	}
+	if touched, err := p.kernel.Touched(); touched || err != nil { // if it cannot be asked, reading it will say why
 		p.doubt = metrics.Foreign
 	}
 }

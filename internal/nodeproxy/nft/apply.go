@@ -48,7 +48,7 @@ func (k *Kernel) run(steps []step) error {
 		b := newBatch(TableName)
 		codes, err := k.write(b, steps[:size])
 		if err == nil {
-			err = k.socket.commit(b)
+			err = k.commit(b)
 		}
 		switch {
 		case err == nil:

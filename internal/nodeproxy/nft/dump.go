@@ -20,37 +20,38 @@ const (
 
 var errChanged = netlink.ErrChanged
 
-// snapshot calls read until nothing has changed meanwhile; what an earlier call found is to be forgotten.
+// snapshot calls read until nothing has changed meanwhile, and returns the generation that it is of; what an earlier call
+// found is to be forgotten.
 //
 // The kernel marks a list that a change has cut across, but not lists of elements; the number of changes tells for all.
-func (s *socket) snapshot(read func() error) error {
+func (s *socket) snapshot(read func() error) (generation uint32, err error) {
 	deadline := time.Now().Add(s.patience)
 	for pause := time.Millisecond; ; pause = min(2*pause, longestPause) {
-		err := s.undisturbed(read)
+		generation, err := s.undisturbed(read)
 		if !errors.Is(err, errChanged) || time.Now().After(deadline) {
-			return err
+			return generation, err
 		}
 		time.Sleep(pause)
 	}
 }
 
 // undisturbed calls read once; errChanged, if something changed meanwhile.
-func (s *socket) undisturbed(read func() error) error {
+func (s *socket) undisturbed(read func() error) (generation uint32, err error) {
 	before, err := s.generation()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := read(); err != nil {
-		return err
+		return 0, err
 	}
 	after, err := s.generation()
 	if err == nil && before != after {
 		err = errChanged
 	}
-	return err
+	return after, err
 }
 
-// generation counts the batches that the network namespace has seen.
+// generation counts the batches that have changed something in the network namespace, whosever they were.
 func (s *socket) generation() (uint32, error) {
 	var id uint32
 	err := s.ask(unix.NFT_MSG_GETGEN, 0, func(*attributes) {}, func(body []byte) error {
@@ -62,6 +63,9 @@ func (s *socket) generation() (uint32, error) {
 	})
 	return id, err
 }
+
+// nextGeneration is the one after another; none is 0.
+func nextGeneration(g uint32) uint32 { return max(g+1, 1) }
 
 // dump calls visit with the attributes of each object of a kind; they are part of a buffer that is used again.
 func (s *socket) dump(kind uint16, where func(*attributes), visit func(body []byte) error) error {

@@ -19,7 +19,7 @@ type Fake struct {
 	table         Table
 	rules         Rules
 	known         bool
-	open          bool
+	open, touched bool
 	calls         []string
 }
 
@@ -54,7 +54,7 @@ func (f *Fake) Calls() []string {
 	return calls
 }
 
-// Edit does what somebody else does to the table, whoever owns it.
+// Edit does what somebody else does to the table, whoever owns it; with an edit that does nothing, to another one.
 func (f *Fake) Edit(edit func(Table)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -62,6 +62,7 @@ func (f *Fake) Edit(edit func(Table)) {
 		f.table = Table{}
 	}
 	edit(f.table)
+	f.touched = true
 }
 
 // Disown has it be a kernel in which others can change the table.
@@ -78,7 +79,7 @@ func (f *Fake) Claim() error { return f.call("Claim", func() error { return nil 
 func (f *Fake) Read() (Table, error) {
 	var held Table
 	err := f.call("Read", func() error {
-		held, f.known = maps.Clone(f.table), true
+		held, f.known, f.touched = maps.Clone(f.table), true, false
 		if held == nil {
 			held = Table{}
 		}
@@ -113,6 +114,13 @@ func (f *Fake) Owned() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !f.open
+}
+
+// Touched is Kernel's.
+func (f *Fake) Touched() (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.touched || !f.known, nil
 }
 
 // call notes a call and does it, between what Fail was given. After an error nothing is known.

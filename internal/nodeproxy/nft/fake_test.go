@@ -19,6 +19,7 @@ type programmable interface {
 	Install(rules Rules, changes ...Change) error
 	Apply(changes ...Change) error
 	Owned() bool
+	Touched() (bool, error)
 }
 
 func TestAFakeIsAsStrictAsAKernel(t *testing.T) {
@@ -98,6 +99,52 @@ func TestATableIsOwnedOnceItIsInstalledUnlessItWasSomebodyElses(t *testing.T) {
 			}
 			if got := k.Owned(); got != tc.want {
 				t.Errorf("owned: %v", got)
+			}
+		})
+	}
+}
+
+func TestWhoeverElseCommitsIsNoticedAndItIsNotItself(t *testing.T) {
+	one, two := ClusterIP(netip.MustParseAddr("10.96.0.1")), ClusterIP(netip.MustParseAddr("10.96.0.2"))
+	add := func(e Element) Change { return Change{Add: []Element{e}} }
+	for name, flags := range map[string][]uint32{"no table": nil, "an owned one": {tableOwner | tablePersist}, "one that nobody owns": {0}, "one that sleeps": {unix.NFT_TABLE_F_DORMANT}} {
+		t.Run(name, func(t *testing.T) {
+			n := testnet.New(t)
+			for _, flags := range flags {
+				before := openKernel(t, n)
+				if err := before.addTable(flags); errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
+					t.Skip("needs Linux 6.9: tables that have an owner and outlive it")
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				before.Close()
+			}
+			k, others := openKernel(t, n), openIn(t, n)
+			for _, step := range []struct {
+				name string
+				do   func() error
+				want bool
+			}{
+				{"before it is read", func() error { return nil }, true},
+				{"it is claimed", k.Claim, true},
+				{"it is read", func() error { _, err := k.Read(); return err }, false},
+				{"it is installed", func() error { return k.Install(Rules{}, add(one)) }, false},
+				{"it is changed", func() error { return k.Apply(add(two), Change{Delete: []Element{one}}) }, false},
+				{"nothing is changed", func() error { return k.Apply() }, false},
+				{"a change is undone", func() error { return k.Apply(add(one), Change{Delete: []Element{one}}) }, false},
+				{"it is installed again", func() error { return k.Install(Rules{}) }, false},
+				{"with other rules", func() error { return k.Install(Rules{IPv4: MasqueradeAll}) }, false},
+				{"somebody makes a table", func() error { b := newBatch("other"); b.addTable(0); return others.commit(b) }, true},
+				{"it is changed meanwhile", func() error { return k.Apply(add(one)) }, true},
+				{"it is read again", func() error { _, err := k.Read(); return err }, false},
+				{"a change is refused", func() error { _ = k.Apply(add(one)); return nil }, true},
+			} {
+				if err := step.do(); err != nil {
+					t.Fatalf("%s: %v", step.name, err)
+				}
+				if got, err := k.Touched(); err != nil || got != step.want {
+					t.Fatalf("%s: touched: %t, error %v", step.name, got, err)
+				}
 			}
 		})
 	}

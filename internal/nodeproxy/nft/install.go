@@ -21,7 +21,7 @@ func (k *Kernel) Install(rules Rules, changes ...Change) error {
 		return err
 	}
 	var u *upgrade
-	err := k.socket.snapshot(func() (err error) {
+	_, err := k.socket.snapshot(func() (err error) {
 		u, err = k.compare(rules)
 		return err
 	})
@@ -38,13 +38,12 @@ func (k *Kernel) Install(rules Rules, changes ...Change) error {
 
 // own makes the table if there is none, and makes it this Kernel's own where the kernel can do that.
 func (k *Kernel) own() error {
-	k.owned = false
-	flags, exists, err := k.flags()
+	present, exists, err := k.flags()
 	if err != nil {
 		return err
 	}
 	if exists {
-		return k.addTable(flags)
+		return k.take(present)
 	}
 	err = k.addTable(tableOwner | tablePersist)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
@@ -53,10 +52,20 @@ func (k *Kernel) own() error {
 	return err
 }
 
+// take makes a table that has these flags this Kernel's own. Where that changes nothing the kernel is not asked, for it
+// would not count that.
+func (k *Kernel) take(present uint32) error {
+	flags := wantedFlags(present)
+	if flags == present && (k.owned || flags == 0) {
+		return nil
+	}
+	return k.addTable(flags)
+}
+
 func (k *Kernel) addTable(flags uint32) error {
 	b := newBatch(TableName)
 	b.addTable(flags)
-	err := k.socket.commit(b)
+	err := k.commit(b)
 	k.owned = err == nil && flags&tableOwner != 0
 	return err
 }

@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"fmt"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,8 @@ type Kernel struct {
 	owned bool
 	// uncounted: what the kernel says about the number of elements is not heard, as if it were older (for tests).
 	uncounted bool
+	// generation is the network namespace's, if nobody else has changed anything since Read.
+	generation uint32
 	// foreign are sets that others have written to, so that they have to be emptied first.
 	foreign []setID
 }
@@ -48,11 +51,11 @@ func (k *Kernel) Close() error {
 func (k *Kernel) Claim() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	flags, exists, err := k.flags()
+	present, exists, err := k.flags()
 	if err != nil || !exists {
 		return err
 	}
-	return k.addTable(flags)
+	return k.take(present)
 }
 
 // Owned says whether nobody else can change the table, nor delete it: what has been applied is what is there. So it is
@@ -63,35 +66,61 @@ func (k *Kernel) Owned() bool {
 	return k.owned
 }
 
+// Touched says whether anybody else may have changed the table since Read. It is true also where others have changed their
+// own tables alone, as kube-proxy does: the kernel only says that something has changed. That is all it takes to ask, so
+// it may be asked often.
+func (k *Kernel) Touched() (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	generation, err := k.socket.generation()
+	if err != nil {
+		return true, fmt.Errorf("asking whether there are changes: %w", err)
+	}
+	return !k.known || generation != k.generation, nil
+}
+
+// commit has the kernel do all of a batch or nothing, see socket.commit, and counts it.
+func (k *Kernel) commit(b *batch) error {
+	err := k.socket.commit(b)
+	if err == nil && !b.empty() {
+		k.generation = nextGeneration(k.generation)
+	}
+	return err
+}
+
 // Remove deletes the table. It is no error if there is none.
 func (k *Kernel) Remove() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.known = false
-	flags, exists, err := k.flags()
+	present, exists, err := k.flags()
 	if err != nil || !exists {
 		return err
 	}
 	b := newBatch(TableName)
-	b.addTable(flags) // takes it over from one that has gone
+	b.addTable(wantedFlags(present)) // takes it over from one that has gone
 	b.deleteTable()
 	return k.socket.commit(b)
 }
 
-// flags are those that the table has to keep; false where it does not exist. A table that nobody ever owned cannot be
-// owned. One that others have put to sleep is to wake up.
-func (k *Kernel) flags() (uint32, bool, error) {
+// flags are those that the table has; false where it does not exist.
+func (k *Kernel) flags() (flags uint32, exists bool, err error) {
 	tables, err := k.socket.dumpObjects(tableObjects, TableName)
 	if err != nil || len(tables) == 0 {
 		return 0, false, err
 	}
 	value, err := find(tables[0].body, unix.NFTA_TABLE_FLAGS)
-	var flags uint32
 	if err == nil {
 		err = parseU32(value, &flags)
 	}
-	if flags&tablePersist != 0 { // without an owner, if that has gone
-		return tableOwner | tablePersist, true, err
+	return flags, true, err
+}
+
+// wantedFlags are those that a table with these is to have. One that nobody ever owned cannot be owned. One that others
+// have put to sleep is to wake up.
+func wantedFlags(present uint32) uint32 {
+	if present&tablePersist != 0 { // without an owner, if that has gone
+		return tableOwner | tablePersist
 	}
-	return 0, true, err
+	return 0
 }

@@ -15,7 +15,7 @@ func (k *Kernel) Read() (Table, error) {
 	defer k.mu.Unlock()
 	k.known = false
 	var r *reading
-	err := k.socket.snapshot(func() (err error) {
+	generation, err := k.socket.snapshot(func() (err error) {
 		r, err = k.read(r)
 		return err
 	})
@@ -25,7 +25,7 @@ func (k *Kernel) Read() (Table, error) {
 	for _, v := range r.table {
 		r.codes.uses[v.word.Action]++
 	}
-	k.codes, k.foreign, k.known = r.codes, r.foreign, true
+	k.codes, k.foreign, k.known, k.generation = r.codes, r.foreign, true, generation
 	return r.table, nil
 }
 

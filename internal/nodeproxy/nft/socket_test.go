@@ -219,7 +219,7 @@ func TestASnapshotIsTakenAgainWhenRulesChange(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			calls := 0
-			err := s.snapshot(func() error {
+			_, err := s.snapshot(func() error {
 				if calls++; calls > c.changes {
 					return nil
 				}
