@@ -62,7 +62,7 @@ func TestOnlyTheLastMessageAsksForAnAnswer(t *testing.T) {
 	b := newBatch("t")
 	b.addTable(0)
 	b.addChain("c", nil)
-	b.addRule("c", rule{accept()})
+	b.addRule("c", rule{returnTo()})
 	size := b.size()
 	wire := b.finish()
 	if len(wire) != size {

@@ -2,7 +2,6 @@ package nft
 
 import (
 	"iter"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,9 +19,6 @@ type entry struct {
 	// value is what a map has for the key, chain where a verdict map goes to.
 	value []byte
 	chain string
-	// packets is how many packets matched it; expires, how long it still lives. They are only read.
-	packets uint64
-	expires time.Duration
 }
 
 // addElements adds elements that must not be there.
@@ -120,10 +116,6 @@ func parseEntry(b []byte) (entry, error) {
 			var flags uint32
 			err = parseU32(value, &flags)
 			e.closing = flags&unix.NFT_SET_ELEM_INTERVAL_END != 0
-		case unix.NFTA_SET_ELEM_EXPIRATION:
-			e.expires, err = parseMilliseconds(value)
-		case unix.NFTA_SET_ELEM_EXPR:
-			err = e.parseCounter(value)
 		}
 		return err
 	})
@@ -141,21 +133,6 @@ func (e *entry) parseValue(b []byte) error {
 				return err
 			}
 			return parseText(chain, &e.chain)
-		}
-		return nil
-	})
-}
-
-func parseMilliseconds(value []byte) (time.Duration, error) {
-	var n uint64
-	err := parseU64(value, &n)
-	return time.Duration(n) * time.Millisecond, err
-}
-
-func (e *entry) parseCounter(b []byte) error {
-	return nested(b, unix.NFTA_EXPR_DATA, func(attribute uint16, value []byte) error {
-		if attribute == unix.NFTA_COUNTER_PACKETS {
-			return parseU64(value, &e.packets)
 		}
 		return nil
 	})

@@ -195,15 +195,6 @@ func dynset(operation uint32, set string, key, data register, timeout time.Durat
 	}}
 }
 
-// countPackets counts packets and their bytes.
-func countPackets() expression {
-	return expression{"counter", func(a *attributes) {
-		a.u64(unix.NFTA_COUNTER_BYTES, 0)
-		a.u64(unix.NFTA_COUNTER_PACKETS, 0)
-	}}
-}
-
-func accept() expression           { return verdict(acceptPacket, "") }
 func drop() expression             { return verdict(dropPacket, "") }
 func returnTo() expression         { return verdict(unix.NFT_RETURN, "") }
 func jump(chain string) expression { return verdict(unix.NFT_JUMP, chain) }

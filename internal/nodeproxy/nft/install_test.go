@@ -107,7 +107,7 @@ var tamperings = []struct {
 		b.flushChain("services4")
 		b.flushChain("prerouting")
 		b.addRule("prerouting", rule{drop()})
-		b.addRule("inside6", rule{accept()})
+		b.addRule("inside6", rule{returnTo()})
 	}},
 	{"a chain too much", func(b *batch) {
 		b.addChain("theirs", nil)

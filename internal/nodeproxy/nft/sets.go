@@ -40,8 +40,6 @@ type set struct {
 	timeout time.Duration
 	// size is how many elements it takes; 0: any number.
 	size uint32
-	// counter: each element counts the packets that match it.
-	counter bool
 }
 
 // codeAndLength are those of a whole key or value. Fields of several begin at a multiple of four bytes, and nft packs
@@ -112,9 +110,6 @@ func (s *set) write(a *attributes) {
 		a.nest(unix.NFTA_SET_DESC, func() { s.writeDescription(a) })
 	}
 	a.bytes(unix.NFTA_SET_USERDATA, s.userdata())
-	if s.counter {
-		a.nest(setExpression, func() { countPackets().write(a) })
-	}
 }
 
 func (s *set) writeDescription(a *attributes) {

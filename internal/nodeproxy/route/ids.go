@@ -6,9 +6,9 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
-// ids hands out numbers from 1 to last: to lists, and to endpoints that clients stick to. One that is given back is not handed out again before all others were: a packet
-// that looked up a list a moment ago must not find another's in its place, nor a client's affinity an endpoint that it
-// has never met.
+// ids hands out numbers from 1 to last: to lists, and to endpoints that clients stick to. One that is given back is not
+// handed out again before all others were: a packet that looked up a list a moment ago must not find another's in its
+// place, nor a client's affinity an endpoint that it has never met.
 type ids struct {
 	last, next nft.List
 	used       map[nft.List]struct{}

@@ -34,9 +34,9 @@ func truth(b bool) int {
 	return 0
 }
 
-// list is a list of endpoints as the kernel has it. With session affinity, which makes it sticky, each endpoint has an id
-// of its own beside. Slots have no gaps. An endpoint keeps its slot while it can and,
-// with session affinity, its id for as long as it is in the list.
+// list is a list of endpoints as the kernel has it. With session affinity, which makes it sticky, each endpoint has an
+// id of its own beside. Slots have no gaps. An endpoint keeps its slot while it can and, with session affinity, its id
+// for as long as it is in the list.
 type list struct {
 	listKey
 	id    nft.List
