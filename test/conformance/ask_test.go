@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	patience = 3 * time.Second        // for an answer
+	patience = 10 * time.Second       // for an answer; on a machine that has other things to do it may take a while
 	silence  = 250 * time.Millisecond // without one; an answer takes less than a hundredth of it
 )
 
