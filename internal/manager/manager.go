@@ -153,7 +153,7 @@ func managerOptions(o Options) ctrl.Options {
 	return ctrl.Options{
 		Scheme: Scheme(),
 		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
+			DefaultTransform: trim(),
 			ByObject:         cachedObjects(o),
 		},
 		Client:           client.Options{FieldOwner: "portolan"},
@@ -163,15 +163,25 @@ func managerOptions(o Options) ctrl.Options {
 	}
 }
 
-// cachedObjects are what the manager does not cache as it is: what it reads by name, so that it needs rights to that
-// only, and what there is one of for each node.
+// cachedObjects are those that the manager reads by name, so that it needs rights to that only.
 func cachedObjects(o Options) map[client.Object]cache.ByObject {
 	objects := certificate.CacheOf(certificateOptions(o))
 	policy := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", admissionpolicy.Name)}
 	objects[&admissionv1.ValidatingAdmissionPolicy{}] = policy
 	objects[&admissionv1.ValidatingAdmissionPolicyBinding{}] = policy
-	objects[&v1alpha1.NodePortNodeState{}] = cache.ByObject{Transform: controllers.TrimNodeState}
 	return objects
+}
+
+// trim leaves out of what is cached what nobody reads. It is one for all kinds: with one of its own, a kind of ours would
+// have to be served already when the manager is made.
+func trim() toolscache.TransformFunc {
+	stripManagedFields := cache.TransformStripManagedFields()
+	return func(object any) (any, error) {
+		if _, ok := object.(*v1alpha1.NodePortNodeState); ok { // one for each node
+			return controllers.TrimNodeState(object)
+		}
+		return stripManagedFields(object)
+	}
 }
 
 // patience is how long a controller waits for what it watches before the manager ends, which would only be back to wait
