@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // kubeProxyConfig is kube-proxy's configuration file. It programs each change at once, where it would wait for up to a
-// second by default, and leaves the connection tracker's limits alone: they are the host's.
+// second by default, unless it is told to, and leaves the connection tracker's limits alone: they are the host's.
 func (s *Site) kubeProxyConfig(kind Kind, c Config) []byte {
 	mode, addresses := strings.TrimPrefix(string(kind), "kube-proxy-"), c.NodePortAddresses
 	switch {
@@ -38,12 +39,12 @@ healthzBindAddress: 0.0.0.0:%d
 metricsBindAddress: 127.0.0.1:%d
 nftables:
   masqueradeAll: %t
-  minSyncPeriod: 1ms
+  minSyncPeriod: %s
   syncPeriod: 30s
 iptables:
   masqueradeAll: %[11]t
-  localhostNodePorts: %t
-  minSyncPeriod: 1ms
+  localhostNodePorts: %[13]t
+  minSyncPeriod: %[12]s
   syncPeriod: 30s
 conntrack:
   maxPerCore: 0
@@ -53,7 +54,7 @@ conntrack:
   udpTimeout: 0s
   udpStreamTimeout: 0s
 `, mode, s.NodeName, s.Plane.kubeProxy, PodRange4+","+PodRange6, c.DetectLocal, PodInterfaces+"1", PodInterfaces,
-		list, HealthPort, MetricsPort, c.MasqueradeAll, c.Localhost)
+		list, HealthPort, MetricsPort, c.MasqueradeAll, max(c.MinSyncPeriod, time.Millisecond), c.Localhost)
 }
 
 // Where a proxy serves its health, on all addresses of the node, and its metrics, on its loopback. One for labelled

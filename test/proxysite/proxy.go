@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,6 +58,9 @@ type Config struct {
 	MasqueradeAll bool
 	// DetectLocal is ByClusterCIDR if empty.
 	DetectLocal DetectLocal
+	// MinSyncPeriod is how long kube-proxy waits at least from one sync to the next, which by default is a second; 0: a
+	// millisecond. Ours does not wait.
+	MinSyncPeriod time.Duration
 	// Services is our --services: "labelled" (with "portolan"), or "all" if empty. kube-proxy knows only "all".
 	Services string
 }
