@@ -35,17 +35,19 @@ const (
 // series are the figures of one thing that is measured, by side, one a round.
 type series map[side][]float64
 
-// admission collects its figures by name.
-type admission struct {
-	*site
-	figures map[string]series
+// figures are series by name.
+type figures map[string]series
+
+func (f figures) add(name string, of side, v float64) {
+	if f[name] == nil {
+		f[name] = series{}
+	}
+	f[name][of] = append(f[name][of], v)
 }
 
-func (a *admission) add(name string, of side, v float64) {
-	if a.figures[name] == nil {
-		a.figures[name] = series{}
-	}
-	a.figures[name][of] = append(a.figures[name][of], v)
+type admission struct {
+	*site
+	figures
 }
 
 func (a *admission) addSample(name string, of side, s sample) {
@@ -62,7 +64,7 @@ func runAdmission(ctx context.Context, o options) (measured, error) {
 		return measured{}, err
 	}
 	defer s.stop()
-	a := &admission{site: s, figures: map[string]series{}}
+	a := &admission{site: s, figures: figures{}}
 	for i := range o.rounds {
 		order := []side{native, portolan}
 		if i%2 == 1 {

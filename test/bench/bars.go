@@ -8,6 +8,8 @@ type bar struct {
 	atLeast, atMost float64
 	// absolute holds the bar against the value, although the row has a peer.
 	absolute bool
+	// ratioAtMost bounds the ratio as well, where absolute holds the other bounds against the value.
+	ratioAtMost float64
 	// noise is how wide the interval of the ratio may be (high/low - 1) for a bar that is met "within noise": where
 	// the interval reaches the bar. 0: the median itself must reach it.
 	noise float64
@@ -42,6 +44,36 @@ var bars = map[string]map[string]bar{
 		"creates/s":     {atLeast: 1, noise: 0.1},
 		"updates/s":     {atLeast: 1, noise: 0.1},
 		"webhook calls": {zero: true},
+	},
+	// A node that has come up, or whose proxy was replaced, is of no use until it knows the Services. kube-proxy writes
+	// 10,000 of them in tens of seconds; two orders of magnitude less is when nobody waits for it any more. Chains and
+	// sets are the same however many Services there are: that is what all else here comes from.
+	"cold-sync": {
+		"start to in step, 10000 x 2": {atMost: 0.01},
+		"objects":                     {atMost: 1},
+	},
+	// A pod that ends goes on taking connections until all nodes know. Five milliseconds are less than a client needs to
+	// notice; and as much with 20,000 Services as with 1,000, to half as much again.
+	"one-change": {
+		"told p50":                  {atMost: 5, absolute: true},
+		"told p99":                  {atMost: 20, absolute: true},
+		"told p50, 10,000 Services": {atMost: 5, absolute: true, ratioAtMost: 0.01},
+		"flatness":                  {atMost: 1.5},
+	},
+	// It runs on every node. CPU time without anything to do is too little to be compared.
+	"memory": {
+		"resident, idle":           {atMost: 0.333},
+		"resident, churn":          {atMost: 0.333},
+		"CPU time a second, churn": {atMost: 0.333},
+	},
+	// The path of packets must not be what a node pays with for the rest.
+	"connections": {"connections/s, many Services": {atLeast: 1, noise: 0.1}},
+	"throughput":  {"throughput": {atLeast: 1, noise: 0.1}},
+	// What is in the kernel serves while nobody is there, and is taken over by who comes next: so nothing is lost. A
+	// tenth of a second is less than a process of the node takes to be noticed as gone.
+	"recovery": {
+		"started again to in step, 10000 Services": {atMost: 100, absolute: true},
+		"connections lost":                         {zero: true},
 	},
 }
 

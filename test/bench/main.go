@@ -31,6 +31,11 @@ type options struct {
 	profileDir string
 	output     string
 	log        io.Writer
+	// services are the numbers of Services of node benchmarks, ascending; beyond peerServices peers have one round.
+	services     counts
+	peerServices int
+	peers        string
+	patience     time.Duration
 }
 
 // counts is a flag: numbers separated by commas.
@@ -45,7 +50,7 @@ func (c *counts) Set(text string) error {
 	for field := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(field)
 		if err != nil || n < 1 {
-			return fmt.Errorf("%q is no number of workers", field)
+			return fmt.Errorf("%q is no number from 1", field)
 		}
 		*c = append(*c, n)
 	}
@@ -74,6 +79,12 @@ var benchmarks = []benchmark{
 	{"bitmap", bitmapHow, 7, runBitmap},
 	{"admission", admissionHow, 3, runAdmission},
 	{"other-services", otherServicesHow, 10, runOtherServices},
+	{"cold-sync", coldSyncHow, 3, runColdSync},
+	{"one-change", oneChangeHow, 3, runOneChange},
+	{"memory", memoryHow, 3, runMemory},
+	{"connections", connectionsHow, 10, runConnections},
+	{"throughput", throughputHow, 10, runThroughput},
+	{"recovery", recoveryHow, 5, runRecovery},
 }
 
 func main() {
@@ -92,6 +103,11 @@ func run(ctx context.Context) error {
 	o.workers = counts{1, 8, 32}
 	flag.Var(&o.workers, "workers", "By how many `workers` admission creates, separated by commas.")
 	flag.StringVar(&o.manager, "manager", filepath.Join("bin", "manager"), "The manager's `binary`; `make bin/manager` builds it.")
+	o.services = counts{1000, 5000, 10000, 20000}
+	flag.Var(&o.services, "services", "With how many `Services` the benchmarks of a node's proxy are run, separated by commas, ascending.")
+	flag.IntVar(&o.peerServices, "peer-services", 10000, "The largest `number` of Services that peers are run with in every round; with more, in the first.")
+	flag.StringVar(&o.peers, "peers", "nftables,iptables", "The `modes` of kube-proxy that are peers of the node-proxy.")
+	flag.DurationVar(&o.patience, "patience", 10*time.Minute, "How long a proxy may take until it is in step.")
 	flag.StringVar(&o.profileDir, "profile", "", "Write CPU profiles of the manager under load to this `directory`, and no figures to docs: profiling costs time.")
 	flag.StringVar(&o.output, "output", "docs", "The `directory` of benchmarks.md and benchmarks.json; empty: print only.")
 	flag.Usage = func() {

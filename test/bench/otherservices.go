@@ -22,7 +22,7 @@ func runOtherServices(ctx context.Context, o options) (measured, error) {
 		return measured{}, err
 	}
 	defer s.stop()
-	a := &admission{site: s, figures: map[string]series{}}
+	a := &admission{site: s, figures: figures{}}
 	for i := range o.rounds {
 		order := []side{native, portolan}
 		if i%2 == 1 {

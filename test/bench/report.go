@@ -132,6 +132,8 @@ func figure(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10 || v <= -10:
 		return fmt.Sprintf("%.1f", v)
+	case v < 0.1 && v > -0.1:
+		return fmt.Sprintf("%.2g", v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }

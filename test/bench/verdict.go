@@ -51,6 +51,8 @@ func (b bar) text(r row) string {
 		return fmt.Sprintf("%.2f%s within noise", b.atLeast, unit)
 	case b.atLeast > 0:
 		return fmt.Sprintf(">= %g%s", b.atLeast, unit)
+	case b.ratioAtMost > 0:
+		return fmt.Sprintf("<= %g%s, <= %g x", b.atMost, unit, b.ratioAtMost)
 	}
 	return fmt.Sprintf("<= %g%s", b.atMost, unit)
 }
@@ -69,6 +71,8 @@ func (b bar) verdict(r row) string {
 		return verdictOf(r.Ratio.High >= b.atLeast)
 	case b.atLeast > 0:
 		return verdictOf(v >= b.atLeast)
+	case b.ratioAtMost > 0 && r.Ratio != nil && r.Ratio.Median > b.ratioAtMost:
+		return notMet
 	}
 	return verdictOf(v <= b.atMost)
 }
