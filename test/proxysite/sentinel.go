@@ -123,10 +123,19 @@ func (s *Site) InStep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// looking is how long a proxy may take to look at the entries of the connection tracker once it has programmed something.
+// Nothing outside of it says when it has: ours does so beside its next change.
+const looking = 500 * time.Millisecond
+
 // Settled is InStep, and what a proxy does after it has programmed something (it removes entries of the connection
-// tracker) is done too: a proxy does one change after the other.
+// tracker) is done too.
 func (s *Site) Settled(ctx context.Context) error {
-	return errors.Join(s.InStep(ctx), s.InStep(ctx))
+	err := errors.Join(s.InStep(ctx), s.InStep(ctx))
+	select {
+	case <-time.After(looking):
+	case <-ctx.Done():
+	}
+	return err
 }
 
 // await waits for a round that begins after the call.
