@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/health"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/localhost"
@@ -36,7 +37,7 @@ type Agent struct {
 	clock    clock.WithTicker
 	registry *prometheus.Registry
 
-	informers    *informers
+	watches      *watches
 	tracker      *track.Tracker
 	node         watcher
 	proxy        *health.Proxy
@@ -84,11 +85,8 @@ func New(cfg *rest.Config, o Options, log logr.Logger) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := assemble(s, o, log)
-	if err != nil {
-		return nil, err
-	}
-	if a.node, err = node.New(a.informers.node, a.informers.serviceCIDRs, a.options.Node, a.log.WithName("node")); err != nil {
+	a := assemble(s, o, log)
+	if a.node, err = node.New(a.watches.node, a.watches.serviceCIDRs, a.options.Node, a.log.WithName("node")); err != nil {
 		return nil, err
 	}
 	client, err := reportClient(cfg)
@@ -101,7 +99,7 @@ func New(cfg *rest.Config, o Options, log logr.Logger) (*Agent, error) {
 }
 
 // assemble puts together what asks nobody, beside its sources, and tells nobody yet.
-func assemble(s sources, o Options, log logr.Logger) (_ *Agent, err error) {
+func assemble(s sources, o Options, log logr.Logger) *Agent {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
@@ -115,12 +113,8 @@ func assemble(s sources, o Options, log logr.Logger) (_ *Agent, err error) {
 		checks:    map[types.NamespacedName]route.HealthCheck{},
 		backoff:   newBackoff(),
 	}
-	if a.informers, err = newInformers(s, o.Selection); err != nil {
-		return nil, err
-	}
-	if a.tracker, err = track.New(a.informers.services, a.informers.slices, a.clock); err != nil {
-		return nil, err
-	}
+	a.tracker = track.New(track.TrimService(o.Selection.Takes, v1alpha1.ServiceProxyNameLabel), a.clock)
+	a.watches = newWatches(s, a.tracker, o.Selection.Mode)
 	a.proxy = health.NewProxy(patience, func() time.Time { return a.tracker.Counts().Oldest }, a.clock)
 	a.healthChecks = health.NewServices(health.ServicesOptions{
 		Healthy: a.proxy.Healthy,
@@ -129,7 +123,7 @@ func assemble(s sources, o Options, log logr.Logger) (_ *Agent, err error) {
 		Clock:   a.clock,
 	})
 	a.metrics = a.newMetrics()
-	return a, nil
+	return a
 }
 
 // Run serves until ctx ends. What is in the kernel stays then, and serves on until the next node-proxy takes it over.
@@ -165,7 +159,7 @@ func (a *Agent) parts() map[string]func(context.Context) error {
 		}
 	}
 	return map[string]func(context.Context) error{
-		"watches":       always(a.informers.run),
+		"watches":       always(a.watches.run),
 		"node":          a.node.Run,
 		"report":        always(a.reporter.Run),
 		"events":        a.sendEvents,

@@ -39,7 +39,7 @@ func (a *Agent) sendEvents(ctx context.Context) error {
 
 // healthCheckFailed tells the Service's owner that load balancers cannot ask this node for it.
 func (a *Agent) healthCheckFailed(name types.NamespacedName, at netip.AddrPort, err error) {
-	if svc := a.service(name); svc != nil {
+	if svc, _ := a.tracker.Service(name); svc != nil {
 		a.events.Eventf(svc, nil, corev1.EventTypeWarning, reasonHealthCheck, "Listen",
 			"node %s cannot listen on healthCheckNodePort %s: %v", a.options.Node.Name, at, err)
 	}

@@ -44,7 +44,7 @@ func reportClient(cfg *rest.Config) (client.Client, error) {
 
 // reportState is what there is to report; nothing before the node is known, and the kernel has been asked.
 func (a *Agent) reportState() (report.State, bool) {
-	object, exists, err := a.informers.node.GetIndexer().GetByKey(a.options.Node.Name)
+	object, exists, err := a.watches.node.GetIndexer().GetByKey(a.options.Node.Name)
 	node, ok := object.(*corev1.Node)
 	status := a.Status()
 	started := status.Failure != nil || !status.LastSync.IsZero()

@@ -121,26 +121,18 @@ func (a *Agent) show(subject string) (string, error) {
 }
 
 func (a *Agent) showService(name types.NamespacedName) (string, error) {
-	svc := a.service(name)
-	if svc == nil {
+	subject := a.subject(name)
+	if subject.Service == nil {
 		return "", fmt.Errorf("there is no Service %s with an address of its own", name)
 	}
-	return explain.Service(a.subject(svc)), nil
-}
-
-// service is a Service that has an address, as far as it is kept; nil if there is none.
-func (a *Agent) service(name types.NamespacedName) *corev1.Service {
-	object, _, _ := a.informers.services.GetIndexer().GetByKey(name.String())
-	svc, _ := object.(*corev1.Service)
-	return svc
+	return explain.Service(subject), nil
 }
 
 // showPort explains the Services that have a port as their node port, or for health checks.
 func (a *Agent) showPort(port uint16) (string, error) {
 	var texts []string
-	for _, object := range a.informers.services.GetIndexer().List() {
-		svc, _ := object.(*corev1.Service)
-		if subject := a.subject(svc); slices.Contains(nodePorts(subject.Plan), port) {
+	for _, name := range a.tracker.Names() {
+		if subject := a.subject(name); subject.Service != nil && slices.Contains(nodePorts(subject.Plan), port) {
 			texts = append(texts, explain.Service(subject))
 		}
 	}
@@ -151,10 +143,9 @@ func (a *Agent) showPort(port uint16) (string, error) {
 	return strings.Join(texts, "\n"), nil
 }
 
-func (a *Agent) subject(svc *corev1.Service) explain.Subject {
+func (a *Agent) subject(name types.NamespacedName) explain.Subject {
 	status := a.Status()
-	name := types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}
-	endpointSlices := a.tracker.Slices(name)
+	svc, endpointSlices := a.tracker.Service(name)
 	return explain.Subject{
 		Service:     svc,
 		Slices:      endpointSlices,

@@ -94,7 +94,7 @@ func (w *world) start() {
 	w.assemble()
 	ctx, cancel := context.WithCancel(w.Context())
 	var running sync.WaitGroup
-	running.Go(func() { w.agent.informers.run(ctx) })
+	running.Go(func() { w.agent.watches.run(ctx) })
 	running.Go(func() { w.agent.serve(ctx) })
 	w.stop = func() {
 		cancel()
@@ -108,8 +108,7 @@ func (w *world) start() {
 func (w *world) assemble() {
 	w.Helper()
 	s := sources{services: w.services, slices: w.slices, node: w.nodes, serviceCIDRs: w.cidrs}
-	a, err := assemble(s, w.options, logr.Discard())
-	w.must(err)
+	a := assemble(s, w.options, logr.Discard())
 	a.kernel, a.node, a.sweeper, a.events = w.kernel, w.node.again(), a.newSweeper(w.flows), w.events
 	a.reporter = a.newReporter(clienttest.NewFakeClient())
 	w.agent = a

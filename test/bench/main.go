@@ -107,7 +107,7 @@ func run(ctx context.Context) error {
 	flag.Var(&o.services, "services", "With how many `Services` the benchmarks of a node's proxy are run, separated by commas, ascending.")
 	flag.IntVar(&o.peerServices, "peer-services", 10000, "The largest `number` of Services that peers are run with in every round; with more, in the first.")
 	flag.StringVar(&o.peers, "peers", "nftables,iptables", "The `modes` of kube-proxy that are peers of the node-proxy.")
-	flag.DurationVar(&o.patience, "patience", 10*time.Minute, "How long a proxy may take until it is in step.")
+	flag.DurationVar(&o.patience, "patience", 3*time.Minute, "How long a proxy may take until it is in step.")
 	flag.StringVar(&o.profileDir, "profile", "", "Write CPU profiles of the manager under load to this `directory`, and no figures to docs: profiling costs time.")
 	flag.StringVar(&o.output, "output", "docs", "The `directory` of benchmarks.md and benchmarks.json; empty: print only.")
 	flag.Usage = func() {

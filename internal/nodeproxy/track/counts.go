@@ -23,9 +23,3 @@ func (t *Tracker) Counts() Counts {
 	}
 	return c
 }
-
-func (t *Tracker) count(one func(*Counts)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	one(&t.counts)
-}

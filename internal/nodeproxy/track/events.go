@@ -1,63 +1,44 @@
 package track
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 )
 
-// handler passes on the events of one kind: an object as it was and as it is, nil where it was not or is not.
-type handler[T metav1.Object] struct{ changed func(was, is T) }
-
-func (h handler[T]) OnAdd(obj any, _ bool) {
-	var none T
-	if is, ok := obj.(T); ok {
-		h.changed(none, is)
-	}
-}
-
-// OnUpdate leaves out what a list shows again.
-func (h handler[T]) OnUpdate(oldObj, obj any) {
-	was, wasOK := oldObj.(T)
-	is, isOK := obj.(T)
-	if wasOK && isOK && was.GetResourceVersion() != is.GetResourceVersion() {
-		h.changed(was, is)
-	}
-}
-
-func (h handler[T]) OnDelete(obj any) {
-	// The deletion was missed; this is the last state known.
-	if missed, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = missed.Obj
-	}
-	var none T
-	if was, ok := obj.(T); ok {
-		h.changed(was, none)
-	}
-}
-
+// serviceChanged, as sliceChanged, is told of an object as it was and as it is, nil where it was not or is not. mu is held.
 func (t *Tracker) serviceChanged(was, is *corev1.Service) {
-	t.count(func(c *Counts) { c.ServiceEvents++ })
-	svc := is
-	if svc == nil {
-		svc = was
-	}
-	t.mark(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name})
+	t.counts.ServiceEvents++
+	t.mark(nameOf(cmp.Or(is, was)))
 }
 
 // sliceChanged marks the Service of a slice; both, of one that went from one Service to another.
 func (t *Tracker) sliceChanged(was, is *discoveryv1.EndpointSlice) {
-	t.count(func(c *Counts) { c.SliceEvents++ })
+	t.counts.SliceEvents++
 	from, to := serviceOf(was), serviceOf(is)
+	t.reassign(from, was, to, is)
 	if to != nil {
 		t.mark(*to, t.triggers(was, is)...)
 	}
 	if from != nil && (to == nil || *from != *to) {
 		t.mark(*from)
+	}
+}
+
+// reassign keeps the slices of each Service. Lists that were handed out stay as they are.
+func (t *Tracker) reassign(from *types.NamespacedName, was *discoveryv1.EndpointSlice, to *types.NamespacedName, is *discoveryv1.EndpointSlice) {
+	if from != nil {
+		rest := slices.DeleteFunc(slices.Clone(t.byService[*from]), func(s *discoveryv1.EndpointSlice) bool { return s == was })
+		if t.byService[*from] = rest; len(rest) == 0 {
+			delete(t.byService, *from)
+		}
+	}
+	if to != nil {
+		t.byService[*to] = append(slices.Clip(t.byService[*to]), is)
 	}
 }
 

@@ -8,7 +8,6 @@ package track
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +22,7 @@ import (
 // Change is a Service that has changed, or whose EndpointSlices have.
 type Change struct {
 	Name types.NamespacedName
-	// Service is as it is now; nil for one that has gone. It and the slices are the cache's own: not to be written to.
+	// Service is as it is now; nil for one that has gone. It and the slices are the Tracker's own: not to be written to.
 	Service *corev1.Service
 	// Slices are its EndpointSlices, in no order.
 	Slices []*discoveryv1.EndpointSlice
@@ -34,17 +33,20 @@ type Change struct {
 	Triggers []time.Time
 }
 
-// Tracker collects changes. One goroutine may take them; the rest is safe for concurrent use.
+// Tracker keeps all Services and EndpointSlices, and collects changes. One goroutine may take them; the rest is safe for
+// concurrent use.
 type Tracker struct {
-	services, slices cache.Indexer
-	synced           []cache.DoneChecker
-	clock            clock.PassiveClock
-	started          time.Time
-	begun            bool // the first changes are taken
+	clock   clock.PassiveClock
+	started time.Time
+	begun   bool // the first changes are taken
 
-	mu      sync.Mutex // guards pending and counts
-	pending map[types.NamespacedName]*mark
-	counts  Counts
+	services *store[*corev1.Service]
+	slices   *store[*discoveryv1.EndpointSlice]
+
+	mu        sync.Mutex // guards what follows, and what the stores hold
+	byService map[types.NamespacedName][]*discoveryv1.EndpointSlice
+	pending   map[types.NamespacedName]*mark
+	counts    Counts
 
 	wake chan struct{} // holds one when Next is to return, as when something is pending that was not when it last looked
 }
@@ -55,41 +57,36 @@ type mark struct {
 	triggers []time.Time
 }
 
-// New makes a Tracker on two informers that have not been started, of Services and of EndpointSlices.
-func New(services, endpointSlices cache.SharedIndexInformer, c clock.PassiveClock) (*Tracker, error) {
+// New makes a Tracker of what its stores are told. trim takes of a Service what nobody reads; it may be nil.
+func New(trim func(*corev1.Service), c clock.PassiveClock) *Tracker {
 	t := &Tracker{
-		services: services.GetIndexer(),
-		slices:   endpointSlices.GetIndexer(),
-		clock:    c,
-		started:  c.Now(),
-		pending:  map[types.NamespacedName]*mark{},
-		wake:     make(chan struct{}, 1),
+		clock:     c,
+		started:   c.Now(),
+		byService: map[types.NamespacedName][]*discoveryv1.EndpointSlice{},
+		pending:   map[types.NamespacedName]*mark{},
+		wake:      make(chan struct{}, 1),
 	}
-	if err := endpointSlices.AddIndexers(cache.Indexers{byService: serviceKeys}); err != nil {
-		return nil, fmt.Errorf("index EndpointSlices by Service: %w", err)
-	}
-	for _, source := range []struct {
-		informer cache.SharedIndexInformer
-		handler  cache.ResourceEventHandler
-	}{
-		{services, handler[*corev1.Service]{t.serviceChanged}},
-		{endpointSlices, handler[*discoveryv1.EndpointSlice]{t.sliceChanged}},
-	} {
-		registration, err := source.informer.AddEventHandler(source.handler)
-		if err != nil {
-			return nil, fmt.Errorf("watch: %w", err)
-		}
-		t.synced = append(t.synced, registration.HasSyncedChecker())
-	}
-	return t, nil
+	t.services = newStore(&t.mu, trim, t.serviceChanged)
+	t.slices = newStore(&t.mu, trimSlice, t.sliceChanged)
+	return t
 }
+
+// Services is the store for a reflector of Services.
+func (t *Tracker) Services() cache.ReflectorStore { return t.services }
+
+// EndpointSlices is the store for a reflector of EndpointSlices.
+func (t *Tracker) EndpointSlices() cache.ReflectorStore { return t.slices }
 
 // Next waits for changes and takes them all, those that wait longest first. The first call returns as soon as Services
 // and EndpointSlices are read, with all Services there are. It fails only when ctx ends.
 func (t *Tracker) Next(ctx context.Context) ([]Change, error) {
 	if !t.begun {
-		if !cache.WaitFor(ctx, "", t.synced...) {
-			return nil, context.Cause(ctx)
+		for _, read := range []<-chan struct{}{t.services.read, t.slices.read} {
+			select {
+			case <-read:
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
 		}
 		t.begun = true
 		return t.take(), nil
@@ -104,9 +101,10 @@ func (t *Tracker) Next(ctx context.Context) ([]Change, error) {
 
 // All marks all Services as changed, for when the node has.
 func (t *Tracker) All() {
-	for _, key := range t.services.ListKeys() {
-		namespace, name, _ := cache.SplitMetaNamespaceKey(key)
-		t.mark(types.NamespacedName{Namespace: namespace, Name: name})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name := range t.services.objects {
+		t.mark(name)
 	}
 }
 
@@ -118,37 +116,51 @@ func (t *Tracker) Wake() {
 	}
 }
 
+// Service is a Service as it is now, nil if there is none, and its EndpointSlices. They are the Tracker's own.
+func (t *Tracker) Service(name types.NamespacedName) (*corev1.Service, []*discoveryv1.EndpointSlice) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.services.objects[name], t.byService[name]
+}
+
+// Names are those of all Services, in no order.
+func (t *Tracker) Names() []types.NamespacedName {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	names := make([]types.NamespacedName, 0, len(t.services.objects))
+	for name := range t.services.objects {
+		names = append(names, name)
+	}
+	return names
+}
+
 // take takes what is pending. What changes from here on is pending again.
 func (t *Tracker) take() []Change {
 	t.mu.Lock()
-	taken := t.pending
-	t.pending = map[types.NamespacedName]*mark{}
+	defer t.mu.Unlock()
 	select { // the wake of what is taken
 	case <-t.wake:
 	default:
 	}
-	t.mu.Unlock()
-
-	changes := make([]Change, 0, len(taken))
-	for name, m := range taken {
+	changes := make([]Change, 0, len(t.pending))
+	for name, m := range t.pending {
 		changes = append(changes, Change{
 			Name:     name,
-			Service:  t.service(name),
-			Slices:   t.Slices(name),
+			Service:  t.services.objects[name],
+			Slices:   t.byService[name],
 			Since:    m.since,
 			Triggers: m.triggers,
 		})
 	}
+	t.pending = map[types.NamespacedName]*mark{}
 	slices.SortFunc(changes, func(a, b Change) int {
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Name.String(), b.Name.String()))
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Name.Namespace, b.Name.Namespace), cmp.Compare(a.Name.Name, b.Name.Name))
 	})
 	return changes
 }
 
-// mark marks a Service as changed.
+// mark marks a Service as changed. mu is held.
 func (t *Tracker) mark(name types.NamespacedName, triggers ...time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	m := t.pending[name]
 	if m == nil {
 		m = &mark{since: t.clock.Now()}

@@ -21,31 +21,28 @@ import (
 
 var start = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
-// world is an API server with Services and EndpointSlices, the informers on it, and a Tracker.
+// world is an API server with Services and EndpointSlices, the reflectors of it, and a Tracker.
 type world struct {
 	*testing.T
 	services, slices     *sources.FakeControllerSource
-	ofServices, ofSlices cache.SharedIndexInformer
+	ofServices, ofSlices *cache.Reflector
 	clock                *testingclock.FakePassiveClock
 	tracker              *Tracker
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{T: t, services: sources.NewFakeControllerSource(), slices: sources.NewFakeControllerSource(), clock: testingclock.NewFakePassiveClock(start)}
-	w.ofServices = cache.NewSharedIndexInformer(w.services, &corev1.Service{}, 0, cache.Indexers{})
-	w.ofSlices = cache.NewSharedIndexInformer(w.slices, &discoveryv1.EndpointSlice{}, 0, cache.Indexers{})
-	var err error
-	if w.tracker, err = New(w.ofServices, w.ofSlices, w.clock); err != nil {
-		t.Fatal(err)
-	}
+	w.tracker = New(nil, w.clock)
+	w.ofServices = cache.NewReflectorWithOptions(w.services, &corev1.Service{}, w.tracker.Services(), cache.ReflectorOptions{})
+	w.ofSlices = cache.NewReflectorWithOptions(w.slices, &discoveryv1.EndpointSlice{}, w.tracker.EndpointSlices(), cache.ReflectorOptions{})
 	return w
 }
 
-func (w *world) start(informers ...cache.SharedIndexInformer) {
+func (w *world) start(reflectors ...*cache.Reflector) {
 	ctx, cancel := context.WithCancel(w.Context())
 	w.Cleanup(cancel)
-	for _, i := range informers {
-		go i.RunWithContext(ctx)
+	for _, r := range reflectors {
+		go r.RunWithContext(ctx)
 	}
 }
 
@@ -104,12 +101,13 @@ func TestNothingIsHandedOutBeforeServicesAndEndpointSlicesAreRead(t *testing.T) 
 			w := newWorld(t)
 			w.services.Add(service("shop/web"))
 			w.slices.Add(slice("shop/web", "a"))
-			inOrder := []cache.SharedIndexInformer{w.ofServices, w.ofSlices}
+			inOrder, read := []*cache.Reflector{w.ofServices, w.ofSlices}, w.tracker.services.read
 			if first == "EndpointSlices" {
 				slices.Reverse(inOrder)
+				read = w.tracker.slices.read
 			}
 			w.start(inOrder[0])
-			cache.WaitFor(t.Context(), "", inOrder[0].HasSyncedChecker())
+			<-read
 			ended, end := context.WithCancelCause(t.Context())
 			end(errors.New("enough"))
 			if changes, err := w.tracker.Next(ended); err == nil || err.Error() != "enough" {
@@ -275,22 +273,64 @@ func TestTriggersOfSeveralSlicesAddUp(t *testing.T) {
 
 func TestAnEventThatTellsNothingNewIsNone(t *testing.T) {
 	w := newWorld(t)
-	was := service("shop/web")
-	was.ResourceVersion = "7"
-	h := handler[*corev1.Service]{w.tracker.serviceChanged}
-	h.OnUpdate(was, was.DeepCopy())
-	h.OnUpdate("not", "Services")
-	h.OnAdd("no Service", false)
-	h.OnDelete("no Service")
+	known := service("shop/web")
+	known.ResourceVersion = "7"
+	store := w.tracker.Services()
+	w.tracker.begun = true
+	w.must(store.Add(known))
+	w.take()
+	w.must(store.Update(known.DeepCopy()))
+	w.must(store.Delete(service("shop/never-seen")))
+	if got := w.tracker.Counts(); got != (Counts{ServiceEvents: 1}) {
+		t.Errorf("got %+v", got)
+	}
+	changed := known.DeepCopy()
+	changed.ResourceVersion = "8"
+	w.must(store.Update(changed))
+	if got := w.tracker.Counts(); got.Pending != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAListTellsWhatWasMissed(t *testing.T) {
+	w := newWorld(t)
+	version := func(svc *corev1.Service, v string) *corev1.Service {
+		svc.ResourceVersion = v
+		return svc
+	}
+	store := w.tracker.Services()
+	w.must(store.Replace([]any{version(service("shop/same"), "1"), version(service("shop/other"), "2"), version(service("shop/gone"), "3")}, "3"))
+	w.tracker.begun = true
+	w.take()
+	w.must(store.Replace([]any{version(service("shop/same"), "1"), version(service("shop/other"), "4"), version(service("shop/new"), "5")}, "5"))
+	want := map[string][]string{"shop/other": {}, "shop/gone gone": {}, "shop/new": {}}
+	if diff := cmp.Diff(want, w.next()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestWhatIsNoObjectOfItsKindIsAnError(t *testing.T) {
+	w := newWorld(t)
+	store := w.tracker.Services()
+	for name, failure := range map[string]error{
+		"Add":     store.Add("no Service"),
+		"Update":  store.Update("no Service"),
+		"Delete":  store.Delete("no Service"),
+		"Replace": store.Replace([]any{service("shop/web"), "no Service"}, "1"),
+	} {
+		if failure == nil {
+			t.Errorf("%s took it", name)
+		}
+	}
 	if got := w.tracker.Counts(); got != (Counts{}) {
 		t.Errorf("got %+v", got)
 	}
-	is := was.DeepCopy()
-	is.ResourceVersion = "8"
-	h.OnUpdate(was, is)
-	h.OnDelete(cache.DeletedFinalStateUnknown{Key: "shop/api", Obj: service("shop/api")})
-	if got := w.tracker.Counts(); got.Pending != 2 {
-		t.Errorf("got %+v", got)
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
 	}
 }
 
@@ -302,12 +342,14 @@ func TestTrimmingLeavesWhatAProxyReads(t *testing.T) {
 		svc.Spec.Selector = map[string]string{"app": "web"}
 		return svc
 	}
-	ours, _ := TrimService(taken, "proxy")(full("web"))
+	ours := full("web")
+	TrimService(taken, "proxy")(ours)
 	want := MakeService("shop/web").ClusterIPs("10.96.0.1").Port(80).Ingress("192.0.2.1").Created(start).Label("proxy", "x").Obj()
 	if diff := cmp.Diff(want, ours); diff != "" {
 		t.Errorf("a Service that is taken (-want +got)\n%s", diff)
 	}
-	others, _ := TrimService(taken, "proxy")(full("api"))
+	others := full("api")
+	TrimService(taken, "proxy")(others)
 	bare := MakeService("shop/api").Type("").Created(start).Label("proxy", "x").Obj()
 	if diff := cmp.Diff(bare, others); diff != "" {
 		t.Errorf("a Service that is not (-want +got)\n%s", diff)
@@ -317,16 +359,10 @@ func TestTrimmingLeavesWhatAProxyReads(t *testing.T) {
 		Annotation("c", "d").Annotation(corev1.EndpointsLastChangeTriggerTime, "now").Endpoint("10.0.0.1", OnNode("n"), ForZones("z")).Obj()
 	s.Endpoints[0].Addresses = append(s.Endpoints[0].Addresses, "10.0.0.2")
 	s.Endpoints[0].TargetRef = &corev1.ObjectReference{Name: "web-1"}
-	trimmed, _ := TrimSlice(s)
+	trimSlice(s)
 	wantSlice := MakeSlice("shop/web", "a").Port("", 8080).Label(corev1.IsHeadlessService, "").
 		Annotation(corev1.EndpointsLastChangeTriggerTime, "now").Endpoint("10.0.0.1", OnNode("n"), ForZones("z")).Obj()
-	if diff := cmp.Diff(wantSlice, trimmed); diff != "" {
+	if diff := cmp.Diff(wantSlice, s); diff != "" {
 		t.Errorf("a slice (-want +got)\n%s", diff)
-	}
-
-	for _, trim := range []func(any) (any, error){TrimService(taken, "proxy"), TrimSlice} {
-		if got, err := trim("something else"); got != "something else" || err != nil {
-			t.Errorf("got %v, %v", got, err)
-		}
 	}
 }

@@ -9,36 +9,26 @@ import (
 // A node holds every Service and endpoint of the cluster, so what nobody reads is dropped before it is stored.
 
 // TrimService leaves of a Service what a proxy reads, which is one label, and of one that is not taken only its name and
-// that label: by it it is seen to come or go. It is a cache.TransformFunc.
-func TrimService(taken func(*corev1.Service) bool, label string) func(any) (any, error) {
-	return func(obj any) (any, error) {
-		svc, ok := obj.(*corev1.Service)
-		if !ok {
-			return obj, nil
-		}
+// that label: by it it is seen to come or go.
+func TrimService(taken func(*corev1.Service) bool, label string) func(*corev1.Service) {
+	return func(svc *corev1.Service) {
 		svc.ObjectMeta = trimMeta(svc.ObjectMeta)
 		svc.Labels, svc.Annotations = only(svc.Labels, label), nil
 		if !taken(svc) {
 			svc.Spec, svc.Status = corev1.ServiceSpec{}, corev1.ServiceStatus{}
 		}
 		svc.Spec.Selector, svc.Status.Conditions = nil, nil
-		return svc, nil
 	}
 }
 
-// TrimSlice leaves of an EndpointSlice what a proxy reads. It is a cache.TransformFunc.
-func TrimSlice(obj any) (any, error) {
-	slice, ok := obj.(*discoveryv1.EndpointSlice)
-	if !ok {
-		return obj, nil
-	}
+// trimSlice leaves of an EndpointSlice what a proxy reads.
+func trimSlice(slice *discoveryv1.EndpointSlice) {
 	slice.ObjectMeta = trimMeta(slice.ObjectMeta)
 	slice.Labels = only(slice.Labels, discoveryv1.LabelServiceName, corev1.IsHeadlessService)
 	slice.Annotations = only(slice.Annotations, corev1.EndpointsLastChangeTriggerTime)
 	for i := range slice.Endpoints {
 		trimEndpoint(&slice.Endpoints[i])
 	}
-	return slice, nil
 }
 
 // trimMeta leaves what tells one object from another, and its labels and annotations.

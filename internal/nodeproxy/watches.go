@@ -2,7 +2,6 @@ package nodeproxy
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +14,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
@@ -29,6 +27,7 @@ type sources struct {
 func newSources(cfg *rest.Config, node string) (sources, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
+	cfg.DisableCompression = true // to compress a list takes the server longer than the network to carry it
 	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return sources{}, err
@@ -63,36 +62,24 @@ type plainList struct{}
 // IsWatchListSemanticsUnSupported is what reflectors ask.
 func (plainList) IsWatchListSemanticsUnSupported() bool { return true }
 
-// informers are the watches.
-type informers struct {
-	services, slices, node, serviceCIDRs cache.SharedIndexInformer
-	// wanted are those that run: ServiceCIDRs only where all their addresses are served here.
-	wanted []cache.SharedIndexInformer
+// watches are what follows the API server: into the tracker, which keeps what it is told, and informers for the little
+// that comes of the rest.
+type watches struct {
+	services, slices   *cache.Reflector
+	node, serviceCIDRs cache.SharedIndexInformer
+	// withCIDRs: ServiceCIDRs are watched only where all their addresses are served here.
+	withCIDRs bool
 }
 
-// newInformers makes the watches. They are not started.
-func newInformers(s sources, selection route.Selection) (*informers, error) {
-	i := &informers{
-		services:     informer(s.services, &corev1.Service{}),
-		slices:       informer(s.slices, &discoveryv1.EndpointSlice{}),
+// newWatches makes the watches. They are not started.
+func newWatches(s sources, t *track.Tracker, mode route.Mode) *watches {
+	return &watches{
+		services:     cache.NewNamedReflector("services", s.services, &corev1.Service{}, t.Services(), 0),
+		slices:       cache.NewNamedReflector("endpointslices", s.slices, &discoveryv1.EndpointSlice{}, t.EndpointSlices(), 0),
 		node:         informer(s.node, &corev1.Node{}),
 		serviceCIDRs: informer(s.serviceCIDRs, &networkingv1.ServiceCIDR{}),
+		withCIDRs:    mode == route.ModeAll,
 	}
-	if i.wanted = []cache.SharedIndexInformer{i.services, i.slices, i.node}; selection.Mode == route.ModeAll {
-		i.wanted = append(i.wanted, i.serviceCIDRs)
-	}
-	for _, trim := range []struct {
-		informer  cache.SharedIndexInformer
-		transform cache.TransformFunc
-	}{
-		{i.services, track.TrimService(selection.Takes, v1alpha1.ServiceProxyNameLabel)},
-		{i.slices, track.TrimSlice},
-	} {
-		if err := trim.informer.SetTransform(trim.transform); err != nil {
-			return nil, fmt.Errorf("trim what is watched: %w", err)
-		}
-	}
-	return i, nil
 }
 
 func informer(from cache.ListerWatcher, kind runtime.Object) cache.SharedIndexInformer {
@@ -100,10 +87,13 @@ func informer(from cache.ListerWatcher, kind runtime.Object) cache.SharedIndexIn
 }
 
 // run runs the watches until ctx ends.
-func (i *informers) run(ctx context.Context) {
+func (w *watches) run(ctx context.Context) {
 	var running sync.WaitGroup
-	for _, informer := range i.wanted {
-		running.Go(func() { informer.RunWithContext(ctx) })
+	defer running.Wait()
+	running.Go(func() { w.services.RunWithContext(ctx) })
+	running.Go(func() { w.slices.RunWithContext(ctx) })
+	running.Go(func() { w.node.RunWithContext(ctx) })
+	if w.withCIDRs {
+		running.Go(func() { w.serviceCIDRs.RunWithContext(ctx) })
 	}
-	running.Wait()
 }

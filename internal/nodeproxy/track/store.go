@@ -1,0 +1,123 @@
+package track
+
+import (
+	"fmt"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// object is what a store keeps.
+type object interface {
+	comparable
+	metav1.Object
+}
+
+// store keeps the objects of one kind, as a reflector tells it: a cache.ReflectorStore. It is all there is between the API
+// server and the Tracker: an informer would keep a second copy of every key, and a queue with two goroutines, for readers
+// that are not here.
+type store[T object] struct {
+	trim    func(T)         // takes of an object what nobody reads; nil: nothing
+	changed func(was, is T) // is told of an object as it was and as it is, nil where it was not or is not; mu is held
+	read    chan struct{}   // closed once all has been read
+	once    sync.Once       // closes it
+	mu      *sync.Mutex     // guards objects
+	objects map[types.NamespacedName]T
+}
+
+func newStore[T object](mu *sync.Mutex, trim func(T), changed func(was, is T)) *store[T] {
+	return &store[T]{trim: trim, changed: changed, read: make(chan struct{}), mu: mu, objects: map[types.NamespacedName]T{}}
+}
+
+// Add takes an object that is new, or differs.
+func (s *store[T]) Add(obj any) error {
+	is, err := s.taken(obj)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set(is)
+	return nil
+}
+
+// Update is Add.
+func (s *store[T]) Update(obj any) error { return s.Add(obj) }
+
+// Delete takes an object away.
+func (s *store[T]) Delete(obj any) error {
+	was, ok := obj.(T)
+	if !ok {
+		return fmt.Errorf("track: a %T was deleted", obj)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(nameOf(was))
+	return nil
+}
+
+// Replace takes all objects that there are, as a list shows them: also those that have been missed, and none that is known.
+func (s *store[T]) Replace(list []any, _ string) error {
+	objects, there := make([]T, len(list)), make(map[types.NamespacedName]bool, len(list))
+	for i, obj := range list {
+		is, err := s.taken(obj)
+		if err != nil {
+			return err
+		}
+		objects[i], there[nameOf(is)] = is, true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.objects {
+		if !there[name] {
+			s.drop(name)
+		}
+	}
+	for _, is := range objects { // in the order of the list, as the memory is
+		s.set(is)
+	}
+	s.once.Do(func() { close(s.read) })
+	return nil
+}
+
+// Resync does nothing: what is known has been told.
+func (*store[T]) Resync() error { return nil }
+
+func (s *store[T]) taken(obj any) (T, error) {
+	is, ok := obj.(T)
+	if !ok {
+		return is, fmt.Errorf("track: got a %T", obj)
+	}
+	if s.trim != nil {
+		s.trim(is)
+	}
+	return is, nil
+}
+
+// set leaves out what a list shows again. mu is held.
+func (s *store[T]) set(is T) {
+	var none T
+	name := nameOf(is)
+	was := s.objects[name]
+	if was != none && was.GetResourceVersion() == is.GetResourceVersion() {
+		return
+	}
+	s.objects[name] = is
+	s.changed(was, is)
+}
+
+// drop does nothing for an object that is not there. mu is held.
+func (s *store[T]) drop(name types.NamespacedName) {
+	var none T
+	was := s.objects[name]
+	if was == none {
+		return
+	}
+	delete(s.objects, name)
+	s.changed(was, none)
+}
+
+func nameOf(obj metav1.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}
+}
