@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
@@ -157,7 +158,7 @@ func (a *Agent) checkHealth() {
 	for name, check := range a.checks {
 		a.healthChecks.Set(name, check)
 	}
-	clear(a.checks)
+	a.checks = map[types.NamespacedName]route.HealthCheck{} // and not cleared: after the first sync it is as large as it ever gets
 }
 
 // look takes in what the node has become.

@@ -60,6 +60,12 @@ func (e *edit) delete(element nft.Element) { e.Delete = append(e.Delete, element
 
 // replace turns elements into others, no key being twice in either.
 func (e *edit) replace(before, after []nft.Element) {
+	if len(before) == 0 { // as for every Service at the start
+		for _, el := range after {
+			e.add(el)
+		}
+		return
+	}
 	gone := make(map[nft.Element]bool, len(before))
 	for _, el := range before {
 		gone[el] = true
