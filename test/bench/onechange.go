@@ -19,7 +19,7 @@ minSyncPeriod after the last. "Churn": 100 EndpointSlices of other Services chan
 kube-proxy have their default minSyncPeriod, a second.`
 
 const (
-	changesOfPeers = 20 // a round, idle and in churn
+	changesOfPeers = 10 // a round, idle and in churn
 	changesOfOurs  = 200
 	pauseOfPeers   = 1100 * time.Millisecond
 	pauseOfOurs    = 20 * time.Millisecond
