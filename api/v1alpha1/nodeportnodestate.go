@@ -123,16 +123,16 @@ type NodePortNodeStateStatus struct {
 // +kubebuilder:resource:scope=Cluster,shortName=npns,categories=portolan
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.status.mode`
 // +kubebuilder:printcolumn:name="Services",type=integer,JSONPath=`.status.services`
-// +kubebuilder:printcolumn:name="Ports",type=integer,JSONPath=`.status.ports`
+// +kubebuilder:printcolumn:name="Service-Ports",type=integer,JSONPath=`.status.ports`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Last-Sync",type=date,JSONPath=`.status.lastSync.time`
+// +kubebuilder:printcolumn:name="Last-Change",type=date,JSONPath=`.status.lastSync.time`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Programmed",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Programmed")].reason`
-// +kubebuilder:printcolumn:name="Milliseconds",type=integer,priority=1,JSONPath=`.status.lastSync.milliseconds`
+// +kubebuilder:printcolumn:name="Took-ms",type=integer,priority=1,JSONPath=`.status.lastSync.milliseconds`
 // +kubebuilder:printcolumn:name="Proxy",type=string,priority=1,JSONPath=`.status.serviceProxyName`
 // +kubebuilder:printcolumn:name="Version",type=string,priority=1,JSONPath=`.status.proxyVersion`
-// +kubebuilder:printcolumn:name="Addresses",type=string,priority=1,JSONPath=`.status.addresses`
+// +kubebuilder:printcolumn:name="Address",type=string,priority=1,JSONPath=`.status.addresses[0]`
 type NodePortNodeState struct {
 	metav1.TypeMeta `json:",inline"`
 

@@ -247,6 +247,8 @@ type NodePortPoolStatus struct {
 // +kubebuilder:printcolumn:name="Allocation",type=string,priority=1,JSONPath=`.spec.allocation`
 // +kubebuilder:printcolumn:name="Enforcement",type=string,priority=1,JSONPath=`.spec.enforcement`
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Pending",type=integer,priority=1,JSONPath=`.status.ports.pending`
+// +kubebuilder:printcolumn:name="Reserved",type=integer,priority=1,JSONPath=`.status.ports.reserved`
 // +kubebuilder:printcolumn:name="Outside",type=integer,priority=1,JSONPath=`.status.ports.outside`
 // +kubebuilder:printcolumn:name="Breaches",type=integer,priority=1,JSONPath=`.status.breaches`
 // +kubebuilder:printcolumn:name="Proxy",type=string,priority=1,JSONPath=`.spec.serviceProxyName`

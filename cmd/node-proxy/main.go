@@ -20,6 +20,7 @@ Usage:
   node-proxy [flags]               serve Services until it is told to end; the rules stay, and so do connections
   node-proxy show [SERVICE|PORT]   say what the node-proxy that runs here does, in all or for a Service or a port
   node-proxy cleanup               remove every trace of it; end it before
+  node-proxy version               say which version this is
 
 `
 
@@ -27,6 +28,7 @@ Usage:
 var commands = map[string]func(ctx context.Context, args []string, out io.Writer) error{
 	"show":    show,
 	"cleanup": cleanup,
+	"version": printVersion,
 }
 
 func main() {
@@ -64,7 +66,7 @@ Flags:
 	}
 	_ = fs.Parse(args) // exits on an error
 	if fs.NArg() > 1 {
-		return errors.New("show takes one Service or port")
+		return errors.New("show takes one Service or port: write NAMESPACE/NAME, and flags before it")
 	}
 	addresses := []string{defaultMetricsAddress, kubeProxyMetricsAddress}
 	if *address != "" {
@@ -73,9 +75,20 @@ Flags:
 	return nodeproxy.Show(ctx, addresses, fs.Arg(0), out)
 }
 
+func printVersion(_ context.Context, _ []string, out io.Writer) error {
+	_, err := fmt.Fprintln(out, version())
+	return err
+}
+
 // cleanup removes what a node-proxy leaves behind on purpose when it ends.
 func cleanup(_ context.Context, args []string, out io.Writer) error {
 	fs := flag.NewFlagSet("node-proxy cleanup", flag.ExitOnError)
+	fs.Usage = func() {
+		fmt.Fprintln(fs.Output(), `Usage: node-proxy cleanup
+
+Removes the table inet portolan from this node's kernel, so that it serves no Service any more. End node-proxy before.
+There are no flags. What the node has reported stays: kubectl delete npns NODE.`)
+	}
 	_ = fs.Parse(args) // exits on an error
 	if fs.NArg() > 0 {
 		return errors.New("cleanup takes no arguments")

@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -25,6 +30,9 @@ const kubeProxyMetricsAddress = "127.0.0.1:10249"
 // serve keeps the kernel in step until ctx ends.
 func serve(ctx context.Context, args []string) error {
 	options, logger, err := parse(flag.CommandLine, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -32,7 +40,7 @@ func serve(ctx context.Context, args []string) error {
 	klog.SetLogger(logger)
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
-		return err
+		return fmt.Errorf("no API server: write --kubeconfig=FILE, or run in a Pod: %w", err)
 	}
 	options.Begun = spareCollector()
 	agent, err := nodeproxy.New(cfg, options, logger)
@@ -48,7 +56,7 @@ type texts struct {
 	detectLocal, clusterCIDR, bridge, podPrefix string
 }
 
-// parse reads the flags. One that does not exist ends the program with the help.
+// parse reads the flags. The error is flag.ErrHelp where the help was asked for, and written.
 func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, error) {
 	o, t := nodeproxy.Options{Version: version()}, texts{}
 	addServiceFlags(fs, &o, &t)
@@ -57,12 +65,18 @@ func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, err
 	addServerFlags(fs, &o)
 	zapOptions := zap.Options{}
 	zapOptions.BindFlags(fs)
-	fs.Usage = func() {
-		fmt.Fprint(fs.Output(), usage, "Flags:\n")
-		fs.PrintDefaults()
-	}
-	if err := fs.Parse(args); err != nil { // flag.CommandLine exits on an error
-		return o, logr.Discard(), err
+	out := fs.Output()
+	fs.Init(fs.Name(), flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // a wrong flag is an error, and not a screen of all there are
+	fs.Usage = func() {}
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fs.SetOutput(out)
+			fmt.Fprint(out, usage, "Flags:\n")
+			fs.PrintDefaults()
+			return o, logr.Discard(), err
+		}
+		return o, logr.Discard(), fmt.Errorf("%w; see --help", err)
 	}
 	if fs.NArg() > 0 {
 		return o, logr.Discard(), fmt.Errorf("%q is not understood; see --help", fs.Arg(0))
@@ -72,10 +86,10 @@ func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, err
 
 func addServiceFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
 	fs.StringVar(&t.services, "services", string(route.ModeLabelled),
-		"`Which` Services to serve: labelled, those whose label service.kubernetes.io/service-proxy-name has the value of --service-proxy-name; all, those without that label too, in the place of kube-proxy; or none.")
+		"The `mode`, which says which Services to serve: labelled, those whose label service.kubernetes.io/service-proxy-name has the value of --service-proxy-name; all, those without that label too, in the place of kube-proxy; or none.")
 	fs.StringVar(&o.Selection.ProxyName, "service-proxy-name", "portolan", "The `value` of the label service.kubernetes.io/service-proxy-name that gives a Service to this node-proxy.")
 	fs.StringVar(&t.nodePortAddresses, "nodeport-addresses", "primary",
-		"On which `addresses` of the node node ports are served: primary, the Node's first internal address of each family, or all those in a list of prefixes such as 10.0.0.0/8,fd00::/8.")
+		"On which `addresses` of the node node ports are served: primary, the Node's first internal address of each family, and of a family of which it has none all of the host's; or all those in a list of prefixes such as 10.0.0.0/8,fd00::/8. Link-local ones only where a prefix names them.")
 	fs.BoolVar(&o.Localhost, "nodeport-localhost", false, "Serve node ports of TCP at the node's loopback addresses too, for processes of the node.")
 	fs.BoolVar(&o.MasqueradeAll, "masquerade-all", false, "Have endpoints see the node as the client of every connection to a cluster IP.")
 }
@@ -114,6 +128,49 @@ func addServerFlags(fs *flag.FlagSet, o *nodeproxy.Options) {
 		"Within which time after a change this node reports it in its NodePortNodeState, at random: so that not all nodes do at once. A node reports at most once a minute.")
 }
 
+// check refuses what would only show, or be ignored, much later.
+func (t *texts) check(o *nodeproxy.Options) error {
+	if problems := validation.IsValidLabelValue(o.Selection.ProxyName); len(problems) > 0 {
+		return fmt.Errorf("--service-proxy-name: %q is no value of a label: %s", o.Selection.ProxyName, problems[0])
+	}
+	if o.Selection.ProxyName == "" {
+		return errors.New("--service-proxy-name is empty: write a name such as portolan")
+	}
+	if t.bridge != "" && o.Node.DetectLocal.Mode != node.BridgeInterface {
+		return fmt.Errorf("--pod-bridge-interface counts only with --detect-local-mode=%s: add that, or leave it out", node.BridgeInterface)
+	}
+	if t.podPrefix != "" && o.Node.DetectLocal.Mode != node.InterfaceNamePrefix {
+		return fmt.Errorf("--pod-interface-name-prefix counts only with --detect-local-mode=%s: add that, or leave it out", node.InterfaceNamePrefix)
+	}
+	if o.ReportSpread < 0 {
+		return fmt.Errorf("--report-spread: %s is less than nothing: write one such as 15s", o.ReportSpread)
+	}
+	for _, f := range []struct{ flag, address, example string }{
+		{"--healthz-bind-address", o.HealthzBindAddress, "0.0.0.0:10356"},
+		{"--metrics-bind-address", o.MetricsBindAddress, defaultMetricsAddress},
+	} {
+		if err := checkAddress(f.address); err != nil {
+			return fmt.Errorf("%s: %w: write one such as %s, or nothing for none", f.flag, err, f.example)
+		}
+	}
+	return nil
+}
+
+// checkAddress checks a host, which may be empty, and a port to listen on; "" is none.
+func checkAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("address %s: %q is no port", address, port)
+	}
+	return nil
+}
+
 // read makes options of the flags whose values have a form of their own.
 func (t *texts) read(o *nodeproxy.Options) (err error) {
 	if o.Selection.Mode, err = route.ParseMode(t.services); err != nil {
@@ -123,6 +180,9 @@ func (t *texts) read(o *nodeproxy.Options) (err error) {
 		return fmt.Errorf("--nodeport-addresses: %w", err)
 	}
 	if o.Node.DetectLocal, err = node.ParseDetectLocal(t.detectLocal, t.clusterCIDR, t.bridge, t.podPrefix); err != nil {
+		return err
+	}
+	if err := t.check(o); err != nil {
 		return err
 	}
 	if o.Node.Name == "" {

@@ -137,6 +137,13 @@ func TestAWrongFlagIsRefusedWithWhatToDo(t *testing.T) {
 		{"--detect-local-mode=NodeCidr", "--detect-local-mode: no mode is called \"NodeCidr\": write ClusterCIDR"},
 		{"--detect-local-mode=BridgeInterface", "--pod-bridge-interface is not set"},
 		{"clean", `"clean" is not understood; see --help`},
+		{"--service-proxy-name=", "--service-proxy-name is empty: write a name"},
+		{"--service-proxy-name=a/b", `--service-proxy-name: "a/b" is no value of a label: `},
+		{"--pod-bridge-interface=cni0", "--pod-bridge-interface counts only with --detect-local-mode=BridgeInterface"},
+		{"--pod-interface-name-prefix=veth", "--pod-interface-name-prefix counts only with --detect-local-mode=InterfaceNamePrefix"},
+		{"--report-spread=-5s", "--report-spread: -5s is less than nothing"},
+		{"--healthz-bind-address=foo", "--healthz-bind-address: address foo: missing port in address: write one such as 0.0.0.0:10356"},
+		{"--metrics-bind-address=:http", `--metrics-bind-address: address :http: "http" is no port`},
 		{"--service=all", "flag provided but not defined: -service"},
 	} {
 		if _, _, err := parse(newFlags(), strings.Fields(tc.args)); err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -158,7 +165,7 @@ func TestWithoutAFlagTheNodeIsCalledAsTheHost(t *testing.T) {
 
 func TestSubcommandsTakeNoMoreThanTheyUnderstand(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
-		{"show shop/web 30080", "show takes one Service or port"},
+		{"show shop/web 30080", "show takes one Service or port: write NAMESPACE/NAME, and flags before it"},
 		{"cleanup all", "cleanup takes no arguments"},
 	} {
 		if err := run(t.Context(), strings.Fields(tc.args)); err == nil || err.Error() != tc.want {

@@ -16,9 +16,17 @@ func Cleanup(out io.Writer) error {
 		return err
 	}
 	defer k.Close()
+	there, err := k.Exists()
+	if err != nil {
+		return err
+	}
+	if !there {
+		_, err = fmt.Fprintf(out, "There is no table inet %s: nothing to do.\n", nft.TableName)
+		return err
+	}
 	if err := k.Remove(); err != nil {
 		if errors.Is(err, nft.ErrOwned) {
-			return fmt.Errorf("a node-proxy is running here: end it first: %w", err)
+			return errors.New("a node-proxy is running here: end it first")
 		}
 		return err
 	}

@@ -70,7 +70,8 @@ func (a *Agent) listenMetrics(ctx context.Context) net.Listener {
 		return nil
 	}
 	return health.Listen(ctx, a.options.MetricsBindAddress, a.clock, func(err error) {
-		a.log.Error(err, "Cannot serve metrics; trying again. Another address is chosen by --metrics-bind-address")
+		a.log.Info("Cannot serve metrics yet, it is tried again every few seconds; kube-proxy, or the node-proxy before this one, may have the port until it ends. Another is chosen by --metrics-bind-address",
+			"address", a.options.MetricsBindAddress, "reason", err.Error())
 	})
 }
 

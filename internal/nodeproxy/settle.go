@@ -79,6 +79,8 @@ func (a *Agent) conclude(err error) {
 
 // haveBegun is for what waits until the kernel has all for the first time.
 func (a *Agent) haveBegun() {
+	s := a.Status()
+	a.log.Info("The kernel has the rules", "mode", s.Selection.Mode, "services", s.Tally.Services, "nodePorts", len(s.NodePorts), "addresses", s.View.Network.NodePortIPs, "took", s.Took)
 	// The connection tracking works once there is a table.
 	if err := a.options.Conntrack.Apply("/"); err != nil {
 		a.log.Error(err, "Going on without limits and timeouts of connection tracking that could not be set")

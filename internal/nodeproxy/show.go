@@ -45,7 +45,7 @@ func Show(ctx context.Context, addresses []string, subject string, out io.Writer
 		}
 		tried = append(tried, err.Error())
 	}
-	return fmt.Errorf("%s; if its metrics are elsewhere, say so by --metrics-bind-address", strings.Join(tried, "; "))
+	return fmt.Errorf("%s; if its metrics are elsewhere, say so by --metrics-bind-address; while kube-proxy has the port, `kubectl describe npns NODE` says how the node is", strings.Join(tried, "; "))
 }
 
 // ask writes what the node-proxy at an address says.
@@ -123,7 +123,7 @@ func (a *Agent) show(subject string) (string, error) {
 func (a *Agent) showService(name types.NamespacedName) (string, error) {
 	subject := a.subject(name)
 	if subject.Service == nil {
-		return "", fmt.Errorf("there is no Service %s with an address of its own", name)
+		return "", fmt.Errorf("there is no Service %s, or it is headless and no node has anything to do for it; for another namespace write show NAMESPACE/%s", name, name.Name)
 	}
 	return explain.Service(subject), nil
 }
@@ -137,7 +137,7 @@ func (a *Agent) showPort(port uint16) (string, error) {
 		}
 	}
 	if len(texts) == 0 {
-		return "", fmt.Errorf("no Service that this node-proxy serves has node port %d", port)
+		return "", fmt.Errorf("no Service that this node-proxy serves has node port %d; kubectl get npa %d says whose it is", port, port)
 	}
 	slices.Sort(texts)
 	return strings.Join(texts, "\n"), nil

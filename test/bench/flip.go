@@ -57,13 +57,33 @@ func (f *flip) change(ctx context.Context) (version string, err error) {
 	return slice.ResourceVersion, nil
 }
 
-// await waits, on a thread of the node's, until the node has the endpoint, and returns when that was. It is asked for
-// since a while.
+// stays is how long the node must have the endpoint for it to count: in the middle of its own changes, kube-proxy may
+// refuse for a moment what it has an endpoint for.
+const stays = 100 * time.Millisecond
+
+// await waits, on a thread of the node's, until the node has the endpoint for good, and returns since when. It is asked
+// for since a while.
 func (f *flip) await(ctx context.Context, takes bool, since time.Time) (time.Time, error) {
-	if takes {
-		return awaitKnock(ctx, f.frontend, nil, since)
+	var wanted error
+	if !takes {
+		wanted = unix.ECONNREFUSED
 	}
-	return awaitKnock(ctx, f.frontend, unix.ECONNREFUSED, since)
+	for {
+		at, err := awaitKnock(ctx, f.frontend, wanted, since)
+		if err != nil || f.keeps(wanted) {
+			return at, err
+		}
+	}
+}
+
+// keeps says whether connections go on ending so for a while.
+func (f *flip) keeps(wanted error) bool {
+	for until := time.Now().Add(stays); time.Now().Before(until); time.Sleep(stays / 20) {
+		if !errors.Is(knock(f.frontend, stays), wanted) {
+			return false
+		}
+	}
+	return true
 }
 
 // awaitFirst returns when a proxy that has just been started is in step, or with errLate.

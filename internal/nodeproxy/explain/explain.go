@@ -87,7 +87,7 @@ func (s Subject) otherProxy() string {
 	if proxy, ok := s.Service.Labels[v1alpha1.ServiceProxyNameLabel]; ok {
 		return fmt.Sprintf("its label %s names %q", v1alpha1.ServiceProxyNameLabel, proxy)
 	}
-	return fmt.Sprintf("it has no label %s, and this node-proxy serves only those that it names", v1alpha1.ServiceProxyNameLabel)
+	return fmt.Sprintf("it has no label %s, and this node-proxy serves only Services whose label names it", v1alpha1.ServiceProxyNameLabel)
 }
 
 // conflictAt is the Service that has a frontend instead, if another has it.

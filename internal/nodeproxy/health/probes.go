@@ -26,7 +26,7 @@ type Probes struct {
 // tried again every few seconds, and said to the log: of two proxies during an update, the second gets it in time.
 func (p Probes) Run(ctx context.Context) {
 	listener := Listen(ctx, p.Address, p.Clock, func(err error) {
-		p.Log.Error(err, "Cannot serve /healthz and /livez; trying again", "address", p.Address)
+		p.Log.Info("Cannot serve /healthz and /livez yet, it is tried again every few seconds; kube-proxy, or the node-proxy before this one, may have the port until it ends", "address", p.Address, "reason", err.Error())
 	})
 	if listener != nil {
 		s := serve(listener, p.handler())

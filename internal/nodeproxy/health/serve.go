@@ -18,16 +18,19 @@ const (
 )
 
 // Listen listens on a host and port. One that somebody else has is tried again every few seconds, until ctx ends: then there
-// is no listener. failed is told of each time.
+// is no listener. failed is told of it, and again where the reason is another one.
 func Listen(ctx context.Context, address string, c clock.WithTicker, failed func(error)) net.Listener {
 	retry := c.NewTicker(RetryPeriod)
 	defer retry.Stop()
-	for ctx.Err() == nil {
+	for said := ""; ctx.Err() == nil; {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err == nil {
 			return listener
 		}
-		failed(err)
+		if text := err.Error(); text != said {
+			said = text
+			failed(err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-retry.C():

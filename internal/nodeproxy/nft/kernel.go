@@ -88,6 +88,14 @@ func (k *Kernel) commit(b *batch) error {
 	return err
 }
 
+// Exists says whether there is a table, whoever made it.
+func (k *Kernel) Exists() (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, exists, err := k.flags()
+	return exists, err
+}
+
 // Remove deletes the table. It is no error if there is none.
 func (k *Kernel) Remove() error {
 	k.mu.Lock()

@@ -166,15 +166,15 @@ func (w *Watcher) publish(v View) {
 // say logs what people should know of a View.
 func (w *Watcher) say(before, v View) {
 	if len(v.Missing) > 0 && !slices.Equal(before.Missing, v.Missing) {
-		w.log.Info("Waiting to learn about the node", "missing", v.Missing)
+		w.log.Info("Waiting to learn about the node", "node", w.options.Name, "missing", v.Missing)
 	}
 	if len(v.Elsewhere) > 0 && !slices.Equal(before.Elsewhere, v.Elsewhere) {
 		w.log.Info("The host does not have all primary addresses of the Node object; there are no node ports on those", "addresses", v.Elsewhere)
 	}
 	if before.Everywhere != v.Everywhere && v.Everywhere != (Families{}) {
-		w.log.Info("Node ports are served on all of the host's addresses of a family", "ipv4", v.Everywhere.IPv4, "ipv6", v.Everywhere.IPv6)
+		w.log.Info("Node ports are served on all of the host's addresses of a family, as the Node has none of it; --nodeport-addresses limits them", "ipv4", v.Everywhere.IPv4, "ipv6", v.Everywhere.IPv6)
 	}
-	if before.Leaving != v.Leaving {
+	if before.Leaving != v.Leaving && (before.Known || v.Known) {
 		w.log.Info("Whether the node is leaving has changed", "leaving", v.Leaving)
 	}
 	w.log.V(1).Info("The node has changed", "zone", v.Node.Zone, "nodePortAddresses", v.Network.NodePortIPs, "pods", v.Network.Pods, "serviceCIDRs", v.Network.ServiceCIDRs)
