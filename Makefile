@@ -1,7 +1,8 @@
 # Images that docker-build makes, and that deploy and build-installer refer to: the manager's, and node-proxy's, by default
-# beside it (registry.example.com/portolan:dev, registry.example.com/portolan-node-proxy:dev).
+# beside it (registry.example.com/portolan:dev, registry.example.com/portolan-node-proxy:dev): of an IMG with a digest it has
+# to be said.
 IMG ?= controller:latest
-NODE_PROXY_IMG ?= $(shell sed -E 's|(:[^:/]*)?$$|-node-proxy\1|' <<<'$(IMG)')
+NODE_PROXY_IMG ?= $(if $(findstring @,$(IMG)),$(error IMG=$(IMG) has a digest, and the image of node-proxy has another one: set NODE_PROXY_IMG, too),$(shell sed -E 's|(:[^:/]*)?$$|-node-proxy\1|' <<<'$(IMG)'))
 # What node-proxy in the image reports as its version.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # Any tool with docker's command line: docker, podman, nerdctl.
@@ -147,7 +148,7 @@ ko-build: bin/tools/ko ## Build the images without an engine, into the OCI layou
 build-installer: ## Write dist/install.yaml, with image IMG, and dist/node-proxy.yaml, with image NODE_PROXY_IMG: everything in one file each.
 	mkdir -p dist
 	$(call render,config/default) >dist/install.yaml
-	$(call render,config/node-proxy) >dist/node-proxy.yaml
+	$(render-node-proxy) >dist/node-proxy.yaml
 
 ##@ Deploy (to the cluster of your kubeconfig)
 
@@ -173,11 +174,11 @@ undeploy: ## Remove Portolan; Services keep their numbers (ignore-not-found=true
 
 .PHONY: deploy-node-proxy
 deploy-node-proxy: ## Install node-proxy with image NODE_PROXY_IMG, for the Services whose label names it.
-	$(call render,config/node-proxy) | $(KUBECTL) apply -f -
+	$(render-node-proxy) | $(KUBECTL) apply -f -
 
 .PHONY: undeploy-node-proxy
 undeploy-node-proxy: ## Remove node-proxy; what to do before, and on the nodes: docs/install.md (ignore-not-found=true: tolerate absence).
-	$(call render,config/node-proxy) | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
+	$(render-node-proxy) | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
 
 ##@ What the above needs (made on demand)
 
@@ -192,8 +193,9 @@ system-packages: ## Install the nft and iptables commands where they are missing
 .PHONY: tools
 tools: bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint bin/tools/gotestsum bin/tools/ko ## Build the pinned tools into bin/tools.
 
-# The rendered overlay $1. The images are set on the way out: deploying never edits a file of yours.
-render = $(KUBECTL) kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|; s|image: node-proxy:latest$$|image: $(NODE_PROXY_IMG)|'
+# The rendered overlay $1, and that of node-proxy. The images are set on the way out: deploying never edits a file of yours.
+render = $(KUBECTL) kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|'
+render-node-proxy = $(KUBECTL) kustomize config/node-proxy | sed 's|image: node-proxy:latest$$|image: $(NODE_PROXY_IMG)|'
 
 # The image of program $2 into the OCI layout $1.
 ko = VERSION=$(VERSION) KO_DOCKER_REPO=ko.local bin/tools/ko build --push=false --oci-layout-path=$1 --sbom=none --bare $2
