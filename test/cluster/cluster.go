@@ -76,7 +76,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 		if err := c.makeNetwork(); err != nil {
 			return err
 		}
-		c.logf("network %s: %d nodes and a client", c.network.cidr(0), len(c.nodes))
+		c.logf("network %s: %s and a client", c.network.cidr(0), nodes(len(c.nodes)))
 	}
 	if err := c.startControlPlane(ctx); err != nil {
 		return err
@@ -85,6 +85,13 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 		return c.startNodes(ctx)
 	}
 	return nil
+}
+
+func nodes(count int) string {
+	if count == 1 {
+		return "1 node"
+	}
+	return fmt.Sprintf("%d nodes", count)
 }
 
 // Stop ends the cluster and removes all it made: processes, namespaces, the host's interface, the state directory.

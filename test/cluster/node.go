@@ -84,7 +84,13 @@ func (c *Cluster) startNodes(ctx context.Context) error {
 		wg.Go(func() { errs[i] = c.startNode(ctx, n) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if c.options.Proxy != NoProxy {
+		c.logf("kube-proxy ready on every node, in %s mode", c.options.Proxy)
+	}
+	return nil
 }
 
 func (c *Cluster) startNode(ctx context.Context, n *Node) error {

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 
 	"github.com/portolan-dev/portolan/test/cluster"
 )
@@ -76,7 +79,7 @@ func parse(args []string) (*options, error) {
 	}
 	known := false
 	if o.proxy, known = proxies[*name]; err == nil && !known {
-		err = fmt.Errorf("--proxy=%s: there is none of that name", *name)
+		err = fmt.Errorf("--proxy=%s: not one of %s", *name, strings.Join(slices.Sorted(maps.Keys(proxies)), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; see --help", err)

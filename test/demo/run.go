@@ -139,29 +139,30 @@ func farewell(c *cluster.Cluster, o *options, p portolan) {
 	screen.Title("It is yours now")
 	screen.Say("In another terminal:")
 	root := install.Repository()
-	path := filepath.Join(root, "bin", "controlplane")
+	bin := filepath.Join(root, "bin")
+	controlPlane := filepath.Join(bin, "controlplane")
 	if p.nodeProxy != nil {
-		path += ":" + filepath.Dir(p.nodeProxy.Program)
+		bin = filepath.Dir(p.nodeProxy.Program)
 	}
 	paste(
 		"cd "+root,
 		"export KUBECONFIG="+c.Kubeconfig(),
-		"export PATH="+path+":$PATH",
+		"export PATH="+controlPlane+":"+bin+":$PATH",
 	)
 	screen.Say("Then, for example:")
 	paste(
 		"kubectl get services -A",
 		"kubectl get npp,npa",
 		"kubectl create service nodeport hello --tcp=80",
-		"kubectl create ns shop",
 		"kubectl get npa -o wide",
+		"kubectl create ns shop",
 		"kubectl create service nodeport cart --tcp=80 -n shop",
 		"kubectl get service cart -n shop",
 		"kubectl describe npp team-a",
 	)
 	if o.without == "" {
 		answering(screen, c)
-		programmed(screen, c, p)
+		programmed(screen, c, o, p)
 	}
 	unanswering(screen, p.manager)
 	screen.Say("Portolan's manager runs as a process here, its log is " + p.manager.Log + "\n" +
@@ -181,11 +182,12 @@ func unanswering(screen *tour.Screen, manager *install.Process) {
 }
 
 // programmed says how to look at what a node's proxy has made of the Services.
-func programmed(screen *tour.Screen, c *cluster.Cluster, p portolan) {
+func programmed(screen *tour.Screen, c *cluster.Cluster, o *options, p portolan) {
 	onNode := "ip netns exec " + c.Nodes()[0].Namespace() + " "
 	var lines []string
 	if p.nodeProxy != nil {
-		lines = append(lines, onNode+"node-proxy show", onNode+"node-proxy show my-nodeport-service", onNode+"node-proxy show 31000", "kubectl get npns")
+		service, number := served(o)
+		lines = append(lines, onNode+"node-proxy show", onNode+"node-proxy show "+service, onNode+"node-proxy show "+number, "kubectl get npns")
 	}
 	if !missing("nft") {
 		lines = append(lines, onNode+"nft list ruleset")
@@ -194,6 +196,14 @@ func programmed(screen *tour.Screen, c *cluster.Cluster, p portolan) {
 		screen.Say("What " + c.Nodes()[0].Name + " has been told to do with what comes in:")
 		paste(lines...)
 	}
+}
+
+// served are a Service that node-proxy serves, and the number of one.
+func served(o *options) (service, number string) {
+	if o.proxy.services == "labelled" {
+		return "podinfo-portolan", "31010"
+	}
+	return "my-nodeport-service", "31000"
 }
 
 // answering says where to send requests.

@@ -146,8 +146,23 @@ func TestDemosRunSideBySideAndLeaveNothing(t *testing.T) {
 
 func TestEveryLineThatTheDemoOffersWorks(t *testing.T) {
 	needRoot(t)
-	d := startDemo(t, t.TempDir())
-	d.awaitUp(t)
+	for _, proxy := range []string{"node-proxy", "both"} {
+		t.Run(proxy, func(t *testing.T) {
+			if proxy == "both" {
+				needKubeProxy(t)
+			}
+			d := startDemo(t, t.TempDir(), "--proxy="+proxy)
+			d.awaitUp(t)
+			wantOfferedLinesToWork(t, d)
+			d.end(t, syscall.SIGINT)
+			d.awaitEnd(t, 0)
+			d.wantNothingLeft(t)
+		})
+	}
+}
+
+func wantOfferedLinesToWork(t *testing.T, d *demo) {
+	t.Helper()
 	_, offer, _ := strings.Cut(d.printed(), "It is yours now")
 	var script strings.Builder
 	for line := range strings.Lines(offer) {
@@ -166,9 +181,6 @@ func TestEveryLineThatTheDemoOffersWorks(t *testing.T) {
 			t.Errorf("no %s:\n%s", what, out)
 		}
 	}
-	d.end(t, syscall.SIGINT)
-	d.awaitEnd(t, 0)
-	d.wantNothingLeft(t)
 }
 
 func TestNextDemoRemovesWhatAKilledOneLeft(t *testing.T) {

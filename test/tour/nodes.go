@@ -17,7 +17,7 @@ func (g *guide) nodes() {
 
 func (g *guide) explained() {
 	g.step("10. A node says in words what it does with a Service")
-	g.say("The nodes run node-proxy, in the place of kube-proxy. What it has told the kernel of the first one:")
+	g.say("The nodes run node-proxy, in the place of kube-proxy. This is what node-1 does with podinfo:")
 	g.want(g.nodeProxyShow("podinfo"), `(?m)^default/podinfo \(NodePort\) is served by this node, node-1\.$`)
 	g.say(`In a cluster whose nodes are machines: kubectl exec -n portolan-node POD -- node-proxy show podinfo`)
 }
@@ -32,7 +32,7 @@ func (g *guide) handedOver() {
 	g.want(g.nodeProxyShow("podinfo-portolan"), `(?m)^default/podinfo-portolan \(NodePort\) is served by this node, node-1\.$`)
 	g.say("And whose the other one is:")
 	g.want(g.nodeProxyShow("podinfo"), `^default/podinfo is left to another proxy`)
-	g.say(`In a cluster whose nodes are machines: kubectl exec -n portolan-node POD -- node-proxy show podinfo`)
+	g.say(`In a cluster whose nodes are machines: kubectl exec -n portolan-node POD -- node-proxy show podinfo-portolan`)
 }
 
 // nodeProxyShow shows what the first node's node-proxy says of a Service.

@@ -32,7 +32,7 @@ func (g *guide) chosenNumber() {
 	registry := backend{g.registryPort, "docker-registry-"}
 	g.say("Every node answers, with what one of the Pods says:")
 	g.curl(g.host(), g.nodeAddress(registry.port), registry.pod)
-	g.say("And so it is from every place: the nodes, a client beside them, this host.")
+	g.say("And so it is from every place: the nodes, a client beside them, this host (a number: it answered).")
 	g.everyNodeAnswers(registry)
 }
 
