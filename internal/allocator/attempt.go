@@ -43,17 +43,14 @@ func (a attempt) run(ctx context.Context, number int32) (int32, error) {
 	}
 }
 
-// giveUp deletes holds to make room, and returns how many went. One that has changed meanwhile stays: then there is less
-// room than was thought, which shows when a claim is made, or counted.
+// giveUp deletes holds to make room, and returns how many went. One that says something else by now stays: then there is
+// less room than was thought, which shows when a claim is made, or counted.
 func (l *Ledger) giveUp(ctx context.Context, holds []*v1alpha1.NodePortAllocation) (gone int, err error) {
 	for _, hold := range holds {
-		switch failure := l.store.Delete(ctx, hold); {
+		switch failure := l.discard(ctx, hold); {
 		case failure == nil:
 			gone++
-			l.forget(hold)
-		case apierrors.IsNotFound(failure):
-			l.forget(hold)
-		case !apierrors.IsConflict(failure):
+		case !apierrors.IsNotFound(failure) && !apierrors.IsConflict(failure):
 			err = errors.Join(err, failure)
 		}
 	}

@@ -73,6 +73,18 @@ func (w *world) seed(service string, request string, adjust func(*v1alpha1.NodeP
 	return a
 }
 
+// reportAtOnce has the status of each claim written as soon as the claim is, as the controllers may.
+func (w *world) reportAtOnce() {
+	w.store.After = func(verb, name string) error {
+		a := w.store.List()[name]
+		if verb != "create" && verb != "update" || a.Status.Protocols != "" {
+			return nil
+		}
+		a.Status.Protocols = "TCP"
+		return w.store.Update(w.Context(), a)
+	}
+}
+
 func boundTo(uid types.UID) func(*v1alpha1.NodePortAllocationSpec) {
 	return func(s *v1alpha1.NodePortAllocationSpec) { s.ServiceUID, s.ClaimTime = uid, nil }
 }

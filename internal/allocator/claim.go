@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -188,14 +187,16 @@ func (c *Claim) revertInTime(ctx context.Context) {
 
 func (l *Ledger) undo(ctx context.Context, w write) {
 	if w.before == nil {
-		if err := l.store.Delete(ctx, w.after); err == nil || apierrors.IsNotFound(err) {
-			l.forget(w.after)
-		}
+		_ = l.discard(ctx, w.after)
 		return
 	}
-	restored := w.after.DeepCopy()
-	restored.Spec = w.before.Spec
-	if err := l.store.Update(ctx, restored); err == nil {
-		l.learn(restored)
-	}
+	_ = insist(ctx, l.store, w.after, func(written *v1alpha1.NodePortAllocation) error {
+		restored := written.DeepCopy()
+		restored.Spec = w.before.Spec
+		err := l.store.Update(ctx, restored)
+		if err == nil {
+			l.learn(restored)
+		}
+		return err
+	})
 }

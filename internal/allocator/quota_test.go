@@ -250,6 +250,73 @@ func TestHoldsAreGivenUpUnderPressure(t *testing.T) {
 	}
 }
 
+func TestAHoldMakesRoomUnlessSomebodyHasComeForIt(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		meanwhile func(w *world, hold *v1alpha1.NodePortAllocation)
+		want      map[string]string
+		wantErr   string
+	}{{
+		name:      "its status has been written meanwhile",
+		meanwhile: func(_ *world, hold *v1alpha1.NodePortAllocation) { hold.Status.Protocols = "TCP" },
+		want:      map[string]string{"30003": "shop/web reserved"},
+	}, {
+		name: "its Service has come back meanwhile",
+		meanwhile: func(w *world, hold *v1alpha1.NodePortAllocation) {
+			hold.Spec.ClaimTime = new(metav1.NewMicroTime(w.clock.Now()))
+		},
+		want:    map[string]string{"30001": "shop/web pending"},
+		wantErr: `pool "team-a": 1 of 1 node ports are used, 1 more are asked for`,
+	}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, 1))
+			w.seed("shop/web", "http:80=30001", heldFor(time.Minute))
+			w.store.Before = func(verb, _ string) error {
+				if verb != "delete" {
+					return nil
+				}
+				w.store.Before = nil
+				hold := w.store.List()["30001"]
+				c.meanwhile(w, hold)
+				return w.store.Update(t.Context(), hold)
+			}
+			w.reportAtOnce()
+			claim, err := w.ledger.Claim(t.Context(), reservation("shop/web", "promise"), promise("http", 30003), w.pools()[:1])
+			switch {
+			case err != nil && err.Error() != c.wantErr, err == nil && c.wantErr != "":
+				t.Errorf("got %v, want %q", err, c.wantErr)
+			case err == nil && claim.GivenUp != 1:
+				t.Errorf("%d holds were given up", claim.GivenUp)
+			}
+			if diff := cmp.Diff(c.want, w.claims()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAClaimOverTheLimitIsUndoneThoughItsStatusHasBeenWritten(t *testing.T) {
+	w := newWorld(t)
+	w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, 2))
+	w.seed("shop/web", "http:80=30001", heldFor(time.Minute))
+	w.store.Before = func(verb, name string) error {
+		if verb == "create" && name == "30002" {
+			w.seed("shop/api", "http:80=30003", boundTo("1")) // by another replica: it comes first, and counts
+		}
+		return nil
+	}
+	w.reportAtOnce()
+	requests := slices.Concat(promise("http", 30001), promise("admin", 30002))
+	_, err := w.ledger.Claim(t.Context(), reservation("shop/web", "promise"), requests, w.pools()[:1])
+	if !errors.As(err, new(*QuotaError)) {
+		t.Errorf("got %v, want it to be over the limit", err)
+	}
+	if diff := cmp.Diff(map[string]string{"30001": "shop/web held", "30003": "shop/api bound"}, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestWithoutAQuotaWhatNoServiceCarriesIsCapped(t *testing.T) {
 	w := newWorld(t)
 	w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, -1))
