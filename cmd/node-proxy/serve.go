@@ -99,8 +99,8 @@ func addNodeFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
 	fs.StringVar(&t.detectLocal, "detect-local-mode", string(node.ClusterCIDR),
 		"The `mode` in which connections of pods are told from others: ClusterCIDR, by --cluster-cidr; NodeCIDR, by the Node's podCIDRs; BridgeInterface, by --pod-bridge-interface; or InterfaceNamePrefix, by --pod-interface-name-prefix.")
 	fs.StringVar(&t.clusterCIDR, "cluster-cidr", "", "The `ranges` of the cluster's pods, such as 10.244.0.0/16,fd00:244::/56. Without them nobody is masqueraded on the way to a cluster IP.")
-	fs.StringVar(&t.bridge, "pod-bridge-interface", "", "The `bridge` of the node's pods, such as cni0.")
-	fs.StringVar(&t.podPrefix, "pod-interface-name-prefix", "", "How the `names` of the pods' interfaces begin, such as veth.")
+	fs.StringVar(&t.bridge, "pod-bridge-interface", "", "The `bridge` of the node's pods, such as cni0. Not looked at in other modes than BridgeInterface.")
+	fs.StringVar(&t.podPrefix, "pod-interface-name-prefix", "", "How the `names` of the pods' interfaces begin, such as veth. Not looked at in other modes than InterfaceNamePrefix.")
 }
 
 func addConntrackFlags(fs *flag.FlagSet, o *nodeproxy.Options) {
@@ -129,18 +129,12 @@ func addServerFlags(fs *flag.FlagSet, o *nodeproxy.Options) {
 }
 
 // check refuses what would only show, or be ignored, much later.
-func (t *texts) check(o *nodeproxy.Options) error {
+func check(o *nodeproxy.Options) error {
 	if problems := validation.IsValidLabelValue(o.Selection.ProxyName); len(problems) > 0 {
 		return fmt.Errorf("--service-proxy-name: %q is no value of a label: %s", o.Selection.ProxyName, problems[0])
 	}
 	if o.Selection.ProxyName == "" {
 		return errors.New("--service-proxy-name is empty: write a name such as portolan")
-	}
-	if t.bridge != "" && o.Node.DetectLocal.Mode != node.BridgeInterface {
-		return fmt.Errorf("--pod-bridge-interface counts only with --detect-local-mode=%s: add that, or leave it out", node.BridgeInterface)
-	}
-	if t.podPrefix != "" && o.Node.DetectLocal.Mode != node.InterfaceNamePrefix {
-		return fmt.Errorf("--pod-interface-name-prefix counts only with --detect-local-mode=%s: add that, or leave it out", node.InterfaceNamePrefix)
 	}
 	if o.ReportSpread < 0 {
 		return fmt.Errorf("--report-spread: %s is less than nothing: write one such as 15s", o.ReportSpread)
@@ -182,7 +176,7 @@ func (t *texts) read(o *nodeproxy.Options) (err error) {
 	if o.Node.DetectLocal, err = node.ParseDetectLocal(t.detectLocal, t.clusterCIDR, t.bridge, t.podPrefix); err != nil {
 		return err
 	}
-	if err := t.check(o); err != nil {
+	if err := check(o); err != nil {
 		return err
 	}
 	if o.Node.Name == "" {

@@ -139,8 +139,6 @@ func TestAWrongFlagIsRefusedWithWhatToDo(t *testing.T) {
 		{"clean", `"clean" is not understood; see --help`},
 		{"--service-proxy-name=", "--service-proxy-name is empty: write a name"},
 		{"--service-proxy-name=a/b", `--service-proxy-name: "a/b" is no value of a label: `},
-		{"--pod-bridge-interface=cni0", "--pod-bridge-interface counts only with --detect-local-mode=BridgeInterface"},
-		{"--pod-interface-name-prefix=veth", "--pod-interface-name-prefix counts only with --detect-local-mode=InterfaceNamePrefix"},
 		{"--report-spread=-5s", "--report-spread: -5s is less than nothing"},
 		{"--healthz-bind-address=foo", "--healthz-bind-address: address foo: missing port in address: write one such as 0.0.0.0:10356"},
 		{"--metrics-bind-address=:http", `--metrics-bind-address: address :http: "http" is no port`},

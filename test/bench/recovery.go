@@ -66,7 +66,9 @@ func (r *recovery) once(ctx context.Context, size shape, kind proxysite.Kind) er
 		return err
 	}
 	defer first.Kill()
-	if err := r.awaitFirst(ctx, first, r.race.options.patience); err != nil {
+	watching, cancel := watched(ctx, first)
+	defer cancel()
+	if err := r.awaitFirst(watching, first, r.race.options.patience); err != nil {
 		return err
 	}
 	steady := startSteady(ctx, r.Client, netip.AddrPortFrom(r.Node.IPv4, nodePortOf(0)))
