@@ -1,6 +1,8 @@
 package track
 
 import (
+	"unique"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,9 +28,7 @@ func trimSlice(slice *discoveryv1.EndpointSlice) {
 	slice.ObjectMeta = trimMeta(slice.ObjectMeta)
 	slice.Labels = only(slice.Labels, discoveryv1.LabelServiceName, corev1.IsHeadlessService)
 	slice.Annotations = only(slice.Annotations, corev1.EndpointsLastChangeTriggerTime)
-	for i := range slice.Endpoints {
-		trimEndpoint(&slice.Endpoints[i])
-	}
+	slice.Endpoints = trimEndpoints(slice.Endpoints)
 }
 
 // trimMeta leaves what tells one object from another, and its labels and annotations.
@@ -58,7 +58,45 @@ func only(entries map[string]string, keys ...string) map[string]string {
 	return kept
 }
 
-// trimEndpoint leaves the first address and what decides whether it is used.
-func trimEndpoint(e *discoveryv1.Endpoint) {
-	*e = discoveryv1.Endpoint{Addresses: e.Addresses[:min(1, len(e.Addresses))], Conditions: e.Conditions, NodeName: e.NodeName, Hints: e.Hints}
+// trimEndpoints leaves of each its first address and what decides whether it is used, in memory that is no larger than that
+// takes: there are as many endpoints as pods, so nothing else is as much. What many have in common they share.
+func trimEndpoints(read []discoveryv1.Endpoint) []discoveryv1.Endpoint {
+	kept, addresses := make([]discoveryv1.Endpoint, len(read)), make([]string, len(read))
+	for i, e := range read {
+		kept[i] = discoveryv1.Endpoint{
+			Conditions: discoveryv1.EndpointConditions{
+				Ready:       sharedTruth(e.Conditions.Ready),
+				Serving:     sharedTruth(e.Conditions.Serving),
+				Terminating: sharedTruth(e.Conditions.Terminating),
+			},
+			NodeName: sharedText(e.NodeName),
+			Hints:    e.Hints,
+		}
+		if len(e.Addresses) > 0 {
+			addresses[i] = e.Addresses[0]
+			kept[i].Addresses = addresses[i : i+1 : i+1]
+		}
+	}
+	return kept
+}
+
+// sharedText is a text that many objects have, once for all of them.
+func sharedText(text *string) *string {
+	if text == nil {
+		return nil
+	}
+	return new(unique.Make(*text).Value())
+}
+
+// yes and no are all that conditions point to. Nobody writes to what is in a cache.
+var yes, no = true, false
+
+func sharedTruth(truth *bool) *bool {
+	switch {
+	case truth == nil:
+		return nil
+	case *truth:
+		return &yes
+	}
+	return &no
 }
