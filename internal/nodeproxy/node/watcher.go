@@ -172,7 +172,7 @@ func (w *Watcher) say(before, v View) {
 		w.log.Info("The host does not have all primary addresses of the Node object; there are no node ports on those", "addresses", v.Elsewhere)
 	}
 	if before.Everywhere != v.Everywhere && v.Everywhere != (Families{}) {
-		w.log.Info("Node ports are served on all of the host's addresses of a family, as the Node has none of it; --nodeport-addresses limits them", "ipv4", v.Everywhere.IPv4, "ipv6", v.Everywhere.IPv6)
+		w.log.Info("Node ports are served on all of the host's addresses of a family; --nodeport-addresses limits them", "ipv4", v.Everywhere.IPv4, "ipv6", v.Everywhere.IPv6)
 	}
 	if before.Leaving != v.Leaving && (before.Known || v.Known) {
 		w.log.Info("Whether the node is leaving has changed", "leaving", v.Leaving)

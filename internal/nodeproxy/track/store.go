@@ -2,6 +2,7 @@ package track
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,23 +60,22 @@ func (s *store[T]) Delete(obj any) error {
 
 // Replace takes all objects that there are, as a list shows them: also those that have been missed, and none that is known.
 func (s *store[T]) Replace(list []any, _ string) error {
-	objects, there := make([]T, len(list)), make(map[types.NamespacedName]bool, len(list))
+	objects := make([]T, len(list))
 	for i, obj := range list {
-		is, err := s.taken(obj)
-		if err != nil {
+		var err error
+		if objects[i], err = s.taken(obj); err != nil {
 			return err
 		}
-		objects[i], there[nameOf(is)] = is, true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name := range s.objects {
-		if !there[name] {
-			s.drop(name)
-		}
-	}
+	gone := maps.Clone(s.objects)
 	for _, is := range objects { // in the order of the list, as the memory is
+		delete(gone, nameOf(is))
 		s.set(is)
+	}
+	for name := range gone {
+		s.drop(name)
 	}
 	s.once.Do(func() { close(s.read) })
 	return nil
