@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 	"github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 	"github.com/portolan-dev/portolan/test/proxysite"
 )
@@ -29,25 +28,19 @@ in step.`
 const coldSyncSample = 32
 
 type coldSync struct {
-	*nodeSite
-	figures
-	race
+	*trial
 	both []netip.Addr // of the Service of both families
 }
 
 func runColdSync(ctx context.Context, o options) (measured, error) {
-	return withPlane(ctx, o, func(ctx context.Context, plane *proxysite.Plane, t testnet.T) (measured, error) {
-		s, err := newNodeSite(ctx, plane, t, o)
-		if err != nil {
-			return measured{}, err
-		}
-		c := &coldSync{nodeSite: s, figures: figures{}, race: race{options: o}}
+	return runTrial(ctx, o, func(ctx context.Context, t *trial) (measured, error) {
+		c := &coldSync{trial: t}
 		if err := c.makeBoth(ctx); err != nil {
 			return measured{}, err
 		}
 		for _, size := range c.shapes() {
-			if err := c.size(ctx, size); err != nil {
-				return measured{}, fmt.Errorf("%s: %w", size, err)
+			if err := c.size(ctx, size, func(kind proxysite.Kind) error { return c.once(ctx, size, kind) }); err != nil {
+				return measured{}, err
 			}
 		}
 		return c.report(), nil
@@ -57,7 +50,7 @@ func runColdSync(ctx context.Context, o options) (measured, error) {
 // shapes are what is measured, the largest last. That with few Services comes first, for it is quickly gone.
 func (c *coldSync) shapes() []shape {
 	all := []shape{{100, 1000}}
-	for _, n := range c.nodeSite.options.services {
+	for _, n := range c.race.options.services {
 		all = append(all, shape{n, 2})
 	}
 	return all
@@ -82,14 +75,6 @@ func (c *coldSync) makeBoth(ctx context.Context) error {
 		c.both = append(c.both, netip.MustParseAddr(svc.Spec.ClusterIPs[i]))
 	}
 	return nil
-}
-
-func (c *coldSync) size(ctx context.Context, size shape) error {
-	fmt.Fprintf(c.nodeSite.options.log, "cold-sync: making %s endpoints\n", size)
-	if err := c.become(ctx, size); err != nil {
-		return err
-	}
-	return c.race.run(size, func(kind proxysite.Kind) error { return c.once(ctx, size, kind) })
 }
 
 // once starts one proxy and ends it when it is in step.
@@ -117,7 +102,7 @@ func (c *coldSync) once(ctx context.Context, size shape, kind proxysite.Kind) er
 	c.add(name+" in step", of, inStep.Sub(started).Seconds())
 	c.add(name+" sync", of, m.mean(metrics.SyncFullDuration, "ip_family", "IPv4"))
 	c.add(name+" cpu", of, used.Seconds())
-	fmt.Fprintf(c.nodeSite.options.log, "  %s, %s: in step after %.3f s, %.2f s of CPU time\n", name, of, inStep.Sub(started).Seconds(), used.Seconds())
+	fmt.Fprintf(c.race.options.log, "  %s, %s: in step after %.3f s, %.2f s of CPU time\n", name, of, inStep.Sub(started).Seconds(), used.Seconds())
 	if kind == proxysite.NodeProxy {
 		c.addParts(name, m, started)
 		return c.addObjects(name)
@@ -139,7 +124,7 @@ func (c *coldSync) addObjects(name string) error {
 
 // scrapeSync are the proxy's metrics when it has noted its first sync, which it does shortly after it.
 func (c *coldSync) scrapeSync(ctx context.Context) (metricsOf, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.nodeSite.options.patience)
+	ctx, cancel := context.WithTimeout(ctx, c.race.options.patience)
 	defer cancel()
 	for {
 		m, err := scrape(ctx, c.Node)
@@ -154,7 +139,7 @@ func (c *coldSync) scrapeSync(ctx context.Context) (metricsOf, error) {
 func (c *coldSync) awaitAll(ctx context.Context, p *proxysite.Proxy, started time.Time) (last time.Time, err error) {
 	ctx, cancel := watched(ctx, p)
 	defer cancel()
-	ctx, stop := context.WithTimeoutCause(ctx, c.nodeSite.options.patience, errLate)
+	ctx, stop := context.WithTimeoutCause(ctx, c.race.options.patience, errLate)
 	defer stop()
 	err = c.Node.Do(func() error {
 		for _, at := range c.asked() {
@@ -189,7 +174,7 @@ func (c *coldSync) addParts(name string, m metricsOf, started time.Time) {
 	c.add(name+" read", portolan, done-took)
 	c.add(name+" plan", portolan, took-kernel)
 	c.add(name+" kernel", portolan, kernel)
-	fmt.Fprintf(c.nodeSite.options.log, "    read after %.3f s, planned in %.3f s, in the kernel in %.3f s\n", done-took, took-kernel, kernel)
+	fmt.Fprintf(c.race.options.log, "    read after %.3f s, planned in %.3f s, in the kernel in %.3f s\n", done-took, took-kernel, kernel)
 }
 
 func (c *coldSync) report() measured {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 	"github.com/portolan-dev/portolan/test/proxysite"
 )
 
@@ -23,28 +22,18 @@ const (
 )
 
 type memory struct {
-	*nodeSite
+	*trial
 	*flip
-	race
-	figures
 }
 
 func runMemory(ctx context.Context, o options) (measured, error) {
-	return withPlane(ctx, o, func(ctx context.Context, plane *proxysite.Plane, t testnet.T) (measured, error) {
-		s, err := newNodeSite(ctx, plane, t, o)
-		if err != nil {
-			return measured{}, err
-		}
-		m := &memory{nodeSite: s, race: race{options: o}, figures: figures{}}
-		if m.flip, err = newFlip(ctx, s); err != nil {
+	return runTrial(ctx, o, func(ctx context.Context, t *trial) (_ measured, err error) {
+		m := &memory{trial: t}
+		if m.flip, err = newFlip(ctx, t.nodeSite); err != nil {
 			return measured{}, err
 		}
 		size := shape{min(10000, o.services[len(o.services)-1]), 10}
-		fmt.Fprintf(o.log, "memory: making %s endpoints\n", size)
-		if err := m.become(ctx, size); err != nil {
-			return measured{}, err
-		}
-		if err := m.run(size, func(kind proxysite.Kind) error { return m.once(ctx, kind) }); err != nil {
+		if err := m.size(ctx, size, func(kind proxysite.Kind) error { return m.once(ctx, kind) }); err != nil {
 			return measured{}, err
 		}
 		return m.report(size), nil

@@ -102,6 +102,36 @@ func (s *nodeSite) wipe() error {
 	})
 }
 
+// trial is one node on which each kind of proxy is measured in turn.
+type trial struct {
+	*nodeSite
+	race
+	figures
+}
+
+// runTrial measures with a control plane and a node of their own.
+func runTrial(ctx context.Context, o options, measure func(context.Context, *trial) (measured, error)) (measured, error) {
+	return withPlane(ctx, o, func(ctx context.Context, plane *proxysite.Plane, t testnet.T) (measured, error) {
+		s, err := newNodeSite(ctx, plane, t, o)
+		if err != nil {
+			return measured{}, err
+		}
+		return measure(ctx, &trial{nodeSite: s, race: race{options: o}, figures: figures{}})
+	})
+}
+
+// size makes a population, and has once measure each kind of proxy with it.
+func (tr *trial) size(ctx context.Context, size shape, once func(proxysite.Kind) error) error {
+	fmt.Fprintf(tr.race.options.log, "making %s endpoints\n", size)
+	if err := tr.become(ctx, size); err != nil {
+		return err
+	}
+	if err := tr.race.run(size, once); err != nil {
+		return fmt.Errorf("%s: %w", size, err)
+	}
+	return nil
+}
+
 // awaitServed returns when a Service takes connections from the node, or with errLate.
 func (s *nodeSite) awaitServed(ctx context.Context, at netip.AddrPort, since time.Time) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.patience, errLate)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 	"github.com/portolan-dev/portolan/test/proxysite"
 )
 
@@ -27,37 +26,24 @@ const (
 )
 
 type oneChange struct {
-	*nodeSite
+	*trial
 	*flip
-	race
-	figures
 }
 
 func runOneChange(ctx context.Context, o options) (measured, error) {
-	return withPlane(ctx, o, func(ctx context.Context, plane *proxysite.Plane, t testnet.T) (measured, error) {
-		s, err := newNodeSite(ctx, plane, t, o)
-		if err != nil {
-			return measured{}, err
-		}
-		c := &oneChange{nodeSite: s, figures: figures{}, race: race{options: o}}
-		if c.flip, err = newFlip(ctx, s); err != nil {
+	return runTrial(ctx, o, func(ctx context.Context, t *trial) (_ measured, err error) {
+		c := &oneChange{trial: t}
+		if c.flip, err = newFlip(ctx, t.nodeSite); err != nil {
 			return measured{}, err
 		}
 		for _, n := range o.services {
-			if err := c.size(ctx, shape{n, 2}); err != nil {
-				return measured{}, fmt.Errorf("%d Services: %w", n, err)
+			size := shape{n, 2}
+			if err := c.size(ctx, size, func(kind proxysite.Kind) error { return c.once(ctx, size, kind) }); err != nil {
+				return measured{}, err
 			}
 		}
 		return c.report(), nil
 	})
-}
-
-func (c *oneChange) size(ctx context.Context, size shape) error {
-	fmt.Fprintf(c.race.options.log, "one-change: making %s endpoints\n", size)
-	if err := c.become(ctx, size); err != nil {
-		return err
-	}
-	return c.race.run(size, func(kind proxysite.Kind) error { return c.once(ctx, size, kind) })
 }
 
 // once measures one proxy, idle and in churn.

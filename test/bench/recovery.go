@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 	"github.com/portolan-dev/portolan/test/proxysite"
 )
 
@@ -25,30 +24,20 @@ const (
 )
 
 type recovery struct {
-	*nodeSite
+	*trial
 	*flip
-	race
-	figures
 }
 
 func runRecovery(ctx context.Context, o options) (measured, error) {
-	return withPlane(ctx, o, func(ctx context.Context, plane *proxysite.Plane, t testnet.T) (measured, error) {
-		s, err := newNodeSite(ctx, plane, t, o)
-		if err != nil {
-			return measured{}, err
-		}
-		r := &recovery{nodeSite: s, race: race{options: o}, figures: figures{}}
-		if r.flip, err = newFlip(ctx, s); err != nil {
+	return runTrial(ctx, o, func(ctx context.Context, t *trial) (_ measured, err error) {
+		r := &recovery{trial: t}
+		if r.flip, err = newFlip(ctx, t.nodeSite); err != nil {
 			return measured{}, err
 		}
 		sizes := fewAndMany(o)
 		for _, n := range sizes {
 			size := shape{n, 2}
-			fmt.Fprintf(o.log, "recovery: making %s endpoints\n", size)
-			if err := r.become(ctx, size); err != nil {
-				return measured{}, err
-			}
-			if err := r.run(size, func(kind proxysite.Kind) error { return r.once(ctx, size, kind) }); err != nil {
+			if err := r.size(ctx, size, func(kind proxysite.Kind) error { return r.once(ctx, size, kind) }); err != nil {
 				return measured{}, err
 			}
 		}
