@@ -129,21 +129,16 @@ func (w *world) awaitNoPolicy() {
 }
 
 // awaitGarbageCollector waits until the garbage collector watches pools: it learns of new kinds twice a minute. The sign
-// is that what belongs to a pool goes with it at once.
+// is that a pool goes whose deletion has to wait for its dependents: that it sees on the pool alone.
 func (w *world) awaitGarbageCollector() {
 	w.Helper()
-	for deadline := time.Now().Add(3 * patience); time.Now().Before(deadline); {
-		pool := makePool(w.nameLike("short-lived"), v1alpha1.PortRange{From: 1, To: 1}, serving("nobody"), onlyWarning)
-		pool.Spec.Ranges = []v1alpha1.PortRange{}
-		w.must(w.Create(w.Context(), pool))
-		belongings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceDefault, Name: pool.Name, OwnerReferences: []metav1.OwnerReference{
-			{APIVersion: v1alpha1.GroupVersion.String(), Kind: "NodePortPool", Name: pool.Name, UID: pool.UID}}}}
-		w.must(w.Create(w.Context(), belongings))
-		w.must(w.Delete(w.Context(), pool))
-		for began := time.Now(); time.Since(began) < 5*time.Second; <-time.After(poll) {
-			if apierrors.IsNotFound(w.Get(w.Context(), client.ObjectKeyFromObject(belongings), belongings)) {
-				return
-			}
+	pool := makePool(w.nameLike("short-lived"), v1alpha1.PortRange{From: 1, To: 1}, serving("nobody"), onlyWarning)
+	pool.Spec.Ranges = []v1alpha1.PortRange{}
+	w.must(w.Create(w.Context(), pool))
+	w.must(w.Delete(w.Context(), pool, client.PropagationPolicy(metav1.DeletePropagationForeground)))
+	for deadline := time.Now().Add(3 * patience); time.Now().Before(deadline); <-time.After(poll) {
+		if apierrors.IsNotFound(w.Get(w.Context(), client.ObjectKeyFromObject(pool), pool)) {
+			return
 		}
 	}
 	w.Fatal("the garbage collector does not look at pools")

@@ -73,7 +73,7 @@ func TestUninstallLeavesAllServicesAsTheyWere(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	written := make(chan error)
 	go func() { written <- w.writeServices(ctx, shop) }()
-	w.mustKubectl("", "delete", "-k", filepath.Join("..", "..", "config", "default"), "--timeout=2m")
+	w.mustKubectl("", "delete", "-k", filepath.Join("..", "..", "config", "default"), "--ignore-not-found", "--timeout=2m")
 	cancel()
 	if err := <-written; err != nil {
 		t.Errorf("while Portolan went: %v", err)
@@ -91,7 +91,8 @@ func TestUninstallLeavesAllServicesAsTheyWere(t *testing.T) {
 	for _, svc := range before {
 		w.change(svc, func(svc *corev1.Service) { svc.Labels = map[string]string{"tier": "front"} })
 	}
-	w.change(before[0], func(svc *corev1.Service) { svc.Spec.Ports[0].NodePort = 31001 })
+	// Of the numbers that Kubernetes does not choose itself while there are others.
+	w.change(before[0], func(svc *corev1.Service) { svc.Spec.Ports[0].NodePort = 30001 })
 	w.create(makeService(shop+"/new").NodePort(80, 0))
 	for _, svc := range before {
 		w.remove(svc)
