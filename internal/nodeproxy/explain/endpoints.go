@@ -8,13 +8,13 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 )
 
 // entry is an endpoint at its address.
 type entry struct {
 	address netip.Addr
-	*discoveryv1.Endpoint
+	*endpoints.Endpoint
 }
 
 // endpoints lists what the EndpointSlices have.
@@ -34,12 +34,12 @@ func (s Subject) endpoints(b *strings.Builder) {
 
 // entriesOf are the endpoints by address, each once: while one moves between slices it is in two. Of those the one that
 // connections are sent by is listed, as package route has it.
-func entriesOf(all []*discoveryv1.EndpointSlice) []entry {
+func entriesOf(all []*endpoints.Slice) []entry {
 	var entries []entry
 	for _, slice := range all {
 		for i := range slice.Endpoints {
 			e := &slice.Endpoints[i]
-			if address, err := netip.ParseAddr(first(e.Addresses)); err == nil {
+			if address, err := netip.ParseAddr(e.Address); err == nil {
 				entries = append(entries, entry{address, e})
 			}
 		}
@@ -51,29 +51,23 @@ func entriesOf(all []*discoveryv1.EndpointSlice) []entry {
 // rank is less where an endpoint is preferred to another one of its address.
 func (e entry) rank() int {
 	switch {
-	case is(e.Conditions.Terminating, false):
+	case e.Terminating:
 		return 2
-	case !is(e.Conditions.Ready, true):
+	case !e.Ready:
 		return 1
 	}
 	return 0
 }
 
-func first(all []string) string {
-	if len(all) == 0 {
-		return ""
-	}
-	return all[0]
-}
-
 // place is where an endpoint is, and whom it is meant for.
-func (s Subject) place(e *discoveryv1.Endpoint) string {
+func (s Subject) place(e *endpoints.Endpoint) string {
 	place := "on no node"
-	if e.NodeName != nil {
-		place = "on " + *e.NodeName
-		if *e.NodeName == s.Node.Name {
-			place = "on this node"
-		}
+	switch e.Node {
+	case "":
+	case s.Node.Name:
+		place = "on this node"
+	default:
+		place = "on " + e.Node
 	}
 	if e.Hints == nil {
 		return place
@@ -92,19 +86,16 @@ func (s Subject) place(e *discoveryv1.Endpoint) string {
 }
 
 // state is what an endpoint's conditions mean.
-func state(e *discoveryv1.Endpoint) string {
+func state(e *endpoints.Endpoint) string {
 	switch {
-	case is(e.Conditions.Terminating, false) && is(e.Conditions.Ready, true):
+	case e.Terminating && e.Ready:
 		return "ready, though it is terminating: the Service publishes addresses that are not ready"
-	case is(e.Conditions.Terminating, false) && is(e.Conditions.Serving, true):
+	case e.Terminating && e.Serving:
 		return "terminating: serves on, and gets new connections only where nothing else is ready"
-	case is(e.Conditions.Terminating, false):
+	case e.Terminating:
 		return "terminating"
-	case is(e.Conditions.Ready, true):
+	case e.Ready:
 		return "ready"
 	}
 	return "not ready"
 }
-
-// is says whether a condition is met, and otherwise where it is not known.
-func is(condition *bool, otherwise bool) bool { return *cmp.Or(condition, &otherwise) }

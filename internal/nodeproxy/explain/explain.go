@@ -9,17 +9,17 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
 
 // Subject is a Service as a node sees it.
 type Subject struct {
 	Service *corev1.Service
-	Slices  []*discoveryv1.EndpointSlice
+	Slices  []*endpoints.Slice
 	// Plan is what the node does for it.
 	Plan route.Plan
 	// Conflicts are those that it takes part in.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -88,10 +89,10 @@ func TestAServiceIsExplainedInWords(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := Subject{Service: test.service, Node: node, NodePortIPs: []netip.Addr{netip.MustParseAddr("198.18.0.11")}}
 			if test.slice != nil {
-				s.Slices = []*discoveryv1.EndpointSlice{test.slice.Obj()}
+				s.Slices = []*endpoints.Slice{endpoints.Of(test.slice.Obj())}
 			}
 			if test.another != nil {
-				s.Slices = append(s.Slices, test.another.Obj())
+				s.Slices = append(s.Slices, endpoints.Of(test.another.Obj()))
 			}
 			s.Plan = route.Service(s.Service, s.Slices, node, route.Selection{Mode: route.ModeAll, ProxyName: "portolan"})
 			if test.conflicts != nil {

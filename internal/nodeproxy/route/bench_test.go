@@ -6,8 +6,7 @@ import (
 	"runtime"
 	"testing"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
-
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -68,7 +67,7 @@ func BenchmarkOneChangedEndpoint(b *testing.B) {
 			svc, with := member(7, size.endpoints)
 			_, without := member(7, size.endpoints-1)
 			name, object := nameOf(svc.Obj()), svc.Obj()
-			both := [][]*discoveryv1.EndpointSlice{{with.Obj()}, {without.Obj()}}
+			both := [][]*endpoints.Slice{{endpoints.Of(with.Obj())}, {endpoints.Of(without.Obj())}}
 			runtime.GC() // of what making the crowd left behind
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

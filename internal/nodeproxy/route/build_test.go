@@ -7,10 +7,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -71,10 +71,10 @@ func planOf(svc *st.Service, ofService ...*st.Slice) Plan {
 	return Service(svc.Obj(), objects(ofService), thisNode, everything)
 }
 
-func objects(ofService []*st.Slice) []*discoveryv1.EndpointSlice {
-	var all []*discoveryv1.EndpointSlice
+func objects(ofService []*st.Slice) []*endpoints.Slice {
+	var all []*endpoints.Slice
 	for _, s := range ofService {
-		all = append(all, s.Obj())
+		all = append(all, endpoints.Of(s.Obj()))
 	}
 	return all
 }

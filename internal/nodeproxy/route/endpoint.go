@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
@@ -38,15 +38,15 @@ const (
 //
 // The slice's addressType decides the family, and of an endpoint's addresses the first counts. Ports are matched by
 // name and protocol.
-func endpointsOf(slicesOfService []*discoveryv1.EndpointSlice, family nft.Family, name string, protocol nft.Protocol, node Node) []endpoint {
+func endpointsOf(slicesOfService []*endpoints.Slice, family nft.Family, name string, protocol nft.Protocol, node Node) []endpoint {
 	var all []endpoint
 	for _, slice := range slicesOfService {
 		if !concerns(slice, family) {
 			continue
 		}
 		for _, port := range slice.Ports {
-			if number, ok := portNumber(port, name, protocol); ok {
-				all = appendEndpoints(all, slice, family, number, node)
+			if p, ok := protocolOf(port.Protocol); ok && p == protocol && port.Name == name {
+				all = appendEndpoints(all, slice, family, port.Number, node)
 			}
 		}
 	}
@@ -54,8 +54,8 @@ func endpointsOf(slicesOfService []*discoveryv1.EndpointSlice, family nft.Family
 }
 
 // concerns says whether a slice holds endpoints of the family to be proxied to.
-func concerns(slice *discoveryv1.EndpointSlice, family nft.Family) bool {
-	if _, headless := slice.Labels[corev1.IsHeadlessService]; headless {
+func concerns(slice *endpoints.Slice, family nft.Family) bool {
+	if slice.Headless {
 		return false
 	}
 	if family == nft.IPv4 {
@@ -64,40 +64,24 @@ func concerns(slice *discoveryv1.EndpointSlice, family nft.Family) bool {
 	return slice.AddressType == discoveryv1.AddressTypeIPv6
 }
 
-// portNumber is the number that a slice has for the Service's port of that name and protocol, if any.
-func portNumber(port discoveryv1.EndpointPort, name string, protocol nft.Protocol) (uint16, bool) {
-	if port.Name == nil || *port.Name != name || port.Port == nil || *port.Port < 1 || *port.Port > 65535 {
-		return 0, false
-	}
-	var its corev1.Protocol
-	if port.Protocol != nil {
-		its = *port.Protocol
-	}
-	p, ok := protocolOf(its)
-	return uint16(*port.Port), ok && p == protocol
-}
-
-func appendEndpoints(all []endpoint, slice *discoveryv1.EndpointSlice, family nft.Family, port uint16, node Node) []endpoint {
+func appendEndpoints(all []endpoint, slice *endpoints.Slice, family nft.Family, port uint16, node Node) []endpoint {
 	all = slices.Grow(all, len(slice.Endpoints))
 	for i := range slice.Endpoints {
 		e := &slice.Endpoints[i]
-		if len(e.Addresses) == 0 {
-			continue
-		}
-		if addr, ok := parseAddr(e.Addresses[0]); ok && nft.FamilyOf(addr) == family {
+		if addr, ok := parseAddr(e.Address); ok && nft.FamilyOf(addr) == family {
 			all = append(all, newEndpoint(e, netip.AddrPortFrom(addr, port), node))
 		}
 	}
 	return all
 }
 
-func newEndpoint(e *discoveryv1.Endpoint, addr netip.AddrPort, node Node) endpoint {
+func newEndpoint(e *endpoints.Endpoint, addr netip.AddrPort, node Node) endpoint {
 	seen := endpoint{
 		addr:        addr,
-		local:       e.NodeName != nil && node.Name != "" && *e.NodeName == node.Name,
-		ready:       e.Conditions.Ready == nil || *e.Conditions.Ready,
-		serving:     e.Conditions.Serving == nil || *e.Conditions.Serving,
-		terminating: e.Conditions.Terminating != nil && *e.Conditions.Terminating,
+		local:       e.Node != "" && e.Node == node.Name,
+		ready:       e.Ready,
+		serving:     e.Serving,
+		terminating: e.Terminating,
 	}
 	if e.Hints != nil {
 		for _, n := range e.Hints.ForNodes {

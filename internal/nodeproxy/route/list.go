@@ -59,6 +59,7 @@ func (l *list) fill(want []netip.AddrPort, ids *ids, e *edit) {
 		return
 	}
 	before := slices.Clone(l.slots)
+	l.slots = slices.Grow(l.slots, max(0, len(coming)-len(vacant)))
 	for _, addr := range coming {
 		if len(vacant) > 0 {
 			l.slots[vacant[0]] = l.seat(addr, ids)

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"pgregory.net/rapid"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -61,7 +61,7 @@ func anyService(t *rapid.T, name string) *corev1.Service {
 	return svc.Obj()
 }
 
-func anySlices(t *rapid.T, name string) []*discoveryv1.EndpointSlice {
+func anySlices(t *rapid.T, name string) []*endpoints.Slice {
 	options := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) st.EndpointOption {
 		switch rapid.IntRange(0, 5).Draw(t, "option") {
 		case 0:
@@ -76,7 +76,7 @@ func anySlices(t *rapid.T, name string) []*discoveryv1.EndpointSlice {
 			return st.OnNode(someNodes.Draw(t, "on node"))
 		}
 	}), 0, 3)
-	var all []*discoveryv1.EndpointSlice
+	var all []*endpoints.Slice
 	for i, prefix := range []string{"10.0.0.", "10.0.0.", "fd00::"} {
 		slice := st.MakeSlice(name, fmt.Sprint(i)).Port("p0", 8080).Port("p1", 8080, st.UDP).Port("p2", 8080, st.SCTP)
 		if i == 2 {
@@ -85,7 +85,7 @@ func anySlices(t *rapid.T, name string) []*discoveryv1.EndpointSlice {
 		for _, last := range rapid.SliceOfN(rapid.IntRange(1, 6), 0, 5).Draw(t, "endpoints") {
 			slice.Endpoint(prefix+fmt.Sprint(last), options.Draw(t, "options")...)
 		}
-		all = append(all, slice.Obj())
+		all = append(all, endpoints.Of(slice.Obj()))
 	}
 	return all
 }

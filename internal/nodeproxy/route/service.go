@@ -6,8 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
@@ -27,7 +27,7 @@ func (n Node) Equal(m Node) bool {
 }
 
 // Service plans one Service with its EndpointSlices for a node. A nil svc is one that has gone.
-func Service(svc *corev1.Service, endpointSlices []*discoveryv1.EndpointSlice, node Node, selection Selection) Plan {
+func Service(svc *corev1.Service, endpointSlices []*endpoints.Slice, node Node, selection Selection) Plan {
 	switch {
 	case svc == nil:
 		return Plan{}
@@ -78,7 +78,7 @@ func eachFrontendOnce(routes []Route) []Route {
 // draft is a plan in the making.
 type draft struct {
 	svc            *corev1.Service
-	endpointSlices []*discoveryv1.EndpointSlice
+	endpointSlices []*endpoints.Slice
 	node           Node
 	plan           Plan
 }

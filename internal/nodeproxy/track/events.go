@@ -6,8 +6,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 )
 
 // serviceChanged, as sliceChanged, is told of an object as it was and as it is, nil where it was not or is not. mu is held.
@@ -17,7 +18,7 @@ func (t *Tracker) serviceChanged(was, is *corev1.Service) {
 }
 
 // sliceChanged marks the Service of a slice; both, of one that went from one Service to another.
-func (t *Tracker) sliceChanged(was, is *discoveryv1.EndpointSlice) {
+func (t *Tracker) sliceChanged(was, is *endpoints.Slice) {
 	t.counts.SliceEvents++
 	from, to := serviceOf(was), serviceOf(is)
 	t.reassign(from, was, to, is)
@@ -30,9 +31,9 @@ func (t *Tracker) sliceChanged(was, is *discoveryv1.EndpointSlice) {
 }
 
 // reassign keeps the slices of each Service. Lists that were handed out stay as they are.
-func (t *Tracker) reassign(from *types.NamespacedName, was *discoveryv1.EndpointSlice, to *types.NamespacedName, is *discoveryv1.EndpointSlice) {
+func (t *Tracker) reassign(from *types.NamespacedName, was *endpoints.Slice, to *types.NamespacedName, is *endpoints.Slice) {
 	if from != nil {
-		rest := slices.DeleteFunc(slices.Clone(t.byService[*from]), func(s *discoveryv1.EndpointSlice) bool { return s == was })
+		rest := slices.DeleteFunc(slices.Clone(t.byService[*from]), func(s *endpoints.Slice) bool { return s == was })
 		if t.byService[*from] = rest; len(rest) == 0 {
 			delete(t.byService, *from)
 		}
@@ -43,30 +44,17 @@ func (t *Tracker) reassign(from *types.NamespacedName, was *discoveryv1.Endpoint
 }
 
 // triggers are the times of what a slice has newly answered to. When it was deleted says nothing of why.
-func (t *Tracker) triggers(was, is *discoveryv1.EndpointSlice) []time.Time {
-	at := triggerOf(is)
-	if !at.After(t.started) || at.Equal(triggerOf(was)) {
+func (t *Tracker) triggers(was, is *endpoints.Slice) []time.Time {
+	if is == nil || !is.Triggered.After(t.started) || was != nil && is.Triggered.Equal(was.Triggered) {
 		return nil
 	}
-	return []time.Time{at}
-}
-
-// triggerOf is the time that the endpoints' controller has noted, zero where it has none.
-func triggerOf(slice *discoveryv1.EndpointSlice) time.Time {
-	if slice == nil {
-		return time.Time{}
-	}
-	at, err := time.Parse(time.RFC3339Nano, slice.Annotations[corev1.EndpointsLastChangeTriggerTime])
-	if err != nil {
-		return time.Time{}
-	}
-	return at
+	return []time.Time{is.Triggered}
 }
 
 // serviceOf is the Service that a slice belongs to, nil for none.
-func serviceOf(slice *discoveryv1.EndpointSlice) *types.NamespacedName {
-	if slice == nil || slice.Labels[discoveryv1.LabelServiceName] == "" {
+func serviceOf(slice *endpoints.Slice) *types.NamespacedName {
+	if slice == nil || slice.Service == "" {
 		return nil
 	}
-	return &types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
+	return &types.NamespacedName{Namespace: slice.Namespace, Name: slice.Service}
 }

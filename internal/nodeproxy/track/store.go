@@ -5,35 +5,40 @@ import (
 	"maps"
 	"sync"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 )
 
-// object is what a store keeps.
+// object is what a store keeps: an object of the API, or what is read of one.
 type object interface {
 	comparable
-	metav1.Object
+	GetNamespace() string
+	GetName() string
+	GetResourceVersion() string
 }
 
 // store keeps the objects of one kind, as a reflector tells it: a cache.ReflectorStore. It is all there is between the API
 // server and the Tracker: an informer would keep a second copy of every key, and a queue with two goroutines, for readers
 // that are not here.
 type store[T object] struct {
-	trim    func(T)         // takes of an object what nobody reads; nil: nothing
-	changed func(was, is T) // is told of an object as it was and as it is, nil where it was not or is not; mu is held
-	read    chan struct{}   // closed once all has been read
-	once    sync.Once       // closes it
-	mu      *sync.Mutex     // guards objects
+	keep    func(obj any) (T, error) // is what is kept of an object of the API
+	changed func(was, is T)          // is told of an object as it was and as it is, nil where it was not or is not; mu is held
+	read    chan struct{}            // closed once all has been read
+	once    sync.Once                // closes it
+	mu      *sync.Mutex              // guards objects
 	objects map[types.NamespacedName]T
 }
 
-func newStore[T object](mu *sync.Mutex, trim func(T), changed func(was, is T)) *store[T] {
-	return &store[T]{trim: trim, changed: changed, read: make(chan struct{}), mu: mu, objects: map[types.NamespacedName]T{}}
+func newStore[T object](mu *sync.Mutex, keep func(obj any) (T, error), changed func(was, is T)) *store[T] {
+	return &store[T]{keep: keep, changed: changed, read: make(chan struct{}), mu: mu, objects: map[types.NamespacedName]T{}}
 }
 
 // Add takes an object that is new, or differs.
 func (s *store[T]) Add(obj any) error {
-	is, err := s.taken(obj)
+	is, err := s.keep(obj)
 	if err != nil {
 		return err
 	}
@@ -48,7 +53,7 @@ func (s *store[T]) Update(obj any) error { return s.Add(obj) }
 
 // Delete takes an object away.
 func (s *store[T]) Delete(obj any) error {
-	was, ok := obj.(T)
+	was, ok := obj.(metav1.Object)
 	if !ok {
 		return fmt.Errorf("track: a %T was deleted", obj)
 	}
@@ -63,7 +68,7 @@ func (s *store[T]) Replace(list []any, _ string) error {
 	objects := make([]T, len(list))
 	for i, obj := range list {
 		var err error
-		if objects[i], err = s.taken(obj); err != nil {
+		if objects[i], err = s.keep(obj); err != nil {
 			return err
 		}
 	}
@@ -84,15 +89,26 @@ func (s *store[T]) Replace(list []any, _ string) error {
 // Resync does nothing: what is known has been told.
 func (*store[T]) Resync() error { return nil }
 
-func (s *store[T]) taken(obj any) (T, error) {
-	is, ok := obj.(T)
+// inPlace keeps an object itself. trim takes of it what nobody reads; nil takes nothing.
+func inPlace[T object](trim func(T)) func(obj any) (T, error) {
+	return func(obj any) (T, error) {
+		is, ok := obj.(T)
+		if !ok {
+			return is, fmt.Errorf("track: got a %T", obj)
+		}
+		if trim != nil {
+			trim(is)
+		}
+		return is, nil
+	}
+}
+
+func keepSlice(obj any) (*endpoints.Slice, error) {
+	slice, ok := obj.(*discoveryv1.EndpointSlice)
 	if !ok {
-		return is, fmt.Errorf("track: got a %T", obj)
+		return nil, fmt.Errorf("track: got a %T", obj)
 	}
-	if s.trim != nil {
-		s.trim(is)
-	}
-	return is, nil
+	return endpoints.Of(slice), nil
 }
 
 // set leaves out what a list shows again. mu is held.
@@ -118,6 +134,9 @@ func (s *store[T]) drop(name types.NamespacedName) {
 	s.changed(was, none)
 }
 
-func nameOf(obj metav1.Object) types.NamespacedName {
+func nameOf(obj interface {
+	GetNamespace() string
+	GetName() string
+}) types.NamespacedName {
 	return types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}
 }

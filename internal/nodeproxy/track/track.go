@@ -13,10 +13,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 )
 
 // Change is a Service that has changed, or whose EndpointSlices have.
@@ -25,7 +26,7 @@ type Change struct {
 	// Service is as it is now; nil for one that has gone. It and the slices are the Tracker's own: not to be written to.
 	Service *corev1.Service
 	// Slices are its EndpointSlices, in no order.
-	Slices []*discoveryv1.EndpointSlice
+	Slices []*endpoints.Slice
 	// Since is when the first event of the change was seen.
 	Since time.Time
 	// Triggers are when the changes of endpoints happened that its slices answer to: of a pod, for example. Those from
@@ -41,10 +42,10 @@ type Tracker struct {
 	begun   bool // the first changes are taken
 
 	services *store[*corev1.Service]
-	slices   *store[*discoveryv1.EndpointSlice]
+	slices   *store[*endpoints.Slice]
 
 	mu        sync.Mutex // guards what follows, and what the stores hold
-	byService map[types.NamespacedName][]*discoveryv1.EndpointSlice
+	byService map[types.NamespacedName][]*endpoints.Slice
 	pending   map[types.NamespacedName]*mark
 	counts    Counts
 
@@ -62,12 +63,12 @@ func New(trim func(*corev1.Service), c clock.PassiveClock) *Tracker {
 	t := &Tracker{
 		clock:     c,
 		started:   c.Now(),
-		byService: map[types.NamespacedName][]*discoveryv1.EndpointSlice{},
+		byService: map[types.NamespacedName][]*endpoints.Slice{},
 		pending:   map[types.NamespacedName]*mark{},
 		wake:      make(chan struct{}, 1),
 	}
-	t.services = newStore(&t.mu, trim, t.serviceChanged)
-	t.slices = newStore(&t.mu, trimSlice, t.sliceChanged)
+	t.services = newStore(&t.mu, inPlace(trim), t.serviceChanged)
+	t.slices = newStore(&t.mu, keepSlice, t.sliceChanged)
 	return t
 }
 
@@ -117,7 +118,7 @@ func (t *Tracker) Wake() {
 }
 
 // Service is a Service as it is now, nil if there is none, and its EndpointSlices. They are the Tracker's own.
-func (t *Tracker) Service(name types.NamespacedName) (*corev1.Service, []*discoveryv1.EndpointSlice) {
+func (t *Tracker) Service(name types.NamespacedName) (*corev1.Service, []*endpoints.Slice) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.services.objects[name], t.byService[name]
