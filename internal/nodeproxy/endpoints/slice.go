@@ -28,9 +28,13 @@ type Slice struct {
 	Triggered time.Time
 }
 
-// GetNamespace, GetName and GetResourceVersion are as of metav1.Object.
-func (s *Slice) GetNamespace() string       { return s.Namespace }
-func (s *Slice) GetName() string            { return s.Name }
+// GetNamespace is as of metav1.Object.
+func (s *Slice) GetNamespace() string { return s.Namespace }
+
+// GetName is as of metav1.Object.
+func (s *Slice) GetName() string { return s.Name }
+
+// GetResourceVersion is as of metav1.Object.
 func (s *Slice) GetResourceVersion() string { return s.ResourceVersion }
 
 // Port is a port of all endpoints of a slice.

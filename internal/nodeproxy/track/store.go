@@ -15,9 +15,13 @@ import (
 // object is what a store keeps: an object of the API, or what is read of one.
 type object interface {
 	comparable
+	named
+	GetResourceVersion() string
+}
+
+type named interface {
 	GetNamespace() string
 	GetName() string
-	GetResourceVersion() string
 }
 
 // store keeps the objects of one kind, as a reflector tells it: a cache.ReflectorStore. It is all there is between the API
@@ -134,9 +138,6 @@ func (s *store[T]) drop(name types.NamespacedName) {
 	s.changed(was, none)
 }
 
-func nameOf(obj interface {
-	GetNamespace() string
-	GetName() string
-}) types.NamespacedName {
+func nameOf(obj named) types.NamespacedName {
 	return types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}
 }
