@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 )
 
 // Apply has the kernel do the changes one after another, and all at once: no packet sees a part of them, nor a state
@@ -120,20 +122,21 @@ func bySet(elements []Element) iter.Seq2[setID, []Element] {
 		groups[id] = append(groups[id], elements[i])
 	}
 	return func(yield func(setID, []Element) bool) {
-		for _, id := range setIDs {
-			if group := groups[id]; len(group) > 0 && !yield(id, group) {
+		for _, id := range slices.SortedFunc(maps.Keys(groups), setID.compare) {
+			if !yield(id, groups[id]) {
 				return
 			}
 		}
 	}
 }
 
-// writeActions gives the actions of elements that come a code and a chain, and returns all codes.
+// writeActions gives the actions of elements that come a code and a chain, and the prefixes a set, and returns all codes.
 func (k *Kernel) writeActions(b *batch, come []Element) (*codes, error) {
 	if !k.codes.lack(come) {
 		return k.codes, nil
 	}
 	codes := k.codes.clone()
+	writeLengths(b, codes.lengths, come)
 	codes.use(come, 1) // so that none of them is dropped for another
 	for _, e := range come {
 		if w, ok := e.Word(); ok && codes.code[w.Action] == noCode && !writeAction(b, codes, w.Action) {

@@ -25,15 +25,17 @@ const passes = 3
 // in. Others translate at -100 and masquerade at 100; of two at the same priority the one that was made last comes
 // first.
 const (
+	guarding    = -110
 	translating = -101
 	unclaimed   = 99
 )
 
 // baseChains are the chains of the table but those of single actions. All base chains are of type nat: they see the
 // first packet of a flow, and never another.
-func baseChains(r Rules) []chain {
-	chains := []chain{
-		{name: "retry", rules: []rule{setWord(again)}},
+func baseChains(r Rules, in lengths) []chain {
+	chains := append([]chain{{name: "retry", rules: []rule{setWord(again)}}}, guardChains(r, in)...)
+	if r.GuardOnly {
+		return chains
 	}
 	for _, v := range views {
 		chains = append(chains,

@@ -17,6 +17,9 @@ func (k *Kernel) Install(rules Rules, changes ...Change) error {
 		return fmt.Errorf("%w: it has to be read first", ErrDoubt)
 	}
 	k.known = false
+	for _, c := range changes {
+		k.codes.lengths.expect(c.Add)
+	}
 	if err := k.own(); err != nil {
 		return err
 	}
