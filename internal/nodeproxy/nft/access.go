@@ -32,20 +32,27 @@ func Use(protocol Protocol, port uint16) Element {
 	return Element{Key: newKey(useKind, 0).protocol(protocol).port(port).Key}
 }
 
-// Guarded lets only those reach a port of the node whom the list grants it, at all addresses of the node for which there
-// is no GuardedAt. Without any of the two a port is open.
+// Guarded lets only those reach a port of the node whom the list grants it, except where there is a GuardedAt. Without it
+// a port is open.
 func Guarded(family Family, protocol Protocol, port uint16, list ACL) Element {
 	checkACL(list)
 	return Element{portKey(guardedKind, family, protocol, port), Value{acl: list}}
 }
 
-// GuardedAt is Guarded at one address of the node and for what comes in by one interface; where that is empty, by any that
-// no other GuardedAt names. It panics on a name longer than an interface's.
+// GuardedAt puts another list in place of that of a Guarded port, at one address of the node and for what comes in by one
+// interface; where that is empty, by any that no other GuardedAt names. It panics on a name longer than an interface's.
 func GuardedAt(protocol Protocol, port uint16, iface string, address netip.Addr, list ACL) Element {
 	checkACL(list)
 	address = address.Unmap()
-	k := newKey(scopedKind, familyOf(address)).protocol(protocol).port(port).name(iface).address(address)
-	return Element{k.Key, Value{acl: list}}
+	kind := scopedKind
+	if iface == "" {
+		kind = addressedKind
+	}
+	k := newKey(kind, familyOf(address)).protocol(protocol).port(port)
+	if iface != "" {
+		k = k.name(iface)
+	}
+	return Element{k.address(address).Key, Value{acl: list}}
 }
 
 // Grant is what a list has for sources: Pass, Deny, or Limit. Of several prefixes that have an address the longest

@@ -153,12 +153,10 @@ func (c *codes) useAll(steps []step) {
 	}
 }
 
-// forget takes back the code of an action, whoever uses it.
-func (c *codes) forget(a Action) {
-	if n, known := c.code[a]; known {
-		delete(c.action, n)
-		delete(c.code, a)
-	}
+// keep takes back the codes of all other actions, whoever uses them.
+func (c *codes) keep(wanted func(Action) bool) {
+	maps.DeleteFunc(c.action, func(_ code, a Action) bool { return !wanted(a) })
+	maps.DeleteFunc(c.code, func(a Action, _ code) bool { return !wanted(a) })
 }
 
 // drop takes back the codes that no word uses, and returns them.

@@ -73,7 +73,7 @@ func (v *Value) bytes(id setID, c *codes) []byte {
 	switch id.kind {
 	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind, grantKind:
 		return number(c.code[v.word.Action].word(v.word.List))
-	case scopedKind, guardedKind:
+	case guardedKind, scopedKind, addressedKind:
 		return number(uint32(v.acl))
 	case slotKind:
 		return number(uint32(v.list))
@@ -131,7 +131,7 @@ func valueOf(id setID, b []byte, c *codes) (Value, error) {
 			action = unknown(n)
 		}
 		v.word = Word{action, list}
-	case scopedKind, guardedKind:
+	case guardedKind, scopedKind, addressedKind:
 		v.acl = ACL(host.Uint32(b))
 	case slotKind:
 		v.list = List(host.Uint32(b))

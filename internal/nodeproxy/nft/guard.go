@@ -10,11 +10,11 @@ import (
 // The guard: who may reach a node port, whoever serves it. It comes before anybody translates, and lets the packet go on
 // to whatever is done with node ports; what the node itself sends it does not see.
 //
-//	guard ── to an address of the node: node-ports ── access ──┬── an ACL: check4, check6 ──┬── pass ──> used
-//	                                                           │                            ├── rate-R-B ──┬── pass
-//	                                                           │                            │              └── drop
-//	                                                           │                            └── deny, or no grant
-//	                                                           └── no ACL: used
+//	guard ── to an address of the node: node-ports ── access ──┬── guarded: lists ── check ──┬── pass ──> used
+//	                                                           │                             ├── rate-R-B ──┬── pass
+//	                                                           │                             │              └── drop
+//	                                                           │                             └── deny, or no grant
+//	                                                           └── not guarded: used
 //
 // A packet takes the number of an ACL with it as a word without a code, which no list of endpoints has to do with, and
 // then the word of its grant.
@@ -27,11 +27,14 @@ func guardChains(r Rules, in lengths) []chain {
 		{name: "node-ports", rules: nodePortRules()},
 		{name: "guard", hook: &hook{"nat", hookPrerouting, guarding}, rules: guardRules()},
 	}
-	var checks []chain
+	var lists []chain
 	for _, v := range views {
-		checks = append(checks, chain{name: v.name("check"), rules: v.checkRules(in)})
+		lists = append(lists,
+			chain{name: v.name("check"), rules: v.checkRules(in)},
+			chain{name: v.name("lists"), rules: v.listRules()},
+		)
 	}
-	return append(checks, chains...)
+	return append(lists, chains...)
 }
 
 // guardRules are for what goes to an address of the node. They ask conntrack, although nobody can have translated the
@@ -51,21 +54,23 @@ func nodePortRules() []rule {
 	}
 }
 
-// accessRules find the ACL of a packet: that of its port at the interface and address; at the address; anywhere.
+// accessRules take the ACL of a packet's port. Most ports have none, and that is all that they are asked.
 func accessRules() []rule {
-	anyInterface := field{inInterface().registers, func(to register) expression {
-		return loadConstant(make([]byte, typeInterface.length), to)
-	}}
 	var rules []rule
 	for _, v := range views {
-		check := rule{goTo(v.name("check"))}
-		rules = append(rules,
-			v.only(v.take("scoped", l4proto(), dport(), inInterface(), v.daddr()), check),
-			v.only(v.take("scoped", l4proto(), dport(), anyInterface, v.daddr()), check),
-			v.only(v.take("ports", l4proto(), dport()), check),
-		)
+		rules = append(rules, v.only(v.take("ports", l4proto(), dport()), rule{goTo(v.name("lists"))}))
 	}
 	return rules
+}
+
+// listRules take that of the place instead, where it has one: of the interface and address, or of the address alone.
+func (v view) listRules() []rule {
+	check := rule{goTo(v.name("check"))}
+	return []rule{
+		v.only(v.take("scoped", l4proto(), dport(), inInterface(), v.daddr()), check),
+		v.only(v.take("addressed", l4proto(), dport(), v.daddr()), check),
+		check,
+	}
 }
 
 // checkRules do what the longest prefix says that has the packet's source.

@@ -66,8 +66,9 @@ type setKind uint8
 
 const (
 	useKind setKind = iota
-	scopedKind
 	guardedKind
+	scopedKind
+	addressedKind
 	grantKind
 	rateKind
 	restrictedKind
@@ -103,7 +104,6 @@ var typeAddress = datatype{}
 var (
 	frontendFields = []datatype{typeAddress, typeProtocol, typePort}
 	portFields     = []datatype{typeProtocol, typePort}
-	placeFields    = []datatype{typeProtocol, typePort, typeInterface, typeAddress}
 	slotFields     = []datatype{typeNumber, typeNumber} // list, slot
 	wordFields     = []datatype{typeNumber}
 )
@@ -115,10 +115,11 @@ var (
 //
 // A set keeps its name only as long as its key and data stay what they are. See doc.go for what each is for.
 var kinds = map[setKind]set{
-	useKind:     {name: "uses", key: portFields, counter: true},
-	scopedKind:  {name: "scoped", key: placeFields, data: wordFields},
-	guardedKind: {name: "ports", key: portFields, data: wordFields},
-	grantKind:   {name: "acl", key: []datatype{typeNumber, typeAddress}, data: wordFields}, // acl4-24 and so on
+	useKind:       {name: "uses", key: portFields, counter: true},
+	guardedKind:   {name: "ports", key: portFields, data: wordFields},
+	scopedKind:    {name: "scoped", key: append(portFields[:2:2], typeInterface, typeAddress), data: wordFields},
+	addressedKind: {name: "addressed", key: append(portFields[:2:2], typeAddress), data: wordFields},
+	grantKind:     {name: "acl", key: []datatype{typeNumber, typeAddress}, data: wordFields}, // acl4-24 and so on
 	rateKind: {
 		name: "rate", key: []datatype{typeNumber, typeProtocol, typePort, typeAddress},
 		dynamic: true, timeout: rateTimeout, size: rateSize,

@@ -58,7 +58,7 @@ func compareNeeds(a, b Key) int {
 // around may be discarded.
 func (k setKind) needs() int {
 	switch k {
-	case restrictedKind, scopedKind:
+	case restrictedKind, scopedKind, addressedKind:
 		return 1
 	case guardedKind:
 		return 2

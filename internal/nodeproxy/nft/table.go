@@ -94,7 +94,7 @@ func (e Element) String() string {
 	switch e.Key.set.kind {
 	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind, grantKind:
 		return fmt.Sprintf("%s : %s", e.Key, e.Value.word)
-	case scopedKind, guardedKind:
+	case guardedKind, scopedKind, addressedKind:
 		return fmt.Sprintf("%s : %d", e.Key, e.Value.acl)
 	case endpointKind:
 		to := e.to()

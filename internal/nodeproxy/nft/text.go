@@ -44,9 +44,6 @@ func (t datatype) text(b []byte) string {
 	case typeNumber:
 		return fmt.Sprint(host.Uint32(b))
 	case typeInterface:
-		if b[0] == 0 {
-			return `""`
-		}
 		return strings.TrimRight(string(b), "\x00")
 	}
 	return fmt.Sprintf("%x", b)

@@ -3,7 +3,6 @@ package nft
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -111,16 +110,19 @@ func (t Table) grant(p Packet, r Rules) Action {
 // aclOf is the list that says who may reach where the packet goes; false where none does.
 func (t Table) aclOf(p Packet) (ACL, bool) {
 	address, port := p.To.Addr(), p.To.Port()
-	at := []Element{GuardedAt(p.Protocol, port, "", address, 1), Guarded(familyOf(address), p.Protocol, port, 1)}
-	if len(p.Interface) <= longestInterface {
-		at = slices.Insert(at, 0, GuardedAt(p.Protocol, port, p.Interface, address, 1))
+	v, guarded := t[Guarded(familyOf(address), p.Protocol, port, 1).Key]
+	if !guarded {
+		return 0, false
 	}
-	for _, e := range at {
-		if v, ok := t[e.Key]; ok {
-			return v.acl, true
+	if at, ok := t[GuardedAt(p.Protocol, port, "", address, 1).Key]; ok {
+		v = at
+	}
+	if len(p.Interface) <= longestInterface {
+		if at, ok := t[GuardedAt(p.Protocol, port, p.Interface, address, 1).Key]; ok {
+			v = at
 		}
 	}
-	return 0, false
+	return v.acl, true
 }
 
 // granted is what a list has for a source. One that is none grants nothing.

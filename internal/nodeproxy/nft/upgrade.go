@@ -32,11 +32,10 @@ func newUpgrade(r Rules, c *codes) *upgrade {
 	c.drop()
 	c.lengths.drop()
 	for _, a := range permanentActions() {
-		if !r.GuardOnly || a.guards() {
-			c.learn(mustFixed(a), a)
-		} else if c.uses[a] == 0 {
-			c.forget(a)
-		}
+		c.learn(mustFixed(a), a)
+	}
+	if r.GuardOnly {
+		c.keep(Action.guards)
 	}
 	return &upgrade{rules: r, codes: c, picks: maps.Clone(c.action)}
 }

@@ -11,7 +11,8 @@ type Rules struct {
 	Localhost uint16
 	// Closed are numbers that are closed unless there is a Use of them, whoever serves them on the node.
 	Closed PortRange
-	// GuardOnly: the table translates nothing. Elements of Services are then without effect.
+	// GuardOnly: the table translates nothing, and has no chains for that. Elements of Services can then be deleted, and
+	// not added.
 	GuardOnly bool
 }
 
