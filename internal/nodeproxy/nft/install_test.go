@@ -384,8 +384,8 @@ func wantPrinted(t *testing.T, ns *testnet.Namespace, chains []chain, in lengths
 		}
 	}
 	for _, text := range []string{"10.96.0.1 . tcp . 80 : 0x01100001", "10.244.0.0/16", `"veth*"`, "fd00:96::/112", "0x00000001 . 0x00000001 : 10.244.1.2 . 8080", "timeout 1h",
-		"tcp . 30080 counter packets 0 bytes 0", `tcp . 31002 . "outside" . 192.0.2.1 : 0x00000001`, "tcp . 31002 . 192.0.2.1 : 0x00000003", "0x00000001 . 192.0.2.0 : 0x00300000",
-		"ip saddr & 255.255.255.0", "limit rate over 2/second burst 3 packets"} {
+		"tcp . 30080 counter packets 0 bytes 0", `tcp . 31002 . "outside" . 192.0.2.1 : 0x00000001`, "tcp . 31002 . 192.0.2.1 : 0x00000003", "0x00000003 . 10.244.0.0 : 0x00300000",
+		"ip saddr & 255.255.0.0", "limit rate over 2/second burst 3 packets"} {
 		if !strings.Contains(out, text) {
 			t.Errorf("%q is not printed", text)
 		}

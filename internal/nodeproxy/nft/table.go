@@ -95,7 +95,7 @@ func (e Element) String() string {
 	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind, grantKind:
 		return fmt.Sprintf("%s : %s", e.Key, e.Value.word)
 	case guardedKind, scopedKind, addressedKind:
-		return fmt.Sprintf("%s : %d", e.Key, e.Value.acl)
+		return fmt.Sprintf("%s : ACL %d", e.Key, e.Value.acl)
 	case endpointKind:
 		to := e.to()
 		return fmt.Sprintf("%s : %s . %d", e.Key, to.Addr(), to.Port())
