@@ -115,6 +115,63 @@ func TestNoPacketIsLostWhenAListChanges(t *testing.T) {
 	}
 }
 
+// guardedService is a Service of pod2 at a port of the node, which the lists guard.
+func (a addressing) guardedService(lists ...Element) []Element {
+	service := slices.Concat(a.basics(), a.list(1, 2), []Element{
+		NodePort(a.family, TCP, clientPort, Word{Balance(1), 1}), Use(TCP, clientPort),
+	})
+	return append(service, lists...)
+}
+
+// lists are ways to let the client through to clientPort, and not pod1.
+func (a addressing) lists() [][]Element {
+	single, network := netip.PrefixFrom(a.client, a.client.BitLen()), netip.PrefixFrom(a.client, a.client.BitLen()-8)
+	pod := netip.PrefixFrom(a.pods[1], a.client.BitLen())
+	return [][]Element{
+		{Guarded(a.family, TCP, clientPort, 1), Grant(1, single, Pass())},
+		{Guarded(a.family, TCP, clientPort, 2), Grant(2, network, Pass())},
+		{Guarded(a.family, TCP, clientPort, 3), GuardedAt(TCP, clientPort, "", a.node, 4), Grant(4, network, Limit(MaxRate, MaxRate))},
+		{Guarded(a.family, TCP, clientPort, 4), Grant(4, netip.PrefixFrom(a.client, 0), Pass()), Grant(4, pod, Deny())},
+	}
+}
+
+func TestWhoMayReachAPortIsNotKeptOutWhenItsListChanges(t *testing.T) {
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 3)
+		a := n.addressing(f)
+		n.install(a.guardedService(a.lists()[0]...)...)
+		n.flood(netip.AddrPortFrom(a.node, clientPort), []*testnet.Host{n.Client}, func() {
+			t.Logf("%d changes", while(0, func(i int) {
+				lists := append(slices.Clone(a.lists()[i%4]), Grant(9, netip.PrefixFrom(a.client, i/8%a.client.BitLen()), Pass())) // new lengths now and then
+				n.apply(a.guardedService(lists...)...)
+			}))
+		})
+		n.wantHeld()
+	}
+}
+
+func TestWhoMayNotReachAPortIsKeptOutWhileItsListChanges(t *testing.T) {
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 3)
+		a := n.addressing(f)
+		n.install(a.guardedService(a.lists()[0]...)...)
+		var trying sync.WaitGroup
+		var stop atomic.Bool
+		tries := 0
+		trying.Go(func() {
+			for ; !stop.Load(); tries++ {
+				if got, err := n.ask(n.Pods[1], TCP, netip.AddrPortFrom(a.node, clientPort), patience); err != nil || got != string(Refused) {
+					t.Errorf("connection %d was %s, error %v", tries, got, err)
+				}
+			}
+		})
+		changes := while(0, func(i int) { n.apply(a.guardedService(a.lists()[i%4]...)...) })
+		stop.Store(true)
+		trying.Wait()
+		t.Logf("%d connections, %d changes", tries, changes)
+	}
+}
+
 func TestNoPacketIsLostWhenRulesAreReplaced(t *testing.T) {
 	n := newNode(t, 2)
 	a := n.addressing(IPv4)
