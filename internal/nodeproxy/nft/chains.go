@@ -98,8 +98,8 @@ func (v view) shortCut() rule { return rule{jump(v.name("shortcuts"))} }
 
 // restrictedRules drop what comes to a load balancer's address from elsewhere than its source ranges say.
 //
-// They are here until the sources of node ports are checked: the same sets of sources can then serve both, with a
-// lookup for each length of prefix instead of one set of ranges.
+// They have a set of ranges instead of the guard's lists: these end in chains that let the packet go on or refuse it for
+// good, which here comes between two steps of the same chain, and for what the node itself sends, too.
 func restrictedRules() []rule {
 	var rules []rule
 	for _, v := range views {

@@ -135,15 +135,45 @@ func (a addressing) lists() [][]Element {
 	}
 }
 
+// inTurn are the changes from each state to the next one, and from the last to the first.
+func inTurn(states ...[]Element) []Change {
+	var changes []Change
+	for i, s := range states {
+		changes = append(changes, Diff(NewTable(s...), NewTable(states[(i+1)%len(states)]...)))
+	}
+	return changes
+}
+
 func TestWhoMayReachAPortIsNotKeptOutWhenItsListChanges(t *testing.T) {
 	for _, f := range []Family{IPv4, IPv6} {
 		n := newNode(t, 3)
 		a := n.addressing(f)
 		n.install(a.guardedService(a.lists()[0]...)...)
+		changes := inTurn(a.lists()...) // as fast as can be: it is between two lookups that they must come
 		n.flood(netip.AddrPortFrom(a.node, clientPort), []*testnet.Host{n.Client}, func() {
 			t.Logf("%d changes", while(0, func(i int) {
-				lists := append(slices.Clone(a.lists()[i%4]), Grant(9, netip.PrefixFrom(a.client, i/8%a.client.BitLen()), Pass())) // new lengths now and then
-				n.apply(a.guardedService(lists...)...)
+				if err := n.kernel.Apply(changes[i%len(changes)]); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		})
+	}
+}
+
+func TestWhoMayReachAPortIsNotKeptOutWhenThereAreNewLengths(t *testing.T) {
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 3)
+		a := n.addressing(f)
+		elements := a.guardedService(a.lists()[0]...)
+		n.install(elements...)
+		n.flood(netip.AddrPortFrom(a.node, clientPort), []*testnet.Host{n.Client}, func() {
+			t.Logf("%d times", while(0, func(int) {
+				more := slices.Clone(elements)
+				for bits := range min(100, a.client.BitLen()) {
+					more = append(more, Grant(9, netip.PrefixFrom(a.client, bits), Deny()))
+					n.apply(more...)
+				}
+				n.install(elements...) // gives the sets up
 			}))
 		})
 		n.wantHeld()
@@ -165,10 +195,15 @@ func TestWhoMayNotReachAPortIsKeptOutWhileItsListChanges(t *testing.T) {
 				}
 			}
 		})
-		changes := while(0, func(i int) { n.apply(a.guardedService(a.lists()[i%4]...)...) })
+		changes := inTurn(a.lists()...)
+		count := while(0, func(i int) {
+			if err := n.kernel.Apply(changes[i%len(changes)]); err != nil {
+				t.Fatal(err)
+			}
+		})
 		stop.Store(true)
 		trying.Wait()
-		t.Logf("%d connections, %d changes", tries, changes)
+		t.Logf("%d connections, %d changes", tries, count)
 	}
 }
 
@@ -179,7 +214,7 @@ func TestNoPacketIsLostWhenRulesAreReplaced(t *testing.T) {
 	n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client, n.Pods[0]}, func() {
 		all := upgrade{rewrite: wantedChains(n.rules, n.kernel.codes)}
 		t.Logf("all rules replaced %d times", while(0, func(int) {
-			if err := n.kernel.run(all.steps()[1:]); err != nil {
+			if err := n.kernel.run(all.steps()[1:], false); err != nil {
 				t.Error(err)
 			}
 		}))

@@ -13,8 +13,9 @@ import (
 //	guard ── to an address of the node: node-ports ── access ──┬── guarded: lists ── check ──┬── pass ──> used
 //	                                                           │                             ├── rate-R-B ──┬── pass
 //	                                                           │                             │              └── drop
-//	                                                           │                             └── deny, or no grant
-//	                                                           └── not guarded: used
+//	                                                           │                             └── deny, or no grant: again,
+//	                                                           │                                 then shut
+//	                                                           └── not guarded: used ── nobody's and closed: shut
 //
 // A packet takes the number of an ACL with it as a word without a code, which no list of endpoints has to do with, and
 // then the word of its grant.
@@ -22,6 +23,7 @@ import (
 // guardChains are those of the guard but those of single actions.
 func guardChains(r Rules, in lengths) []chain {
 	chains := []chain{
+		{name: "shut", rules: shutRules()},
 		{name: "used", rules: usedRules(r.Closed)},
 		{name: "access", rules: accessRules()},
 		{name: "node-ports", rules: nodePortRules()},
@@ -44,12 +46,13 @@ func guardRules() []rule {
 	return []rule{slices.Concat(untranslated(), toNode, rule{goTo("node-ports")})}
 }
 
-// nodePortRules look twice before they deny: a packet may take an ACL before a change and look for grants after it.
+// nodePortRules look twice before they shut anybody out: a packet may take an ACL before a change, and look for places and
+// grants after it.
 func nodePortRules() []rule {
 	return []rule{
 		{jump("access")},
 		slices.Concat(wordIs(again), setWord(0), rule{jump("access")}),
-		append(wordIs(again), goTo(Deny().String())),
+		append(wordIs(again), goTo("shut")),
 		{goTo("used")},
 	}
 }
@@ -108,7 +111,7 @@ func usedRules(closed PortRange) []rule {
 		rules = append(rules, slices.Concat(
 			metaIs(unix.NFT_META_L4PROTO, []byte{byte(p)}),
 			load(firstRegister, dport()), rule{atLeast(firstRegister, first), atMost(firstRegister, last)},
-			rule{goTo(Deny().String())},
+			rule{goTo("shut")},
 		))
 	}
 	return rules
@@ -117,8 +120,8 @@ func usedRules(closed PortRange) []rule {
 // passRules take back what the packet took with it: whoever forwards it must not find that.
 func passRules() []rule { return []rule{setWord(0), {goTo("used")}} }
 
-// denyRules say no where that can be said without amplifying anything.
-func denyRules() []rule {
+// shutRules say no where that can be said without amplifying anything.
+func shutRules() []rule {
 	return []rule{
 		append(metaIs(unix.NFT_META_L4PROTO, []byte{unix.IPPROTO_TCP}), rejectTCP()),
 		{drop()},

@@ -150,6 +150,31 @@ func TestTheGuardLetsThoseThroughWhomItGrantsAPort(t *testing.T) {
 	}
 }
 
+func TestTheGuardSeesSCTP(t *testing.T) {
+	n := newNode(t, 1)
+	n.rules.Closed = closedPorts
+	for _, port := range []uint16{openPort, clientPort, deniedPort, unusedPort} {
+		n.Node.ServeSCTP(port)
+	}
+	elements := []Element{Use(SCTP, openPort), Use(SCTP, clientPort), Use(SCTP, deniedPort)}
+	for _, f := range []Family{IPv4, IPv6} {
+		a := n.addressing(f)
+		elements = append(elements, Guarded(f, SCTP, clientPort, 1), Guarded(f, SCTP, deniedPort, 2), Grant(1, netip.PrefixFrom(a.client, 8), Pass()))
+	}
+	n.install(elements...)
+	for _, f := range []Family{IPv4, IPv6} {
+		for port, want := range map[uint16]string{openPort: "answered by node", clientPort: "answered by node", deniedPort: "dropped", unusedPort: "dropped"} {
+			timeout := patience
+			if want == string(Dropped) {
+				timeout = silence
+			}
+			if got, err := n.ask(n.Client, SCTP, netip.AddrPortFrom(n.addressing(f).node, port), timeout); err != nil || got != want {
+				t.Errorf("port %d by %s: a packet was %s, error %v; want %s", port, f, got, err, want)
+			}
+		}
+	}
+}
+
 func TestTheGuardComesBeforeOurOwnNodePorts(t *testing.T) {
 	n := newNode(t, 3)
 	n.dropWords()
@@ -201,10 +226,10 @@ func TestATableThatOnlyGuardsHasNoChainsForServices(t *testing.T) {
 		table  Table
 		chains int
 	}{
-		{"at first", Rules{GuardOnly: true}, guard, 11 + 1},                          // one for a limit
-		{"with Services", Rules{}, everything(), 11 + 1 + 16 + 2 + readyBalance + 1}, // one where clients stick
-		{"without them", Rules{GuardOnly: true}, guard, 11 + 1},
-		{"without anything", Rules{GuardOnly: true}, Table{}, 11},
+		{"at first", Rules{GuardOnly: true}, guard, 12 + 1},                          // one for a limit
+		{"with Services", Rules{}, everything(), 12 + 1 + 16 + 2 + readyBalance + 1}, // one where clients stick
+		{"without them", Rules{GuardOnly: true}, guard, 12 + 1},
+		{"without anything", Rules{GuardOnly: true}, Table{}, 12},
 	} {
 		if err := k.Install(step.rules, Diff(mustRead(t, k), step.table)); err != nil {
 			t.Fatalf("%s: %v", step.name, err)

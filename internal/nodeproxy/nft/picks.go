@@ -17,7 +17,7 @@ func (a Action) chain() chain {
 	case passKind:
 		c.rules = passRules()
 	case denyKind:
-		c.rules = denyRules()
+		c.rules = []rule{{goTo("retry")}} // see nodePortRules
 	case limitKind:
 		c.rules = limitRules(a.perSecond, a.burst)
 	case balanceKind:

@@ -157,7 +157,7 @@ func TestAUseCountsOnAsLongAsItIsThere(t *testing.T) {
 		}},
 		{"all rules replaced", func() {
 			all := upgrade{rewrite: wantedChains(n.rules, n.kernel.codes)}
-			if err := n.kernel.run(all.steps()[1:]); err != nil {
+			if err := n.kernel.run(all.steps()[1:], false); err != nil {
 				t.Fatal(err)
 			}
 		}},
