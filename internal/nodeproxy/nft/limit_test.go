@@ -48,17 +48,16 @@ func TestALimitIsForEachSource(t *testing.T) {
 	n.install(allAccess(n)...)
 	port := Port{UDP, limitedPort}
 	const perSecond, burst, flows = 2, 3, 40
-	before := uint64(0)
+	began, sources := time.Now(), uint64(0)
 	for _, f := range []Family{IPv4, IPv6} {
 		to := netip.AddrPortFrom(n.addressing(f).node, limitedPort)
 		for _, from := range []*testnet.Host{n.Client, n.Pods[0]} {
-			began := time.Now()
 			n.open(from, to, flows)
-			got := n.waitForUses(port, before+burst) - before
-			if most := burst + perSecond*(1+uint64(time.Since(began)/time.Second)); got > most {
-				t.Errorf("%s opens %d flows by %s, at most %d may", from.Name, got, f, most)
+			sources++
+			got := n.waitForUses(port, sources*burst)
+			if most := sources * (burst + perSecond*(1+uint64(time.Since(began)/time.Second))); got > most {
+				t.Errorf("after %s by %s: %d flows have come, want %d at most", from.Name, f, got, most)
 			}
-			before += got
 		}
 	}
 }

@@ -19,7 +19,9 @@ func inOrder(changes []Change) [][]Change {
 	all := merge(changes)
 	comes := map[Key]bool{}
 	for _, e := range all.Add {
-		comes[e.Key] = e.Key.set.kind == grantKind
+		if e.Key.set.kind == grantKind {
+			comes[e.Key] = true
+		}
 	}
 	step := func(e Element) setID { // what gets another value does so at once; the zero value comes last
 		if comes[e.Key] {
