@@ -56,6 +56,9 @@ const (
 	// NodeStateReasonInTheWay is the reason of NoClashes=False where something uses numbers that no Service has: they are
 	// not handed out.
 	NodeStateReasonInTheWay = "InTheWay"
+	// NodeStateReasonEphemeralOverlap is the reason of NoClashes=False where nothing is in the way, but the node may give
+	// numbers that a Service has to its own outgoing connections.
+	NodeStateReasonEphemeralOverlap = "EphemeralOverlap"
 )
 
 // ClashKind says what uses a number.
@@ -67,7 +70,7 @@ const (
 	ClashHostListener ClashKind = "HostListener"
 	// ClashHostPort is a pod on the node with the number as its hostPort.
 	ClashHostPort ClashKind = "HostPort"
-	// ClashEphemeral is a number that the node may give to its own outgoing connections.
+	// ClashEphemeral is a number of a Service that the node may give to its own outgoing connections.
 	ClashEphemeral ClashKind = "Ephemeral"
 )
 
@@ -84,8 +87,8 @@ type Clash struct {
 	// +kubebuilder:validation:Enum=TCP;UDP;SCTP
 	Protocol corev1.Protocol `json:"protocol"`
 
-	// kind is HostListener (a socket of the node listens there), HostPort (a pod's hostPort) or Ephemeral (the node may
-	// give the number to its own outgoing connections).
+	// kind is HostListener (a socket of the node listens there), HostPort (a pod's hostPort) or Ephemeral (a Service has
+	// the number, and the node may give it to its own outgoing connections).
 	// +required
 	Kind ClashKind `json:"kind"`
 
@@ -153,7 +156,7 @@ type LastSync struct {
 // NodePortNodeStateStatus is what a node's node-proxy reports.
 type NodePortNodeStateStatus struct {
 	// conditions of the node: Ready (reasons Serving, NotProgrammed, NoAddress, NodeLeaving), Programmed (reasons InSync,
-	// Failing) and NoClashes (reasons Clear, Clashing, InTheWay).
+	// Failing) and NoClashes (reasons Clear, Clashing, InTheWay, EphemeralOverlap).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -215,8 +218,8 @@ type NodePortNodeStateStatus struct {
 	// +kubebuilder:validation:MaxLength=16
 	EphemeralRange string `json:"ephemeralRange,omitempty"`
 
-	// clashingNodePorts are all numbers of the node port range that something else on the node uses, ascending, for example
-	// "30007-30008,30721": the allocator does not hand them out.
+	// clashingNodePorts are all numbers of the node port range that a socket of the node listens at, or that a pod on it has
+	// as its hostPort, ascending, for example "30007-30008,30721": the allocator does not hand them out.
 	// +optional
 	// +kubebuilder:validation:MaxLength=262144
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?$`
