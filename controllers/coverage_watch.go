@@ -103,8 +103,9 @@ func (n *nodes) allNumbers(ctx context.Context) []int32 {
 	return numbers
 }
 
-// TrimNodeState is how a NodePortNodeState is cached: which Services the node serves and which numbers it has. Nodes that
-// have the same numbers share one text. It implements cache.TransformFunc.
+// TrimNodeState is how a NodePortNodeState is cached: which Services the node serves, which numbers it has and which clash
+// there, without the names of who uses them. Nodes that have the same numbers share one text. It implements
+// cache.TransformFunc.
 func TrimNodeState(o any) (any, error) {
 	state, ok := o.(*v1alpha1.NodePortNodeState)
 	if !ok {
@@ -112,9 +113,22 @@ func TrimNodeState(o any) (any, error) {
 	}
 	state.ObjectMeta = metav1.ObjectMeta{Name: state.Name, UID: state.UID, ResourceVersion: state.ResourceVersion}
 	state.Status = v1alpha1.NodePortNodeStateStatus{
-		Mode:             state.Status.Mode,
-		ServiceProxyName: state.Status.ServiceProxyName,
-		NodePorts:        unique.Make(state.Status.NodePorts).Value(),
+		Mode:              state.Status.Mode,
+		ServiceProxyName:  state.Status.ServiceProxyName,
+		NodePorts:         unique.Make(state.Status.NodePorts).Value(),
+		ClashingNodePorts: unique.Make(state.Status.ClashingNodePorts).Value(),
+		Clashes:           trimClashes(state.Status.Clashes),
 	}
 	return state, nil
+}
+
+// trimClashes leaves out who it is, and what is no reason not to hand a number out.
+func trimClashes(clashes []v1alpha1.Clash) []v1alpha1.Clash {
+	var kept []v1alpha1.Clash
+	for _, c := range clashes {
+		if c.Kind != v1alpha1.ClashEphemeral {
+			kept = append(kept, v1alpha1.Clash{NodePort: c.NodePort, Protocol: c.Protocol, Kind: c.Kind})
+		}
+	}
+	return kept
 }

@@ -58,6 +58,7 @@ func (r *poolReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 		Watches(&corev1.Service{}, r.every()).
 		Watches(&corev1.Namespace{}, r.every(), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&admissionv1.ValidatingAdmissionPolicy{}, r.ofPolicy()).
+		Watches(&v1alpha1.NodePortNodeState{}, r.ofNodes()).
 		WatchesRawSource(rangeChanged.source(r.every())).
 		WatchesRawSource(r.policy.changed.source(r.every())).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
@@ -102,6 +103,20 @@ func (r *poolReconciler) ofPolicy() handler.EventHandler {
 			}
 		},
 		DeleteFunc: func(_ context.Context, _ event.DeleteEvent, q queue) { r.lookAtAll(q) },
+	}
+}
+
+// ofNodes has all pools looked at where other numbers clash than before.
+func (r *poolReconciler) ofNodes() handler.EventHandler {
+	look := func(before, after client.Object, q queue) {
+		if clashingOn(before) != clashingOn(after) {
+			r.lookAtAll(q)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { look(nil, e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { look(e.ObjectOld, e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { look(e.Object, nil, q) },
 	}
 }
 
@@ -186,7 +201,7 @@ func (r *poolReconciler) policyTrouble(ctx context.Context) (string, error) {
 
 func observeCounts(pool string, c allocator.Counts, breaches []finding) {
 	for state, n := range map[string]int{"total": c.Total, "bound": c.Bound, "pending": c.Pending,
-		"held": c.Held, "reserved": c.Reserved, "free": c.Free, "outside": c.Outside} {
+		"held": c.Held, "reserved": c.Reserved, "clashing": c.Clashing, "free": c.Free, "outside": c.Outside} {
 		metrics.PoolPorts.WithLabelValues(pool, state).Set(float64(n))
 	}
 	metrics.PoolBreaches.WithLabelValues(pool).Set(float64(len(breaches)))
@@ -197,7 +212,7 @@ func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Co
 	status := *pool.Status.DeepCopy()
 	status.Ranges = rules.NewRanges(pool.Spec.Ranges).Join(",")
 	status.Ports = &v1alpha1.PoolPorts{Total: int32(c.Total), Bound: int32(c.Bound), Pending: int32(c.Pending),
-		Held: int32(c.Held), Reserved: int32(c.Reserved), Free: int32(c.Free), Outside: int32(c.Outside)}
+		Held: int32(c.Held), Reserved: int32(c.Reserved), Clashing: int32(c.Clashing), Free: int32(c.Free), Outside: int32(c.Outside)}
 	status.Breaches = new(int32(len(breaches)))
 	for _, condition := range []metav1.Condition{poolReady(charted, c, policyTrouble), poolExhausted(c), poolConforming(breaches)} {
 		condition.ObservedGeneration = pool.Generation
@@ -251,9 +266,12 @@ func poolExhausted(c allocator.Counts) metav1.Condition {
 		return metav1.Condition{Type: v1alpha1.PoolExhausted, Status: metav1.ConditionFalse,
 			Reason: v1alpha1.PoolReasonPortsFree, Message: "numbers are free"}
 	}
-	message := fmt.Sprintf("%d of %d numbers are in use or held", c.Total, c.Total)
-	if c.Total == 0 {
+	message := fmt.Sprintf("%d of %d numbers are in use or held", c.Total-c.Clashing, c.Total)
+	switch {
+	case c.Total == 0:
 		message = "the pool has no numbers"
+	case c.Clashing > 0:
+		message += fmt.Sprintf(", and %d in use by something else on nodes (kubectl get npns -o wide)", c.Clashing)
 	}
 	return metav1.Condition{Type: v1alpha1.PoolExhausted, Status: metav1.ConditionTrue,
 		Reason: v1alpha1.PoolReasonNoPortFree, Message: message}

@@ -47,6 +47,11 @@ func TestPoolStatus(t *testing.T) {
 			map[string]string{"Ready": "True Available: all numbers of the pool can be handed out", "Exhausted": "True NoPortFree: 10 of 10 numbers are in use or held", "Conforming": conforming},
 		},
 		{
+			"full, for what is on nodes", poolOn("mine", 0, v1alpha1.PortRange{From: 30000, To: 30009}), allocator.Counts{Total: 10, Bound: 6, Held: 1, Clashing: 3}, nil, "30000-30009",
+			map[string]string{"Ready": "True Available: all numbers of the pool can be handed out", "Conforming": conforming,
+				"Exhausted": "True NoPortFree: 7 of 10 numbers are in use or held, and 3 in use by something else on nodes (kubectl get npns -o wide)"},
+		},
+		{
 			"outside the cluster's range", poolOn("mine", 0, v1alpha1.PortRange{From: 29990, To: 30009}), allocator.Counts{Total: 10, Free: 10}, nil, "29990-30009",
 			map[string]string{"Ready": "False OutsideClusterRange: 29990-29999 is outside the cluster's node port range and is not handed out", "Exhausted": free, "Conforming": conforming},
 		},
@@ -95,7 +100,7 @@ func TestPoolStatus(t *testing.T) {
 				t.Errorf("ranges are %q, want %q", status.Ranges, c.ranges)
 			}
 			counts := &v1alpha1.PoolPorts{Total: int32(c.counts.Total), Bound: int32(c.counts.Bound), Pending: int32(c.counts.Pending),
-				Held: int32(c.counts.Held), Free: int32(c.counts.Free), Outside: int32(c.counts.Outside)}
+				Held: int32(c.counts.Held), Clashing: int32(c.counts.Clashing), Free: int32(c.counts.Free), Outside: int32(c.counts.Outside)}
 			if diff := cmp.Diff(counts, status.Ports); diff != "" {
 				t.Errorf("ports (-want +got):\n%s", diff)
 			}

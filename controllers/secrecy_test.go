@@ -22,6 +22,11 @@ var texts = map[string]secrecytest.Told{
 		return toldBy(conflictTrouble(s.Question.Service, drawSharing(s),
 			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3)))
 	},
+	"a clash": func(s secrecytest.Scene) []string {
+		found, _ := clashTrouble(s.Question.Service, func(n int32) []rules.Clash { return []rules.Clash{{Nodes: int(n % 3)}} },
+			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3))
+		return toldBy(found)
+	},
 	"rules that a live Service breaks": func(s secrecytest.Scene) []string {
 		return toldBy(breachTrouble(rules.LiveBreaches(s.Chart, s.Question)))
 	},

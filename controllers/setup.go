@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -30,6 +31,10 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	allocations := &allocationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger, clock: clock,
 		partings: newPartings(), conflicts: newConflicts(), nodes: newNodes(mgr.GetClient(), clock)}
 	if err := allocations.setUp(mgr, repair.source()); err != nil {
+		return err
+	}
+	clashes := &clashReconciler{Reader: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), told: map[types.NamespacedName]map[int32]bool{}}
+	if err := clashes.setUp(mgr); err != nil {
 		return err
 	}
 	services := &serviceReconciler{Client: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), clock: clock}

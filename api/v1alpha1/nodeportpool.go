@@ -210,6 +210,10 @@ type PoolPorts struct {
 	// reserved is how many are kept by a reservation for a Service that does not carry them.
 	// +optional
 	Reserved int32 `json:"reserved"`
+	// clashing is how many nobody has and are not handed out, since something else uses them on a node: see
+	// NodePortNodeState.
+	// +optional
+	Clashing int32 `json:"clashing"`
 	// free is how many are free.
 	// +optional
 	Free int32 `json:"free"`
