@@ -10,6 +10,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
@@ -50,11 +51,15 @@ func (v *serviceValidator) pods(ctx context.Context, q rules.Question) []corev1.
 }
 
 // accesses are the NodePortAccess of a namespace.
-func (v *serviceValidator) accesses(ctx context.Context, namespace string) []v1alpha1.NodePortAccess {
+func (v *serviceValidator) accesses(ctx context.Context, namespace string) []*access.Policy {
 	found := &v1alpha1.NodePortAccessList{}
 	if err := v.cached.List(ctx, found, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		logf.FromContext(ctx).V(1).Info("No warnings about access", "namespace", namespace, "reason", err.Error())
 		return nil
 	}
-	return found.Items
+	policies := make([]*access.Policy, len(found.Items))
+	for i := range found.Items {
+		policies[i] = access.NewPolicy(&found.Items[i])
+	}
+	return policies
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
 	. "github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/rules/secrecytest"
 	"github.com/portolan-dev/portolan/internal/serviceports"
@@ -86,8 +87,8 @@ func surroundings(s secrecytest.Scene) Surroundings {
 		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 		return p
 	})
-	selecting := v1alpha1.NodePortAccess{Spec: v1alpha1.NodePortAccessSpec{Ports: []string{"p0"}}}
-	return Surroundings{Pods: rapid.SliceOfN(pod, 0, 2).Draw(s.T, "pods"), Accesses: []v1alpha1.NodePortAccess{selecting}}
+	selecting := access.NewPolicy(&v1alpha1.NodePortAccess{Spec: v1alpha1.NodePortAccessSpec{Ports: []string{"p0"}}})
+	return Surroundings{Pods: rapid.SliceOfN(pod, 0, 2).Draw(s.T, "pods"), Accesses: []*access.Policy{selecting}}
 }
 
 func wordsOf(errs ...*field.Error) []string {

@@ -6,11 +6,10 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
@@ -22,7 +21,7 @@ type Surroundings struct {
 	// Pods are all that its selector selects; nil where they are not known.
 	Pods []corev1.Pod
 	// Accesses are the NodePortAccess of its namespace.
-	Accesses []v1alpha1.NodePortAccess
+	Accesses []*access.Policy
 }
 
 // WantsPods says whether Surprises looks at the Service's Pods.
@@ -136,7 +135,7 @@ func isReady(pod corev1.Pod) bool {
 }
 
 // open warns of new numbers that every source may reach, in a cluster that says of others who may; "" for none.
-func open(c *Chart, q Question, answer Answer, accesses []v1alpha1.NodePortAccess) string {
+func open(c *Chart, q Question, answer Answer, accesses []*access.Policy) string {
 	if len(accesses) == 0 && !slices.ContainsFunc(c.pools, func(p *Pool) bool { return p.Spec.Access != nil }) {
 		return ""
 	}
@@ -158,17 +157,11 @@ func open(c *Chart, q Question, answer Answer, accesses []v1alpha1.NodePortAcces
 }
 
 // allSelected says whether each entry that carries a number is selected by some NodePortAccess.
-func allSelected(svc *corev1.Service, r serviceports.Request, accesses []v1alpha1.NodePortAccess) bool {
+func allSelected(svc *corev1.Service, r serviceports.Request, accesses []*access.Policy) bool {
 	for _, p := range r.Ports {
-		if !slices.ContainsFunc(accesses, func(a v1alpha1.NodePortAccess) bool { return selects(a, svc, p.Name) }) {
+		if !slices.ContainsFunc(accesses, func(a *access.Policy) bool { return a.Selects(svc.Labels) && a.SelectsPort(p.Name) }) {
 			return false
 		}
 	}
 	return true
-}
-
-// selects says whether a NodePortAccess is about a port of a Service. One whose selector cannot be read may be about any.
-func selects(a v1alpha1.NodePortAccess, svc *corev1.Service, port string) bool {
-	selector, err := metav1.LabelSelectorAsSelector(&a.Spec.ServiceSelector)
-	return err != nil || selector.Matches(labels.Set(svc.Labels)) && (len(a.Spec.Ports) == 0 || slices.Contains(a.Spec.Ports, port))
 }

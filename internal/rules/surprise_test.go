@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -145,13 +146,13 @@ func TestPodsAreWantedWhereAWarningMayComeOfThem(t *testing.T) {
 }
 
 // allowing is a NodePortAccess for Services with the label app, of these ports.
-func allowing(app string, ports ...string) v1alpha1.NodePortAccess {
-	a := v1alpha1.NodePortAccess{}
+func allowing(app string, ports ...string) *access.Policy {
+	a := &v1alpha1.NodePortAccess{}
 	a.Spec.Ports = ports
 	if app != "" {
 		a.Spec.ServiceSelector.MatchLabels = map[string]string{"app": app}
 	}
-	return a
+	return access.NewPolicy(a)
 }
 
 func TestANodePortThatIsOpenToEverySourceIsWarnedAboutWhereOthersAreNot(t *testing.T) {
@@ -162,30 +163,27 @@ func TestANodePortThatIsOpenToEverySourceIsWarnedAboutWhereOthersAreNot(t *testi
 	ceiling.Spec.Access = &v1alpha1.PoolAccess{From: []v1alpha1.AccessPeer{{IPBlock: v1alpha1.IPBlock{CIDR: "203.0.113.0/24"}}}}
 	elsewhere := makePool("team-b", "31000-31099").For("b")
 	elsewhere.Spec.Access = ceiling.Spec.Access
-	unreadable := allowing("")
-	unreadable.Spec.ServiceSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Near"}}
 	for _, c := range []struct {
 		name     string
 		svc, old *Service
-		accesses []v1alpha1.NodePortAccess
+		accesses []*access.Policy
 		pools    []*testPool
 		want     []string
 	}{
 		{name: "nobody says who may reach what", svc: web()},
-		{name: "it is selected", svc: web(), accesses: []v1alpha1.NodePortAccess{allowing("other"), allowing("web")}},
-		{name: "all are", svc: web(), accesses: []v1alpha1.NodePortAccess{allowing("")}},
-		{name: "its port is", svc: web(), accesses: []v1alpha1.NodePortAccess{allowing("web", "http")}},
-		{name: "another Service is", svc: web(), accesses: []v1alpha1.NodePortAccess{allowing("other")}, want: []string{one}},
-		{name: "another port is", svc: web(), accesses: []v1alpha1.NodePortAccess{allowing("web", "https")}, want: []string{one}},
-		{name: "one of two ports is", svc: two(), accesses: []v1alpha1.NodePortAccess{allowing("web", "https")}, want: []string{one}},
-		{name: "neither is", svc: two(), accesses: []v1alpha1.NodePortAccess{allowing("other")},
+		{name: "it is selected", svc: web(), accesses: []*access.Policy{allowing("other"), allowing("web")}},
+		{name: "all are", svc: web(), accesses: []*access.Policy{allowing("")}},
+		{name: "its port is", svc: web(), accesses: []*access.Policy{allowing("web", "http")}},
+		{name: "another Service is", svc: web(), accesses: []*access.Policy{allowing("other")}, want: []string{one}},
+		{name: "another port is", svc: web(), accesses: []*access.Policy{allowing("web", "https")}, want: []string{one}},
+		{name: "one of two ports is", svc: two(), accesses: []*access.Policy{allowing("web", "https")}, want: []string{one}},
+		{name: "neither is", svc: two(), accesses: []*access.Policy{allowing("other")},
 			want: []string{"node ports 30080, 30443 are open to every source: no NodePortAccess of this namespace selects them"}},
-		{name: "one that cannot be read may select it", svc: web(), accesses: []v1alpha1.NodePortAccess{unreadable}},
 		{name: "its pool has a ceiling", svc: web(), pools: pools(ceiling)},
 		{name: "another pool has one", svc: web(), pools: pools(makePool("team-a", "30000-30099").For("a"), elsewhere), want: []string{one}},
-		{name: "it has the number already", svc: web().Label("x", "y"), old: web(), accesses: []v1alpha1.NodePortAccess{allowing("other")}},
+		{name: "it has the number already", svc: web().Label("x", "y"), old: web(), accesses: []*access.Policy{allowing("other")}},
 		{name: "a health check is nobody's to select", svc: MakeService("shop/web").LoadBalancer().LocalTraffic().AllocateNodePorts(false).Port(80).HealthCheck(30900),
-			accesses: []v1alpha1.NodePortAccess{allowing("other")}},
+			accesses: []*access.Policy{allowing("other")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var old *corev1.Service
