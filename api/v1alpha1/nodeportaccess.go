@@ -11,7 +11,7 @@ import (
 type CIDR string
 
 // IPBlock is a range of addresses without parts of it.
-// +kubebuilder:validation:XValidation:rule="!has(self.except) || !isCIDR(self.cidr) || self.except.all(e, !isCIDR(e) || cidr(self.cidr).containsCIDR(e))",message="every range of except must lie in cidr"
+// +kubebuilder:validation:XValidation:rule="!has(self.except) || !isCIDR(self.cidr) || self.except.all(e, !isCIDR(e) || cidr(self.cidr).containsCIDR(e))",message="every range of except must lie in cidr",fieldPath=".except"
 type IPBlock struct {
 	// cidr is the range, for example "203.0.113.0/24" or "2001:db8::/32"; for a single address "203.0.113.7/32".
 	// +required
@@ -53,12 +53,14 @@ type ConnectionRate struct {
 type NodePortAccessSpec struct {
 	// serviceSelector selects Services of the namespace by their labels; {} is all.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || e.values.size() == 0))",message="operator must be In or NotIn with values, or Exists or DoesNotExist without"
 	ServiceSelector metav1.LabelSelector `json:"serviceSelector"`
 
 	// ports are names of entries of spec.ports of these Services; absent: all their ports. A healthCheckNodePort is not
 	// among them: it stays open to load balancers.
 	// +optional
 	// +listType=set
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
@@ -67,30 +69,34 @@ type NodePortAccessSpec struct {
 	// from are the sources that may reach them; absent: every source.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	From []AccessPeer `json:"from,omitempty"`
 
 	// nodeSelector selects the nodes on which they may, by their labels; absent: every node.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || e.values.size() == 0))",message="operator must be In or NotIn with values, or Exists or DoesNotExist without"
 	NodeSelector *metav1.LabelSelector `json:"nodeSelector,omitempty"`
 
 	// interfaces are the names of the nodes' network interfaces by which they may, for example "eth1"; absent: every one.
 	// +optional
 	// +listType=set
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=15
 	// +kubebuilder:validation:items:Pattern=`^[^/\s]+$`
 	Interfaces []string `json:"interfaces,omitempty"`
 
-	// addresses are ranges of the nodes' own addresses at which they may; absent: every one.
+	// addresses are ranges of the nodes' own addresses at which they may, for example "198.51.100.0/24"; absent: every one.
 	// +optional
 	// +listType=set
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Addresses []CIDR `json:"addresses,omitempty"`
 
 	// newConnections limits how many new connections each source may make; absent: no limit. Where several NodePortAccess
-	// allow a source, the one that allows it most counts.
+	// allow a source, the one that allows it most counts: no limit, else the highest perSecond, then the highest burst.
 	// +optional
 	NewConnections *ConnectionRate `json:"newConnections,omitempty"`
 }
@@ -139,7 +145,7 @@ type NodePortAccessStatus struct {
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?$`
 	NodePorts string `json:"nodePorts,omitempty"`
 
-	// sources are the ranges of from, in words, for example "203.0.113.0/24 and 3 more".
+	// sources are the ranges of from, in words, for example "203.0.113.0/24 and 3 more", or "anywhere".
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Sources string `json:"sources,omitempty"`

@@ -111,8 +111,8 @@ const (
 
 // GuardState is what a node's guard enforces.
 type GuardState struct {
-	// accessResourceVersion is the resourceVersion of the latest change of a NodePortAccess' spec, or of a pool's access,
-	// that is in force; "0": there is none yet.
+	// accessResourceVersion is the resourceVersion of the latest change of a NodePortAccess' spec that is in force, as all
+	// before it are; "0": there is none yet.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	AccessResourceVersion string `json:"accessResourceVersion,omitempty"`
