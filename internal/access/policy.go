@@ -64,10 +64,18 @@ func NewPolicy(object *v1alpha1.NodePortAccess) *Policy {
 	return p
 }
 
+// NewSelector reads no more of a NodePortAccess than which Services of its namespace it is about.
+func NewSelector(object *v1alpha1.NodePortAccess) labels.Selector {
+	return (&Policy{}).selector(&object.Spec.ServiceSelector, nil)
+}
+
 // Selects says whether it is about Services of its namespace with these labels.
 func (p *Policy) Selects(service map[string]string) bool {
 	return p.services.Matches(labels.Set(service))
 }
+
+// Services selects the Services of its namespace that it is about.
+func (p *Policy) Services() labels.Selector { return p.services }
 
 // SelectsPort says whether it is about a selected Service's port of that name.
 func (p *Policy) SelectsPort(name string) bool {

@@ -27,8 +27,11 @@ func (v *Versions) See(object *v1alpha1.NodePortAccess) {
 		v.raise(object.ResourceVersion)
 		return
 	}
-	// Whoever was not there at the change goes by what it saw first, which may be later. That too was before this.
-	v.raise(object.Status.SpecResourceVersion)
+	// Who was not there at the change goes by what it saw first, which may be later, but not than this. What is no such
+	// version somebody else has written.
+	if wanted := object.Status.SpecResourceVersion; Reached(object.ResourceVersion, wanted) {
+		v.raise(wanted)
+	}
 }
 
 // Forget takes note of the end of an object, as the watch told of it last.

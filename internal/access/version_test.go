@@ -31,6 +31,7 @@ func TestTheLatestVersionIsThatOfTheLastChangeOfASpec(t *testing.T) {
 		{"another one, changed before", version("b", 1, "80", ""), "90"},
 		{"a change", version("a", 2, "101", "90"), "101"},
 		{"a status by one who saw the change later", version("a", 2, "110", "105"), "105"},
+		{"a version that is yet to come", version("a", 2, "111", "999"), "105"},
 		{"something that is no version", version("a", 3, "", ""), "105"},
 	} {
 		v.See(step.object)
