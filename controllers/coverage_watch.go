@@ -104,7 +104,7 @@ func (n *nodes) allNumbers(ctx context.Context) []int32 {
 }
 
 // TrimNodeState is how a NodePortNodeState is cached: which Services the node serves, which numbers it has and which clash
-// there, without the names of who uses them. Nodes that have the same numbers share one text. It implements
+// there, without the names of who uses them, and its guard. Nodes that have the same numbers share one text. It implements
 // cache.TransformFunc.
 func TrimNodeState(o any) (any, error) {
 	state, ok := o.(*v1alpha1.NodePortNodeState)
@@ -118,6 +118,7 @@ func TrimNodeState(o any) (any, error) {
 		NodePorts:         unique.Make(state.Status.NodePorts).Value(),
 		ClashingNodePorts: unique.Make(state.Status.ClashingNodePorts).Value(),
 		Clashes:           trimClashes(state.Status.Clashes),
+		Guard:             state.Status.Guard,
 	}
 	return state, nil
 }

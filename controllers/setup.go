@@ -50,6 +50,9 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := usages.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
+	if err := newAccessReconciler(mgr.GetClient(), clock).setUp(mgr); err != nil {
+		return err
+	}
 	policy := &policyReconciler{Client: mgr.GetClient(), ledger: ledger, options: admissionpolicy.Options{Strict: o.Strict}, report: &policyReport{}}
 	if err := policy.setUp(mgr, o.RangeChanged); err != nil {
 		return err
