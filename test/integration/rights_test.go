@@ -84,6 +84,9 @@ func (w *world) useEveryRight() {
 	local.Spec.Selector = map[string]string{"app": "web"}
 	w.must(w.Create(w.Context(), local)) // whose Pods are looked at
 	w.reserve(shop+"/promise", "web", entry("http", 0))
+	access := makeAccess(shop + "/office")
+	w.must(w.Create(w.Context(), access))
+	w.awaitAccess(access)
 	w.awaitPolicyOf(pool)
 	w.must(w.Delete(w.Context(), pool))
 	w.awaitNoPolicy()
