@@ -169,25 +169,11 @@ func (w *world) node(labels map[string]string, addresses ...string) Change {
 
 // trace is what the kernel does with a new connection, by the table alone.
 func trace(t nft.Table, port nft.Port, source netip.Addr, iface string, address netip.Addr) nft.Action {
-	list, guarded := nft.ACL(0), false
-	for _, at := range []nft.Element{
-		nft.GuardedAt(port.Protocol, port.Number, iface, address, nobody),
-		nft.GuardedAt(port.Protocol, port.Number, "", address, nobody),
-		nft.Guarded(nft.FamilyOf(address), port.Protocol, port.Number, nobody),
-	} {
-		if list, guarded = t[at.Key].ACL(); guarded {
-			break
-		}
+	packet := nft.Packet{From: source, To: netip.AddrPortFrom(address, port.Number), Protocol: port.Protocol, Interface: iface, ToNode: true}
+	if grant := t.Trace(packet, nft.Rules{GuardOnly: true}).Grant; grant != (nft.Action{}) {
+		return grant
 	}
-	if !guarded {
-		return nft.Pass()
-	}
-	for bits := source.BitLen(); bits >= 0; bits-- {
-		if word, ok := t[nft.Grant(list, netip.PrefixFrom(source, bits), nft.Pass()).Key].Word(); ok {
-			return word.Action
-		}
-	}
-	return nft.Deny()
+	return nft.Pass()
 }
 
 // text is a table with what acls say in the place of their numbers.
