@@ -219,6 +219,19 @@ func TestOneRangeMoreIsOneElementMoreHoweverManyPortsItIsFor(t *testing.T) {
 	}
 }
 
+func TestAddressesThatEachPodMayBringAreNoPlacesOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	w.node(nil, "192.0.2.1", "127.0.0.1", "::1", "fe80::1", "fe80::2", "169.254.1.1")
+	w.service(web())
+	w.access("shop/wired", forApp("web").by("eth1"))
+	if s, _ := w.planner.Standing(tcp(30080)); len(s.Places) != 2 {
+		t.Errorf("places: %+v", s.Places)
+	}
+	if got := w.at("fe80::9", "eth1", "fe80::1"); got != "deny" {
+		t.Errorf("at a link-local address of the interface: %s", got)
+	}
+}
+
 func TestWhatDoesNotChangeAnythingIsNoChange(t *testing.T) {
 	w := newWorld(t)
 	w.node(map[string]string{"edge": "true"}, "192.0.2.1")
