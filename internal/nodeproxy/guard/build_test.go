@@ -167,6 +167,16 @@ func (w *world) node(labels map[string]string, addresses ...string) Change {
 	return w.do(w.planner.SetNode(Node{Labels: labels, Addresses: ips(addresses...)}))
 }
 
+// contested says whether two Services have one number.
+func (w *world) contested() bool {
+	for _, d := range w.planner.doors {
+		if len(d.claimants) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
 // trace is what the kernel does with a new connection, by the table alone.
 func trace(t nft.Table, port nft.Port, source netip.Addr, iface string, address netip.Addr) nft.Action {
 	packet := nft.Packet{From: source, To: netip.AddrPortFrom(address, port.Number), Protocol: port.Protocol, Interface: iface, ToNode: true}
