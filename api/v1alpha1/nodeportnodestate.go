@@ -124,16 +124,21 @@ type GuardState struct {
 
 // Activity says which node ports have been used.
 type Activity struct {
-	// from is the beginning of the time that it is about.
+	// since is when the node began to count, which it has done all the time since then but while its node-proxy was
+	// restarted.
+	// +required
+	Since metav1.Time `json:"since,omitzero"`
+
+	// from is the beginning of the time that nodePorts are about.
 	// +required
 	From metav1.Time `json:"from,omitzero"`
 
-	// to is the end of that time.
+	// to is the end of that time. A node that counts says so once an hour at least, whether or not a number is used.
 	// +required
 	To metav1.Time `json:"to,omitzero"`
 
 	// nodePorts are the numbers that took a new connection in that time, or had one that was open, ascending, for example
-	// "30007-30008,30721".
+	// "30007-30008,30721". One that is in constant use is among them every ten minutes.
 	// +optional
 	// +kubebuilder:validation:MaxLength=262144
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?$`
