@@ -31,6 +31,7 @@ func statusFor(o observed) v1alpha1.NodePortAllocationStatus {
 	status.ConflictsWith = conflicts[:min(len(conflicts), maxConflicts)]
 	meta.SetStatusCondition(&status.Conditions, bound)
 	setNodes(&status, o)
+	setUse(&status, o)
 	return status
 }
 

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -15,6 +16,8 @@ import (
 type Options struct {
 	// Strict has the policy judge every number, also one that nobody set.
 	Strict bool
+	// IdleAfter is for how long nobody has used a number that is idle; 0: none is called so.
+	IdleAfter time.Duration
 	// RangeChanged rings when the ledger has learned the cluster's node port range.
 	RangeChanged *Bell
 }
@@ -29,7 +32,7 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 		return err
 	}
 	allocations := &allocationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger, clock: clock,
-		partings: newPartings(), conflicts: newConflicts(), nodes: newNodes(mgr.GetClient(), clock)}
+		partings: newPartings(), conflicts: newConflicts(), nodes: newNodes(mgr.GetClient(), clock), idle: newIdleTally(), idleAfter: o.IdleAfter}
 	if err := allocations.setUp(mgr, repair.source()); err != nil {
 		return err
 	}

@@ -79,6 +79,12 @@ var (
 		Name: "portolan_conflicts",
 		Help: "Numbers that several Services carry at present.",
 	})
+
+	// IdlePorts are the numbers of each pool that Services have and nobody uses.
+	IdlePorts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portolan_idle_ports",
+		Help: "Numbers that a Service has and nobody has used for --idle-after, by pool (empty: no pool's). A pool is left out where no node counts.",
+	}, []string{"pool"})
 )
 
 // ForgetPool ends the series of a pool that was deleted.
@@ -91,5 +97,5 @@ func ForgetPool(name string) {
 
 func init() {
 	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionBreaches, AdmissionDuration, Claims, ClaimConflicts,
-		HoldsGivenUp, Repairs, PoolPorts, ClashingNodePorts, PoolBreaches, Reservations, Conflicts)
+		HoldsGivenUp, Repairs, PoolPorts, ClashingNodePorts, PoolBreaches, Reservations, Conflicts, IdlePorts)
 }
