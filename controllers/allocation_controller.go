@@ -157,6 +157,9 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 	if o.allocation != nil {
 		o.nodes, o.used = r.nodes.of(number, o.owner()), r.nodes.used(number)
 	}
+	if err := r.observeConflict(ctx, &o); err != nil {
+		return o, err
+	}
 	return o, r.observePool(ctx, &o)
 }
 

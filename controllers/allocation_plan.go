@@ -33,6 +33,7 @@ type observed struct {
 	idleAfter  time.Duration                // when it is idle; 0: never
 	turn       bool                         // what nodes report may be written by itself
 	wait       time.Duration                // until the next turn; 0: none has been asked for
+	advice     string                       // how to give another number to those that share this one
 	now        time.Time
 }
 

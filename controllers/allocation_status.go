@@ -65,7 +65,7 @@ func boundCondition(o observed, conflicts int) metav1.Condition {
 	switch state := allocator.StateOf(a, o.now); {
 	case state == allocator.Bound && conflicts > 0:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonConflict
-		c.Message = fmt.Sprintf("Service %s has the number; Services that carry it too: %d", service, conflicts)
+		c.Message = fmt.Sprintf("Service %s has the number; Services that carry it too: %d%s", service, conflicts, o.advice)
 	case state == allocator.Bound:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonInUse
 		c.Message = fmt.Sprintf("Service %s has the number", service)

@@ -29,7 +29,8 @@ var texts = map[string]secrecytest.Told{
 		return toldBy(found)
 	},
 	"rules that a live Service breaks": func(s secrecytest.Scene) []string {
-		return toldBy(breachTrouble(rules.LiveBreaches(s.Chart, s.Question)))
+		return toldBy(breachTrouble(s.Question.Service, rules.LiveBreaches(s.Chart, s.Question),
+			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3)))
 	},
 	"why a reservation is not ready": func(s secrecytest.Scene) []string {
 		o := drawReserving(s)
