@@ -10,6 +10,8 @@ package activity
 import (
 	"sync"
 	"time"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 const (
@@ -19,17 +21,11 @@ const (
 	Silence = time.Hour
 )
 
-// Port is a number of a protocol, which is counted by itself.
-type Port struct {
-	Protocol uint8 // as in the IP header
-	Number   uint16
-}
-
 // Reading is what the kernel says at a moment.
 type Reading struct {
 	At time.Time
-	// Counts are the connections that each port has taken since the kernel began to count it.
-	Counts map[Port]uint64
+	// Counts are the connections that each port has taken since the kernel began to count it: see nft.Kernel.Uses.
+	Counts map[nft.Port]uint64
 	// Open are numbers that connections are open to, where that was looked for: those may be older than any reading.
 	Open []uint16
 }
@@ -37,7 +33,7 @@ type Reading struct {
 // Book keeps what has been used, and what of that has been reported. Any number of goroutines may use it.
 type Book struct {
 	mu     sync.Mutex // guards all below
-	counts map[Port]uint64
+	counts map[nft.Port]uint64
 	began  time.Time // the first reading
 	since  time.Time // this node-proxy, or the one before it, has counted since then
 	at     time.Time // the last reading; zero: there is none yet
@@ -72,7 +68,7 @@ func (b *Book) Take(r Reading) {
 	b.counts, b.at = r.Counts, at
 }
 
-func (b *Book) compare(counts map[Port]uint64, at time.Time) {
+func (b *Book) compare(counts map[nft.Port]uint64, at time.Time) {
 	for port, count := range counts {
 		if count > b.counts[port] {
 			b.used[port.Number] = at

@@ -11,11 +11,10 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/bitmap"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-
-const tcp, udp = 6, 17
 
 func after(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 
@@ -24,17 +23,17 @@ type node struct {
 	testing.TB
 	book   *Book
 	now    time.Time
-	counts map[Port]uint64
+	counts map[nft.Port]uint64
 	known  *v1alpha1.Activity
 }
 
 func newNode(t testing.TB) *node {
-	return &node{TB: t, book: NewBook(), now: noon, counts: map[Port]uint64{}}
+	return &node{TB: t, book: NewBook(), now: noon, counts: map[nft.Port]uint64{}}
 }
 
 // connect has a port take connections.
-func (n *node) connect(protocol uint8, number uint16, connections uint64) {
-	n.counts[Port{protocol, number}] += connections
+func (n *node) connect(protocol nft.Protocol, number uint16, connections uint64) {
+	n.counts[nft.Port{Protocol: protocol, Number: number}] += connections
 }
 
 // read has the node-proxy read the counts.
@@ -80,7 +79,7 @@ func (n *node) wantWrite(what string, since, from, to int, numbers string) {
 
 func TestWhatWasCountedBeforeTheFirstReadingIsNoUse(t *testing.T) {
 	n := newNode(t)
-	n.connect(tcp, 30080, 1000)
+	n.connect(nft.TCP, 30080, 1000)
 	n.wantNone("before anything is read")
 	n.read()
 	n.wantWrite("the node counts", 0, 0, 0, "")
@@ -93,10 +92,10 @@ func TestANumberIsReportedWhenItIsUsedAndThenForTenMinutesNot(t *testing.T) {
 	n.read()
 	n.write()
 	n.pass(2)
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.pass(1)
 	n.wantWrite("used", 0, 0, 3, "30080")
-	n.connect(udp, 30080, 5)
+	n.connect(nft.UDP, 30080, 5)
 	n.pass(9)
 	n.wantNone("used again within ten minutes")
 	n.pass(1)
@@ -112,7 +111,7 @@ func TestNumbersInConstantUseAreReportedTogetherEveryTenMinutes(t *testing.T) {
 	writes := 0
 	for minute := range 120 {
 		for number := range uint16(min(minute+1, 60)) { // they begin one after the other
-			n.connect(tcp, 30000+number, 1)
+			n.connect(nft.TCP, 30000+number, 1)
 		}
 		n.pass(1)
 		if !n.write() || minute < 60 {
@@ -129,13 +128,13 @@ func TestNumbersInConstantUseAreReportedTogetherEveryTenMinutes(t *testing.T) {
 
 func TestACountThatIsBegunAnewIsNoUse(t *testing.T) {
 	n := newNode(t)
-	n.connect(tcp, 30080, 100)
+	n.connect(nft.TCP, 30080, 100)
 	n.read()
 	n.write()
-	n.counts[Port{tcp, 30080}] = 3
+	n.counts[nft.Port{Protocol: nft.TCP, Number: 30080}] = 3
 	n.pass(1)
 	n.wantNone("lower than before")
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.pass(1)
 	n.wantWrite("used since then", 0, 0, 2, "30080")
 }
@@ -144,18 +143,18 @@ func TestANumberThatIsNewIsCountedFromNothing(t *testing.T) {
 	n := newNode(t)
 	n.read()
 	n.write()
-	n.connect(tcp, 30080, 0)
+	n.connect(nft.TCP, 30080, 0)
 	n.pass(1)
 	n.wantNone("it is there")
-	n.connect(tcp, 30080, 1)
-	n.connect(tcp, 30081, 1)
+	n.connect(nft.TCP, 30080, 1)
+	n.connect(nft.TCP, 30081, 1)
 	n.pass(1)
 	n.wantWrite("used at once, and between two readings", 0, 0, 2, "30080-30081")
 }
 
 func TestAnOpenConnectionIsUseHoweverOldItIs(t *testing.T) {
 	n := newNode(t)
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.read(30080)
 	n.wantWrite("open at the start", 0, 0, 0, "30080")
 	n.pass(10, 30080)
@@ -176,10 +175,10 @@ func TestWhatTheClusterDidNotTakeIsReportedWithTheNext(t *testing.T) {
 	n := newNode(t)
 	n.read()
 	n.write()
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.pass(1)
 	n.book.Report(n.known) // the write fails
-	n.connect(tcp, 30090, 1)
+	n.connect(nft.TCP, 30090, 1)
 	n.pass(1)
 	n.wantWrite("the next", 0, 0, 2, "30080,30090")
 }
@@ -188,10 +187,10 @@ func TestUseBetweenAReportAndItsWriteIsNotForgotten(t *testing.T) {
 	n := newNode(t)
 	n.read()
 	n.write()
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.pass(1)
 	report := n.book.Report(n.known)
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.pass(1) // before the API server has answered
 	n.known = report
 	n.wantNone("just reported")
@@ -213,7 +212,7 @@ func TestANodeProxyGoesOnWhereTheOneBeforeItEnded(t *testing.T) {
 			n := newNode(t)
 			n.read()
 			n.write()
-			n.connect(tcp, 30080, 7)
+			n.connect(nft.TCP, 30080, 7)
 			n.pass(1)
 			n.wantWrite("used", 0, 0, 1, "30080")
 			n.pass(2) // of which it tells nothing
@@ -224,7 +223,7 @@ func TestANodeProxyGoesOnWhereTheOneBeforeItEnded(t *testing.T) {
 			if n.write() && n.known.NodePorts != "" {
 				t.Errorf("as it starts it reports the use of %s", n.known.NodePorts)
 			}
-			n.connect(tcp, 30090, 1)
+			n.connect(nft.TCP, 30090, 1)
 			n.pass(1)
 			if !n.write() || n.known.NodePorts != "30090" || !n.known.Since.Time.Equal(after(tc.since)) {
 				t.Errorf("of the use of 30090 it reports %+v", n.known)
@@ -237,12 +236,12 @@ func TestANumberThatTheNodeProxyBeforeReportedIsNoNews(t *testing.T) {
 	n := newNode(t)
 	n.read()
 	n.write()
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.pass(1)
 	n.write()
 	n.book = NewBook()
 	n.read()
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.pass(9)
 	n.wantNone("nine minutes after it was reported")
 	n.pass(1)
@@ -263,10 +262,10 @@ func TestAClockThatIsSetBackBeginsAnew(t *testing.T) {
 	n.now = after(600)
 	n.read()
 	n.write()
-	n.connect(tcp, 30080, 1)
+	n.connect(nft.TCP, 30080, 1)
 	n.pass(1)
 	n.now = noon
-	n.connect(tcp, 30090, 1)
+	n.connect(nft.TCP, 30090, 1)
 	n.read()
 	n.wantWrite("by the clock as it is now", 0, 0, 0, "30080,30090")
 	n.pass(1)
@@ -283,7 +282,7 @@ func TestEveryUseIsReportedAtOnceOrWithinTenMinutes(t *testing.T) {
 		unreported, told := map[int32]bool{}, map[int32]time.Time{}
 		for range rapid.IntRange(1, 60).Draw(t, "minutes") {
 			for _, number := range rapid.SliceOfN(rapid.Int32Range(30000, 30004), 0, 2).Draw(t, "used") {
-				n.connect(tcp, uint16(number), 1)
+				n.connect(nft.TCP, uint16(number), 1)
 				unreported[number] = true
 			}
 			n.pass(1)
