@@ -26,14 +26,14 @@ func clashTrouble(svc *corev1.Service, clashes func(int32) []rules.Clash, free [
 		numbers[request.NodePort] = true
 		texts = append(texts, fmt.Sprintf("node port %d clashes with %s", request.NodePort, with))
 		if request.Role == serviceports.Traffic && len(free) > 0 {
-			advice = append(advice, "to give it another number: "+renumbering(svc, request, free[0]))
+			advice = append(advice, "to give it another number: "+renumbering(nameOf(svc), request, free[0]))
 			free = free[1:]
 		}
 	}
 	if len(texts) == 0 {
 		return trouble{}, numbers
 	}
-	return trouble{reason: reasonClash, message: strings.Join(texts, "; ") + ": one of the two gets no traffic there", advice: strings.Join(advice, "; ")}, numbers
+	return trouble{reason: reasonClash, message: strings.Join(texts, "; ") + ": one of the two gets no traffic there", advice: advice}, numbers
 }
 
 // clashCount is what the numbers that clash are counted by.
