@@ -49,6 +49,8 @@ type allocationReconciler struct {
 	partings      *partings
 	conflicts     *conflicts
 	nodes         *nodes
+	idle          *idleTally
+	idleAfter     time.Duration // 0: no number is called idle
 }
 
 func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) error {
@@ -112,6 +114,7 @@ func (r *allocationReconciler) Reconcile(ctx context.Context, req reconcile.Requ
 		return reconcile.Result{}, err
 	}
 	r.conflicts.note(o)
+	r.idle.note(o)
 	p := planFor(o)
 	if p.confirm {
 		switch gone, err := r.confirmGone(ctx, o); {
@@ -129,7 +132,7 @@ func (r *allocationReconciler) Reconcile(ctx context.Context, req reconcile.Requ
 }
 
 func (r *allocationReconciler) observe(ctx context.Context, name string) (observed, error) {
-	o := observed{now: r.clock.Now(), hold: rules.DefaultHold}
+	o := observed{now: r.clock.Now(), hold: rules.DefaultHold, idleAfter: r.idleAfter}
 	a := &v1alpha1.NodePortAllocation{}
 	a.Name = name
 	number, ok := allocator.NumberOf(a)
@@ -152,7 +155,10 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 		o.carriers = append(o.carriers, &services.Items[i])
 	}
 	if o.allocation != nil {
-		o.nodes = r.nodes.of(number, o.owner())
+		o.nodes, o.used = r.nodes.of(number, o.owner()), r.nodes.used(number)
+	}
+	if err := r.observeConflict(ctx, &o); err != nil {
+		return o, err
 	}
 	return o, r.observePool(ctx, &o)
 }
@@ -250,19 +256,20 @@ func (r *allocationReconciler) hold(ctx context.Context, a *v1alpha1.NodePortAll
 // report writes the status where it has changed, and says when to look again. What nodes have reported is written along
 // with what else has changed; by itself it waits for the number's turn.
 func (r *allocationReconciler) report(ctx context.Context, o observed, p plan) (reconcile.Result, error) {
-	result := reconcile.Result{RequeueAfter: sooner(p.again, o.wait)}
 	if allocator.StateOf(o.allocation, o.now) == allocator.Pending {
 		if waited := o.now.Sub(o.allocation.Spec.ClaimTime.Time); waited < pendingPatience {
 			return reconcile.Result{RequeueAfter: pendingPatience - waited}, nil
 		}
 	}
 	status := statusFor(o)
+	again := sooner(p.again, o.useAgain(&status))
+	result := reconcile.Result{RequeueAfter: sooner(again, o.wait)}
 	if equality.Semantic.DeepEqual(status, o.allocation.Status) {
 		return result, nil
 	}
 	if !o.turn && onlyNodesDiffer(status, o.allocation.Status) {
 		wait, _ := r.nodes.pace.ask(o.number, o.now)
-		return reconcile.Result{RequeueAfter: sooner(p.again, wait)}, nil
+		return reconcile.Result{RequeueAfter: sooner(again, wait)}, nil
 	}
 	r.ledger.Yield(ctx)
 	a := o.allocation.DeepCopy()

@@ -29,8 +29,11 @@ type observed struct {
 	poolGone   bool                         // the pool that it was taken from has been deleted
 	hold       time.Duration                // for which it is kept when it is released
 	nodes      covered                      // the nodes that have it
+	used       used                         // what nodes say of its use
+	idleAfter  time.Duration                // when it is idle; 0: never
 	turn       bool                         // what nodes report may be written by itself
 	wait       time.Duration                // until the next turn; 0: none has been asked for
+	advice     string                       // how to give another number to those that share this one
 	now        time.Time
 }
 

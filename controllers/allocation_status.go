@@ -31,6 +31,7 @@ func statusFor(o observed) v1alpha1.NodePortAllocationStatus {
 	status.ConflictsWith = conflicts[:min(len(conflicts), maxConflicts)]
 	meta.SetStatusCondition(&status.Conditions, bound)
 	setNodes(&status, o)
+	setUse(&status, o)
 	return status
 }
 
@@ -64,7 +65,7 @@ func boundCondition(o observed, conflicts int) metav1.Condition {
 	switch state := allocator.StateOf(a, o.now); {
 	case state == allocator.Bound && conflicts > 0:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonConflict
-		c.Message = fmt.Sprintf("Service %s has the number; Services that carry it too: %d", service, conflicts)
+		c.Message = fmt.Sprintf("Service %s has the number; Services that carry it too: %d%s", service, conflicts, o.advice)
 	case state == allocator.Bound:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonInUse
 		c.Message = fmt.Sprintf("Service %s has the number", service)

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,7 +9,9 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/portolan-dev/portolan/internal/allocator"
 	"github.com/portolan-dev/portolan/internal/metrics"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
@@ -47,10 +50,33 @@ func conflictTrouble(svc *corev1.Service, shared map[int32][]corev1.Service, fre
 			advice = append(advice, "delete and create one of them to give it another number")
 			continue
 		}
-		advice = append(advice, "to give this one another number: "+renumbering(svc, request, free[0]))
+		advice = append(advice, "to give this one another number: "+renumbering(nameOf(svc), request, free[0]))
 		free = free[1:]
 	}
-	return trouble{reason: reasonConflict, message: strings.Join(texts, "; "), advice: strings.Join(advice, "; ")}
+	return trouble{reason: reasonConflict, message: strings.Join(texts, "; "), advice: advice}
+}
+
+// observeConflict finds how to give other numbers to those that share one with its holder, for operators.
+func (r *allocationReconciler) observeConflict(ctx context.Context, o *observed) error {
+	if o.allocation == nil || len(o.carriers) < 2 {
+		return nil
+	}
+	oldestFirst(o.carriers) // so that all are advised the same each time
+	var remedies []remedy
+	for _, svc := range o.carriers {
+		if nameOf(svc) == allocator.OwnerOf(o.allocation) {
+			continue
+		}
+		namespace, err := found(ctx, r, types.NamespacedName{Name: svc.Namespace}, &corev1.Namespace{})
+		if err != nil {
+			return fmt.Errorf("read namespace %s: %w", svc.Namespace, err)
+		}
+		if namespace != nil {
+			remedies = append(remedies, remediesFor(nameOf(svc), namespace.Labels, serviceports.Requests(svc), o.number)...)
+		}
+	}
+	o.advice = advice(remedies, freeIn(r.ledger, r.ledger.Chart()))
+	return nil
 }
 
 // othersAs are the other Services of carriers as the owner of svc may read of them.
@@ -77,13 +103,4 @@ func spread(svc *corev1.Service, free []int32) []int32 {
 	}
 	begin := xxhash.Sum64String(nameOf(svc).String()) % uint64(len(free))
 	return slices.Concat(free[begin:], free[:begin])
-}
-
-// renumbering is the command that gives a Service another number.
-func renumbering(svc *corev1.Service, request serviceports.Request, number int32) string {
-	var patch []string
-	for _, p := range request.Ports {
-		patch = append(patch, fmt.Sprintf(`{"op":"replace","path":"/spec/ports/%d/nodePort","value":%d}`, p.Index, number))
-	}
-	return fmt.Sprintf("kubectl -n %s patch service %s --type=json -p '[%s]'", svc.Namespace, svc.Name, strings.Join(patch, ","))
 }

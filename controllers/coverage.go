@@ -57,11 +57,15 @@ func newCoverage() *coverage {
 	return &coverage{nodes: map[string]report{}, counts: map[serving]*count{}}
 }
 
-// changes are the numbers whose coverage is another after a report.
+// changes are the numbers of which a report says something new.
 type changes struct {
 	numbers []int32
-	// all: as many nodes as before do not serve the Services any more, whatever their numbers.
+	// all: as many nodes as before do not serve the Services any more, or count, whatever their numbers.
 	all bool
+}
+
+func (c changes) and(other changes) changes {
+	return changes{slices.Concat(c.numbers, other.numbers), c.all || other.all}
 }
 
 // put takes in a node's state. It fails where the node's numbers cannot be read: then it counts as having none.

@@ -46,9 +46,9 @@ func onlyNodesDiffer(a, b v1alpha1.NodePortAllocationStatus) bool {
 }
 
 func withoutNodes(status v1alpha1.NodePortAllocationStatus) v1alpha1.NodePortAllocationStatus {
-	status.Nodes = nil
+	status.Nodes, status.LastTrafficTime = nil, nil
 	status.Conditions = slices.DeleteFunc(slices.Clone(status.Conditions), func(c metav1.Condition) bool {
-		return c.Type == v1alpha1.AllocationProgrammed
+		return c.Type == v1alpha1.AllocationProgrammed || c.Type == v1alpha1.AllocationIdle
 	})
 	return status
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"unique"
 
@@ -20,19 +21,20 @@ import (
 
 // +kubebuilder:rbac:groups=portolan.dev,resources=nodeportnodestates,verbs=get;list;watch
 
-// nodes keep the coverage as the nodes report it, and have the numbers looked at that a report changes, each at its
-// turn. Any number of goroutines may use it.
+// nodes keep what the nodes report, which numbers they have and which have been used, and have the numbers looked at that
+// a report changes, each at its turn. Any number of goroutines may use it.
 type nodes struct {
 	client.Reader // cached
 	clock         clock.PassiveClock
 	pace          *pace
 
-	mu       sync.Mutex // guards coverage
+	mu       sync.Mutex // guards all below
 	coverage *coverage
+	use      *use
 }
 
 func newNodes(cached client.Reader, clock clock.PassiveClock) *nodes {
-	return &nodes{Reader: cached, clock: clock, pace: newPace(), coverage: newCoverage()}
+	return &nodes{Reader: cached, clock: clock, pace: newPace(), coverage: newCoverage(), use: newUse()}
 }
 
 // of is the coverage of a number whose Service, nil for none, is svc.
@@ -43,6 +45,13 @@ func (n *nodes) of(number int32, svc *corev1.Service) covered {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.coverage.of(number, svc)
+}
+
+// used is what is known of the use of a number.
+func (n *nodes) used(number int32) used {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.use.of(number, n.clock.Now())
 }
 
 // watch is the handler of NodePortNodeStates.
@@ -61,17 +70,18 @@ func (n *nodes) seen(ctx context.Context, o client.Object) changes {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	changed, err := n.coverage.put(state)
-	if err != nil {
+	covered, err := n.coverage.put(state)
+	used, useErr := n.use.put(state, n.clock.Now())
+	if err := errors.Join(err, useErr); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Read the numbers of a node", "node", state.Name)
 	}
-	return changed
+	return covered.and(used)
 }
 
 func (n *nodes) gone(o client.Object) changes {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.coverage.drop(o.GetName())
+	return n.coverage.drop(o.GetName()).and(n.use.drop(o.GetName()))
 }
 
 // enqueue has numbers looked at, after all that cannot wait.
@@ -103,8 +113,9 @@ func (n *nodes) allNumbers(ctx context.Context) []int32 {
 	return numbers
 }
 
-// TrimNodeState is how a NodePortNodeState is cached: which Services the node serves and which numbers it has. Nodes that
-// have the same numbers share one text. It implements cache.TransformFunc.
+// TrimNodeState is how a NodePortNodeState is cached: which Services the node serves, which numbers it has, which clash
+// there, without the names of who uses them, and which have been used, and its guard. Nodes that have the same numbers share
+// one text. It implements cache.TransformFunc.
 func TrimNodeState(o any) (any, error) {
 	state, ok := o.(*v1alpha1.NodePortNodeState)
 	if !ok {
@@ -112,9 +123,24 @@ func TrimNodeState(o any) (any, error) {
 	}
 	state.ObjectMeta = metav1.ObjectMeta{Name: state.Name, UID: state.UID, ResourceVersion: state.ResourceVersion}
 	state.Status = v1alpha1.NodePortNodeStateStatus{
-		Mode:             state.Status.Mode,
-		ServiceProxyName: state.Status.ServiceProxyName,
-		NodePorts:        unique.Make(state.Status.NodePorts).Value(),
+		Mode:              state.Status.Mode,
+		ServiceProxyName:  state.Status.ServiceProxyName,
+		NodePorts:         unique.Make(state.Status.NodePorts).Value(),
+		ClashingNodePorts: unique.Make(state.Status.ClashingNodePorts).Value(),
+		Clashes:           trimClashes(state.Status.Clashes),
+		Guard:             state.Status.Guard,
+		Activity:          state.Status.Activity,
 	}
 	return state, nil
+}
+
+// trimClashes leaves out who it is, and what is no reason not to hand a number out.
+func trimClashes(clashes []v1alpha1.Clash) []v1alpha1.Clash {
+	var kept []v1alpha1.Clash
+	for _, c := range clashes {
+		if c.Kind != v1alpha1.ClashEphemeral {
+			kept = append(kept, v1alpha1.Clash{NodePort: c.NodePort, Protocol: c.Protocol, Kind: c.Kind})
+		}
+	}
+	return kept
 }

@@ -6,51 +6,56 @@ import (
 )
 
 const (
-	// rollUpSettle is how long a number waits, after a node has reported, for others to report it too.
+	// rollUpSettle is how long a turn waits, after a node has reported, for others to report the same.
 	rollUpSettle = 2 * time.Second
 	// rollUpGap is the time between two numbers' turns: of 5,000 nodes that come with 2,768 numbers each number is written
 	// once a minute.
 	rollUpGap = 20 * time.Millisecond
 )
 
-// pace gives each number whose coverage has changed a turn to be written: one turn for all that changes until then, and
+// pace is that of numbers whose coverage has changed.
+type pace = turns[int32]
+
+func newPace() *pace { return newTurns[int32]() }
+
+// turns gives each thing that nodes have reported on a turn to be written: one turn for all that changes until then, and
 // no more turns a second than the API server should be asked for. Any number of goroutines may use it.
-type pace struct {
-	mu    sync.Mutex // guards turns and last
-	turns map[int32]time.Time
-	last  time.Time // of the turns
+type turns[K comparable] struct {
+	mu   sync.Mutex // guards next and last
+	next map[K]time.Time
+	last time.Time // of the turns
 }
 
-func newPace() *pace { return &pace{turns: map[int32]time.Time{}} }
+func newTurns[K comparable]() *turns[K] { return &turns[K]{next: map[K]time.Time{}} }
 
-// ask gives a number a turn, unless it has one already, and returns how long that is from now. News is false where it had
+// ask gives a thing a turn, unless it has one already, and returns how long that is from now. News is false where it had
 // one.
-func (p *pace) ask(number int32, now time.Time) (wait time.Duration, news bool) {
+func (p *turns[K]) ask(what K, now time.Time) (wait time.Duration, news bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	turn, waits := p.turns[number]
+	turn, waits := p.next[what]
 	if !waits {
 		turn = now.Add(rollUpSettle)
 		if next := p.last.Add(rollUpGap); next.After(turn) {
 			turn = next
 		}
-		p.turns[number], p.last = turn, turn
+		p.next[what], p.last = turn, turn
 	}
 	return turn.Sub(now), !waits
 }
 
-// begin says whether it is a number's turn, and if it is to come, how long that is from now. A turn that has come is
+// begin says whether it is a thing's turn, and if it is to come, how long that is from now. A turn that has come is
 // over with this call: what changes after it is for the next.
-func (p *pace) begin(number int32, now time.Time) (turn bool, wait time.Duration) {
+func (p *turns[K]) begin(what K, now time.Time) (turn bool, wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at, waits := p.turns[number]
+	at, waits := p.next[what]
 	switch {
 	case !waits:
 		return false, 0
 	case at.After(now):
 		return false, at.Sub(now)
 	}
-	delete(p.turns, number)
+	delete(p.next, what)
 	return true, 0
 }

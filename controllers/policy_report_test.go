@@ -109,7 +109,7 @@ func TestAPoolThatEnforcesIsNotReadyWithoutItsPolicy(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			chart := rules.NewChart(v1alpha1.PortRange{From: 30000, To: 32767}, []v1alpha1.NodePortPool{
 				c.pool, poolOn("older", time.Hour, v1alpha1.PortRange{From: 30100, To: 30199})})
-			status := poolStatus(&c.pool, chart.Pool("mine"), allocator.Counts{Total: 10, Free: 10}, nil, "too long", noon)
+			status := poolStatus(&c.pool, chart.Pool("mine"), surveyed{counts: allocator.Counts{Total: 10, Free: 10}, policyTrouble: "too long"}, noon)
 			ready := meta.FindStatusCondition(status.Conditions, v1alpha1.PoolReady)
 			if got := ready.Reason + ": " + ready.Message; got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)

@@ -58,6 +58,7 @@ func (r *poolReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 		Watches(&corev1.Service{}, r.every()).
 		Watches(&corev1.Namespace{}, r.every(), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&admissionv1.ValidatingAdmissionPolicy{}, r.ofPolicy()).
+		Watches(&v1alpha1.NodePortNodeState{}, r.ofNodes()).
 		WatchesRawSource(rangeChanged.source(r.every())).
 		WatchesRawSource(r.policy.changed.source(r.every())).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
@@ -102,6 +103,20 @@ func (r *poolReconciler) ofPolicy() handler.EventHandler {
 			}
 		},
 		DeleteFunc: func(_ context.Context, _ event.DeleteEvent, q queue) { r.lookAtAll(q) },
+	}
+}
+
+// ofNodes has all pools looked at where other numbers clash than before.
+func (r *poolReconciler) ofNodes() handler.EventHandler {
+	look := func(before, after client.Object, q queue) {
+		if clashingOn(before) != clashingOn(after) {
+			r.lookAtAll(q)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { look(nil, e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { look(e.ObjectOld, e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { look(e.Object, nil, q) },
 	}
 }
 
@@ -160,9 +175,13 @@ func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortP
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	users, err := r.usersOf(ctx, charted, chart)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	counts := r.ledger.Counts(charted)
 	observeCounts(pool.Name, counts, breaches)
-	status := poolStatus(pool, charted, counts, breaches, policyTrouble, r.clock.Now())
+	status := poolStatus(pool, charted, surveyed{counts, breaches, users, policyTrouble, freeIn(r.ledger, chart)}, r.clock.Now())
 	if equality.Semantic.DeepEqual(status, pool.Status) {
 		return reconcile.Result{}, nil
 	}
@@ -186,20 +205,30 @@ func (r *poolReconciler) policyTrouble(ctx context.Context) (string, error) {
 
 func observeCounts(pool string, c allocator.Counts, breaches []finding) {
 	for state, n := range map[string]int{"total": c.Total, "bound": c.Bound, "pending": c.Pending,
-		"held": c.Held, "reserved": c.Reserved, "free": c.Free, "outside": c.Outside} {
+		"held": c.Held, "reserved": c.Reserved, "clashing": c.Clashing, "free": c.Free, "outside": c.Outside} {
 		metrics.PoolPorts.WithLabelValues(pool, state).Set(float64(n))
 	}
 	metrics.PoolBreaches.WithLabelValues(pool).Set(float64(len(breaches)))
 }
 
-// poolStatus derives a pool's status. policyTrouble is what the API server has against the policy of all pools.
-func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Counts, breaches []finding, policyTrouble string, now time.Time) v1alpha1.NodePortPoolStatus {
+// surveyed is what is known of a pool beside the pool itself.
+type surveyed struct {
+	counts        allocator.Counts
+	breaches      []finding // live Services that break its rules
+	users         []finding // the first of those that have its numbers, where it is draining
+	policyTrouble string    // what the API server has against the policy of all pools
+	free          freeNumbers
+}
+
+// poolStatus derives a pool's status.
+func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, s surveyed, now time.Time) v1alpha1.NodePortPoolStatus {
+	c := s.counts
 	status := *pool.Status.DeepCopy()
 	status.Ranges = rules.NewRanges(pool.Spec.Ranges).Join(",")
 	status.Ports = &v1alpha1.PoolPorts{Total: int32(c.Total), Bound: int32(c.Bound), Pending: int32(c.Pending),
-		Held: int32(c.Held), Reserved: int32(c.Reserved), Free: int32(c.Free), Outside: int32(c.Outside)}
-	status.Breaches = new(int32(len(breaches)))
-	for _, condition := range []metav1.Condition{poolReady(charted, c, policyTrouble), poolExhausted(c), poolConforming(breaches)} {
+		Held: int32(c.Held), Reserved: int32(c.Reserved), Clashing: int32(c.Clashing), Free: int32(c.Free), Outside: int32(c.Outside)}
+	status.Breaches = new(int32(len(s.breaches)))
+	for _, condition := range []metav1.Condition{poolReady(charted, s), poolExhausted(c), poolConforming(s.breaches, s.free)} {
 		condition.ObservedGeneration = pool.Generation
 		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
 		meta.SetStatusCondition(&status.Conditions, condition)
@@ -207,7 +236,7 @@ func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, c allocator.Co
 	return status
 }
 
-func poolReady(p *rules.Pool, c allocator.Counts, policyTrouble string) metav1.Condition {
+func poolReady(p *rules.Pool, s surveyed) metav1.Condition {
 	ready := metav1.Condition{Type: v1alpha1.PoolReady, Status: metav1.ConditionFalse}
 	switch {
 	case p.SelectorError != nil:
@@ -219,12 +248,12 @@ func poolReady(p *rules.Pool, c allocator.Counts, policyTrouble string) metav1.C
 	case len(p.Outside) > 0:
 		ready.Reason = v1alpha1.PoolReasonOutsideClusterRange
 		ready.Message = fmt.Sprintf("%s is outside the cluster's node port range and is not handed out", p.Outside)
-	case policyTrouble != "" && p.Enforces():
+	case s.policyTrouble != "" && p.Enforces():
 		ready.Reason = v1alpha1.PoolReasonPolicyNotCompiled
-		ready.Message = "while Portolan is away, the rules of the pools as they are now do not hold: " + policyTrouble
+		ready.Message = "while Portolan is away, the rules of the pools as they are now do not hold: " + s.policyTrouble
 	case p.Spec.Allocation == v1alpha1.AllocationNone:
 		ready.Status = metav1.ConditionTrue
-		ready.Reason, ready.Message = draining(c)
+		ready.Reason, ready.Message = draining(s)
 	default:
 		ready.Status, ready.Reason = metav1.ConditionTrue, v1alpha1.PoolReasonAvailable
 		ready.Message = "all numbers of the pool can be handed out"
@@ -236,10 +265,11 @@ func poolReady(p *rules.Pool, c allocator.Counts, policyTrouble string) metav1.C
 }
 
 // draining tells how far a pool is that hands out nothing new. Holds do not keep it: they end when it is deleted.
-func draining(c allocator.Counts) (reason, message string) {
+func draining(s surveyed) (reason, message string) {
+	c := s.counts
 	switch left := c.Bound + c.Pending + c.Reserved + c.Outside; {
 	case left > 0:
-		return v1alpha1.PoolReasonDraining, fmt.Sprintf("the pool is draining: it hands out nothing new; numbers still in use or reserved: %d", left)
+		return v1alpha1.PoolReasonDraining, fmt.Sprintf("the pool is draining: it hands out nothing new; numbers still in use or reserved: %d: %s", left, list(s.users, left, s.free))
 	case c.Held > 0:
 		return v1alpha1.PoolReasonDrained, fmt.Sprintf("the pool is drained: none of its numbers is in use; numbers held: %d, until they end or the pool is deleted", c.Held)
 	}
@@ -251,9 +281,12 @@ func poolExhausted(c allocator.Counts) metav1.Condition {
 		return metav1.Condition{Type: v1alpha1.PoolExhausted, Status: metav1.ConditionFalse,
 			Reason: v1alpha1.PoolReasonPortsFree, Message: "numbers are free"}
 	}
-	message := fmt.Sprintf("%d of %d numbers are in use or held", c.Total, c.Total)
-	if c.Total == 0 {
+	message := fmt.Sprintf("%d of %d numbers are in use or held", c.Total-c.Clashing, c.Total)
+	switch {
+	case c.Total == 0:
 		message = "the pool has no numbers"
+	case c.Clashing > 0:
+		message += fmt.Sprintf(", and %d in use by something else on nodes (kubectl get npns -o wide)", c.Clashing)
 	}
 	return metav1.Condition{Type: v1alpha1.PoolExhausted, Status: metav1.ConditionTrue,
 		Reason: v1alpha1.PoolReasonNoPortFree, Message: message}

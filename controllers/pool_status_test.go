@@ -34,45 +34,52 @@ func TestPoolStatus(t *testing.T) {
 		pool     v1alpha1.NodePortPool
 		counts   allocator.Counts
 		breaches []finding
+		users    []finding
 		ranges   string
 		want     map[string]string // condition -> "status reason: message"
 	}{
 		{
 			"all well", poolOn("mine", 0, v1alpha1.PortRange{From: 30005, To: 30009}, v1alpha1.PortRange{From: 30000, To: 30003}),
-			allocator.Counts{Total: 9, Bound: 1, Pending: 2, Held: 3, Free: 3}, nil, "30000-30003,30005-30009",
+			allocator.Counts{Total: 9, Bound: 1, Pending: 2, Held: 3, Free: 3}, nil, nil, "30000-30003,30005-30009",
 			map[string]string{"Ready": "True Available: all numbers of the pool can be handed out", "Exhausted": free, "Conforming": conforming},
 		},
 		{
-			"full", poolOn("mine", 0, v1alpha1.PortRange{From: 30000, To: 30009}), allocator.Counts{Total: 10, Bound: 9, Held: 1}, nil, "30000-30009",
+			"full", poolOn("mine", 0, v1alpha1.PortRange{From: 30000, To: 30009}), allocator.Counts{Total: 10, Bound: 9, Held: 1}, nil, nil, "30000-30009",
 			map[string]string{"Ready": "True Available: all numbers of the pool can be handed out", "Exhausted": "True NoPortFree: 10 of 10 numbers are in use or held", "Conforming": conforming},
 		},
 		{
-			"outside the cluster's range", poolOn("mine", 0, v1alpha1.PortRange{From: 29990, To: 30009}), allocator.Counts{Total: 10, Free: 10}, nil, "29990-30009",
+			"full, for what is on nodes", poolOn("mine", 0, v1alpha1.PortRange{From: 30000, To: 30009}), allocator.Counts{Total: 10, Bound: 6, Held: 1, Clashing: 3}, nil, nil, "30000-30009",
+			map[string]string{"Ready": "True Available: all numbers of the pool can be handed out", "Conforming": conforming,
+				"Exhausted": "True NoPortFree: 7 of 10 numbers are in use or held, and 3 in use by something else on nodes (kubectl get npns -o wide)"},
+		},
+		{
+			"outside the cluster's range", poolOn("mine", 0, v1alpha1.PortRange{From: 29990, To: 30009}), allocator.Counts{Total: 10, Free: 10}, nil, nil, "29990-30009",
 			map[string]string{"Ready": "False OutsideClusterRange: 29990-29999 is outside the cluster's node port range and is not handed out", "Exhausted": free, "Conforming": conforming},
 		},
 		{
-			"overlapping an older one", poolOn("mine", 0, v1alpha1.PortRange{From: 30000, To: 30100}), allocator.Counts{Total: 100, Free: 100}, nil, "30000-30100",
+			"overlapping an older one", poolOn("mine", 0, v1alpha1.PortRange{From: 30000, To: 30100}), allocator.Counts{Total: 100, Free: 100}, nil, nil, "30000-30100",
 			map[string]string{"Ready": `False Overlap: pool "older" is older and has some of the numbers: this pool hands out nothing until its ranges are changed`, "Exhausted": free, "Conforming": conforming},
 		},
 		{
-			"a selector that cannot be read", broken, allocator.Counts{Total: 10, Free: 10}, nil, "30000-30009",
+			"a selector that cannot be read", broken, allocator.Counts{Total: 10, Free: 10}, nil, nil, "30000-30009",
 			map[string]string{"Ready": `False InvalidSelector: the pool selects nothing: "Near" is not a valid label selector operator`, "Exhausted": free, "Conforming": conforming},
 		},
 		{
-			"draining", draining, allocator.Counts{Total: 10, Bound: 1, Pending: 1, Held: 2, Free: 6, Outside: 1}, nil, "30000-30009",
-			map[string]string{"Ready": "True Draining: the pool is draining: it hands out nothing new; numbers still in use or reserved: 3", "Exhausted": free, "Conforming": conforming},
+			"draining", draining, allocator.Counts{Total: 10, Bound: 1, Pending: 1, Held: 2, Free: 6, Outside: 1}, nil,
+			[]finding{{service: named("shop/web"), what: []string{"30000"}}, {service: named("shop/api"), what: []string{`30001, reserved by "api"`}}}, "30000-30009",
+			map[string]string{"Ready": "True Draining: the pool is draining: it hands out nothing new; numbers still in use or reserved: 3: shop/web (30000), shop/api (30001, reserved by \"api\"), and 1 more", "Exhausted": free, "Conforming": conforming},
 		},
 		{
-			"drained but for holds", draining, allocator.Counts{Total: 10, Held: 2, Free: 8}, nil, "30000-30009",
+			"drained but for holds", draining, allocator.Counts{Total: 10, Held: 2, Free: 8}, nil, nil, "30000-30009",
 			map[string]string{"Ready": "True Drained: the pool is drained: none of its numbers is in use; numbers held: 2, until they end or the pool is deleted", "Exhausted": free, "Conforming": conforming},
 		},
 		{
-			"drained", draining, allocator.Counts{Total: 10, Free: 10}, nil, "30000-30009",
+			"drained", draining, allocator.Counts{Total: 10, Free: 10}, nil, nil, "30000-30009",
 			map[string]string{"Ready": "True Drained: the pool is drained: none of its numbers is in use", "Exhausted": free, "Conforming": conforming},
 		},
 		{
 			"broken by live Services", poolOn("mine", 0, v1alpha1.PortRange{From: 30000, To: 30009}), allocator.Counts{Total: 10, Free: 10},
-			[]finding{{named("bank/api"), []string{"30001"}}, {named("shop/web"), []string{"31000", "TooManyPorts"}}}, "30000-30009",
+			[]finding{{service: named("bank/api"), what: []string{"30001"}}, {service: named("shop/web"), what: []string{"31000", "TooManyPorts"}}}, nil, "30000-30009",
 			map[string]string{"Ready": "True Available: all numbers of the pool can be handed out", "Exhausted": free,
 				"Conforming": "False LiveServices: live Services that break the pool's rules, and keep their numbers: 2: bank/api (30001), shop/web (31000, TooManyPorts)"},
 		},
@@ -80,7 +87,7 @@ func TestPoolStatus(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			chart := rules.NewChart(v1alpha1.PortRange{From: 30000, To: 32767}, []v1alpha1.NodePortPool{
 				c.pool, poolOn("older", time.Hour, v1alpha1.PortRange{From: 30100, To: 30199})})
-			status := poolStatus(&c.pool, chart.Pool("mine"), c.counts, c.breaches, "", noon)
+			status := poolStatus(&c.pool, chart.Pool("mine"), surveyed{counts: c.counts, breaches: c.breaches, users: c.users}, noon)
 			got := map[string]string{}
 			for _, condition := range status.Conditions {
 				got[condition.Type] = string(condition.Status) + " " + condition.Reason + ": " + condition.Message
@@ -95,7 +102,7 @@ func TestPoolStatus(t *testing.T) {
 				t.Errorf("ranges are %q, want %q", status.Ranges, c.ranges)
 			}
 			counts := &v1alpha1.PoolPorts{Total: int32(c.counts.Total), Bound: int32(c.counts.Bound), Pending: int32(c.counts.Pending),
-				Held: int32(c.counts.Held), Free: int32(c.counts.Free), Outside: int32(c.counts.Outside)}
+				Held: int32(c.counts.Held), Clashing: int32(c.counts.Clashing), Free: int32(c.counts.Free), Outside: int32(c.counts.Outside)}
 			if diff := cmp.Diff(counts, status.Ports); diff != "" {
 				t.Errorf("ports (-want +got):\n%s", diff)
 			}
@@ -103,7 +110,7 @@ func TestPoolStatus(t *testing.T) {
 				t.Errorf("breaches is %d, want %d", got, len(c.breaches))
 			}
 			c.pool.Status = status
-			if again := poolStatus(&c.pool, chart.Pool("mine"), c.counts, c.breaches, "", noon.Add(time.Minute)); !equality.Semantic.DeepEqual(status, again) {
+			if again := poolStatus(&c.pool, chart.Pool("mine"), surveyed{counts: c.counts, breaches: c.breaches, users: c.users}, noon.Add(time.Minute)); !equality.Semantic.DeepEqual(status, again) {
 				t.Errorf("a minute later, though nothing happened (-before +after):\n%s", cmp.Diff(status, again))
 			}
 		})
@@ -119,9 +126,9 @@ func named(name string) types.NamespacedName {
 func TestAConditionListsNoMoreServicesThanCanBeRead(t *testing.T) {
 	var breaches []finding
 	for i := range 12 {
-		breaches = append(breaches, finding{named(fmt.Sprintf("shop/web-%d", i)), []string{"31000"}})
+		breaches = append(breaches, finding{service: named(fmt.Sprintf("shop/web-%d", i)), what: []string{"31000"}})
 	}
-	got := poolConforming(breaches).Message
+	got := poolConforming(breaches, nil).Message
 	if !strings.Contains(got, ": 12: shop/web-0 (31000), ") || !strings.HasSuffix(got, "shop/web-9 (31000), and 2 more") {
 		t.Error(got)
 	}
@@ -148,7 +155,7 @@ func TestASurveyFindsWhoseRulesALiveServiceBreaks(t *testing.T) {
 	} {
 		for _, s := range services {
 			svc := s.Obj()
-			got.take(svc, rules.LiveBreaches(chart, rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: map[string]string{"team": team}}))
+			got.take(svc, nil, rules.LiveBreaches(chart, rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: map[string]string{"team": team}}))
 		}
 	}
 	got.sort()

@@ -14,12 +14,15 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
 // finding is a live Service that breaks rules of a pool.
 type finding struct {
 	service types.NamespacedName
 	what    []string // numbers, or the reason where it is not about a number
+	// remedies are how it gets others in the place of the numbers.
+	remedies []remedy
 }
 
 // String is "shop/web (31000, 31001)".
@@ -30,20 +33,21 @@ func (f finding) String() string {
 // survey is the live Services that break rules, by the pool whose rules they are; sorted.
 type survey map[string][]finding
 
-// take adds what a Service breaks.
-func (s survey) take(svc *corev1.Service, breaches []rules.Breach) {
+// take adds what a Service, of a namespace with these labels, breaks.
+func (s survey) take(svc *corev1.Service, labels map[string]string, breaches []rules.Breach) {
 	for _, b := range breaches {
-		what := string(b.Reason)
+		what, remedies := string(b.Reason), []remedy(nil)
 		if number, ok := b.Err.BadValue.(int32); ok {
-			what = fmt.Sprint(number)
+			what, remedies = fmt.Sprint(number), remediesFor(nameOf(svc), labels, serviceports.Requests(svc), number)
 		}
 		for _, p := range b.Pools {
 			found := s[p.Name]
-			if last := len(found) - 1; last >= 0 && found[last].service == nameOf(svc) {
-				found[last].what = append(found[last].what, what)
-				continue
+			if last := len(found) - 1; last < 0 || found[last].service != nameOf(svc) {
+				found = append(found, finding{service: nameOf(svc)})
 			}
-			s[p.Name] = append(found, finding{nameOf(svc), []string{what}})
+			of := &found[len(found)-1]
+			of.what, of.remedies = append(of.what, what), append(of.remedies, remedies...)
+			s[p.Name] = found
 		}
 	}
 }
@@ -92,7 +96,7 @@ func (r *poolReconciler) surveyAll(ctx context.Context, chart *rules.Chart) (sur
 		if !known || svc.DeletionTimestamp != nil || len(numbersOf(svc)) == 0 {
 			continue
 		}
-		found.take(svc, rules.LiveBreaches(chart, rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: of}))
+		found.take(svc, of, rules.LiveBreaches(chart, rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: of}))
 	}
 	found.sort()
 	return found, nil
@@ -101,18 +105,25 @@ func (r *poolReconciler) surveyAll(ctx context.Context, chart *rules.Chart) (sur
 // maxListed is how many Services a condition lists.
 const maxListed = 10
 
-func poolConforming(breaches []finding) metav1.Condition {
+func poolConforming(breaches []finding, free freeNumbers) metav1.Condition {
 	if len(breaches) == 0 {
 		return metav1.Condition{Type: v1alpha1.PoolConforming, Status: metav1.ConditionTrue,
 			Reason: v1alpha1.PoolReasonNoBreach, Message: "every live Service keeps to the pool's rules"}
 	}
+	return metav1.Condition{Type: v1alpha1.PoolConforming, Status: metav1.ConditionFalse, Reason: v1alpha1.PoolReasonLiveServices,
+		Message: fmt.Sprintf("live Services that break the pool's rules, and keep their numbers: %d: %s", len(breaches), list(breaches, len(breaches), free))}
+}
+
+// list is the first of so many findings, and how to mend them.
+func list(findings []finding, of int, free freeNumbers) string {
 	var listed []string
-	for _, f := range breaches[:min(len(breaches), maxListed)] {
+	var remedies []remedy
+	for _, f := range findings[:min(len(findings), maxListed)] {
 		listed = append(listed, f.String())
+		remedies = append(remedies, f.remedies...)
 	}
-	if more := len(breaches) - maxListed; more > 0 {
+	if more := of - len(listed); more > 0 {
 		listed = append(listed, fmt.Sprintf("and %d more", more))
 	}
-	return metav1.Condition{Type: v1alpha1.PoolConforming, Status: metav1.ConditionFalse, Reason: v1alpha1.PoolReasonLiveServices,
-		Message: fmt.Sprintf("live Services that break the pool's rules, and keep their numbers: %d: %s", len(breaches), strings.Join(listed, ", "))}
+	return strings.Join(listed, ", ") + advice(remedies, free)
 }

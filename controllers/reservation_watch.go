@@ -65,6 +65,7 @@ func (r *reservationReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) e
 		For(&v1alpha1.NodePortReservation{}).
 		Watches(&v1alpha1.NodePortAllocation{}, r.ofClaims()).
 		Watches(&corev1.Service{}, r.ofNumbers()).
+		Watches(&v1alpha1.NodePortNodeState{}, r.ofNodes()).
 		Watches(&v1alpha1.NodePortPool{}, all, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(rangeChanged.source(all)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []request {
@@ -140,6 +141,22 @@ func (r *reservationReconciler) ofNumbers() handler.EventHandler {
 			for _, request := range r.matching(ctx, client.MatchingFields{reservationsWaiting: allocator.NameOf(n)}) {
 				q.AddAfter(request, settle)
 			}
+		}
+	}
+	return handler.Funcs{
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { look(ctx, e.ObjectOld, e.ObjectNew, q) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { look(ctx, e.Object, nil, q) },
+	}
+}
+
+// ofNodes looks at the reservations for which a number is to be chosen, where other numbers clash than before.
+func (r *reservationReconciler) ofNodes() handler.EventHandler {
+	look := func(ctx context.Context, before, after client.Object, q queue) {
+		if clashingOn(before) == clashingOn(after) {
+			return
+		}
+		for _, request := range r.matching(ctx, client.MatchingFields{reservationsWaiting: waitsForAny}) {
+			q.AddAfter(request, settle)
 		}
 	}
 	return handler.Funcs{

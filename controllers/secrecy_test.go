@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
 	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/rules/secrecytest"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
@@ -22,8 +23,14 @@ var texts = map[string]secrecytest.Told{
 		return toldBy(conflictTrouble(s.Question.Service, drawSharing(s),
 			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3)))
 	},
+	"a clash": func(s secrecytest.Scene) []string {
+		found, _ := clashTrouble(s.Question.Service, func(n int32) []rules.Clash { return []rules.Clash{{Nodes: int(n % 3)}} },
+			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3))
+		return toldBy(found)
+	},
 	"rules that a live Service breaks": func(s secrecytest.Scene) []string {
-		return toldBy(breachTrouble(rules.LiveBreaches(s.Chart, s.Question)))
+		return toldBy(breachTrouble(s.Question.Service, rules.LiveBreaches(s.Chart, s.Question),
+			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3)))
 	},
 	"why a reservation is not ready": func(s secrecytest.Scene) []string {
 		o := drawReserving(s)
@@ -41,6 +48,17 @@ var texts = map[string]secrecytest.Told{
 			}
 		}
 		return texts
+	},
+	"what becomes of a NodePortAccess": func(s secrecytest.Scene) []string {
+		object := allowing(rapid.SampledFrom([]v1alpha1.CIDR{"10.0.0.0/8", "10.0.0.1/8"}).Draw(s.T, "cidr"))
+		object.Spec.Ports = rapid.SampledFrom([][]string{nil, {"p0"}, {secrecytest.Own}}).Draw(s.T, "ports")
+		g := guardingOf(access.NewPolicy(object), []corev1.Service{*s.Question.Service})
+		nodes := newGuards()
+		for _, node := range []string{secrecytest.Foreign + "-node-1", secrecytest.Foreign + "-node-2"} {
+			nodes.put(guardState(node, rapid.SampledFrom([]string{"", "99", "100"}).Draw(s.T, "version")))
+		}
+		status := accessStatus(object, g, nodes.of(specVersion(object)), secrecytest.Now)
+		return []string{status.NodePorts, status.Sources, shownConditions(status.Conditions)}
 	},
 }
 

@@ -130,16 +130,21 @@ func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) 
 	if err != nil {
 		return trouble{}, err
 	}
-	conflicts, err := r.conflictsOf(ctx, svc, chart.PoolsFor(namespace.Labels))
+	free := func() []int32 { return spread(svc, rules.Suggestions(r.ledger, chart.PoolsFor(namespace.Labels), 32)) }
+	conflicts, err := r.conflictsOf(ctx, svc, free)
 	if err != nil || conflicts.message != "" {
 		return conflicts, err
 	}
 	question := rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: namespace.Labels, Now: r.clock.Now()}
-	return breachTrouble(rules.LiveBreaches(chart, question)), nil
+	breaches := rules.LiveBreaches(chart, question)
+	if len(breaches) == 0 {
+		return trouble{}, nil
+	}
+	return breachTrouble(svc, breaches, free()), nil
 }
 
 // conflictsOf tells of the numbers that other Services carry too, and how to mend it.
-func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service, pools []*rules.Pool) (trouble, error) {
+func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service, free func() []int32) (trouble, error) {
 	shared := map[int32][]corev1.Service{}
 	for _, n := range numbersOf(svc) {
 		carriers := &corev1.ServiceList{}
@@ -153,5 +158,5 @@ func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service
 	if len(shared) == 0 {
 		return trouble{}, nil
 	}
-	return conflictTrouble(svc, shared, spread(svc, rules.Suggestions(r.ledger, pools, 32))), nil
+	return conflictTrouble(svc, shared, free()), nil
 }

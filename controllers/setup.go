@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"context"
+	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -14,6 +16,8 @@ import (
 type Options struct {
 	// Strict has the policy judge every number, also one that nobody set.
 	Strict bool
+	// IdleAfter is for how long nobody has used a number that is idle; 0: none is called so.
+	IdleAfter time.Duration
 	// RangeChanged rings when the ledger has learned the cluster's node port range.
 	RangeChanged *Bell
 }
@@ -28,8 +32,12 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 		return err
 	}
 	allocations := &allocationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger, clock: clock,
-		partings: newPartings(), conflicts: newConflicts(), nodes: newNodes(mgr.GetClient(), clock)}
+		partings: newPartings(), conflicts: newConflicts(), nodes: newNodes(mgr.GetClient(), clock), idle: newIdleTally(), idleAfter: o.IdleAfter}
 	if err := allocations.setUp(mgr, repair.source()); err != nil {
+		return err
+	}
+	clashes := &clashReconciler{Reader: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), told: map[types.NamespacedName]map[int32]bool{}}
+	if err := clashes.setUp(mgr); err != nil {
 		return err
 	}
 	services := &serviceReconciler{Client: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), clock: clock}
@@ -43,6 +51,9 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	}
 	usages := &usageReconciler{Client: mgr.GetClient(), ledger: ledger, clock: clock}
 	if err := usages.setUp(mgr, o.RangeChanged); err != nil {
+		return err
+	}
+	if err := newAccessReconciler(mgr.GetClient(), clock).setUp(mgr); err != nil {
 		return err
 	}
 	policy := &policyReconciler{Client: mgr.GetClient(), ledger: ledger, options: admissionpolicy.Options{Strict: o.Strict}, report: &policyReport{}}

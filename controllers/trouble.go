@@ -1,12 +1,16 @@
 package controllers
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
 const (
@@ -21,9 +25,9 @@ const (
 // trouble is what is wrong with a Service's numbers; without a message nothing is.
 type trouble struct {
 	reason, message string
-	// advice is how to mend it. It names a number that is free now, so it is in the event alone: the condition would
-	// change with every Service that comes or goes.
-	advice string
+	// advice is how to mend it, each by itself. It names numbers that are free now, so it is in the event alone: the
+	// condition would change with every Service that comes or goes.
+	advice []string
 }
 
 // told says whether the Service's condition says this already.
@@ -44,12 +48,15 @@ func (t trouble) condition(now time.Time) metav1.Condition {
 	}
 }
 
-// note is the text of the event.
+// note is the text of the event, with as much advice as there is room for: half a command is none.
 func (t trouble) note() string {
-	if t.advice != "" {
-		return note(t.message + "; " + t.advice)
+	text := t.message
+	for _, advice := range t.advice {
+		if longer := text + "; " + advice; len(longer) <= noteLimit {
+			text = longer
+		}
 	}
-	return note(t.message)
+	return note(text)
 }
 
 // note is as much of a text as an event can have.
@@ -60,8 +67,8 @@ func note(text string) string {
 	return text
 }
 
-// breachTrouble tells of the rules that a live Service breaks.
-func breachTrouble(breaches []rules.Breach) trouble {
+// breachTrouble tells of the rules that a live Service breaks, and how to give it numbers that are free for it.
+func breachTrouble(svc *corev1.Service, breaches []rules.Breach, free []int32) trouble {
 	if len(breaches) == 0 {
 		return trouble{}
 	}
@@ -74,5 +81,18 @@ func breachTrouble(breaches []rules.Breach) trouble {
 		errs = append(errs, b.Err)
 	}
 	t.message += errs.ToAggregate().Error()
+	for _, request := range misplaced(svc, breaches) {
+		if request.Role != serviceports.HealthCheck && len(free) > 0 {
+			t.advice = append(t.advice, fmt.Sprintf("to give it another number for %d: %s", request.NodePort, renumbering(nameOf(svc), request, free[0])))
+			free = free[1:]
+		}
+	}
 	return t
+}
+
+// misplaced are the requests whose numbers break rules.
+func misplaced(svc *corev1.Service, breaches []rules.Breach) []serviceports.Request {
+	return slices.DeleteFunc(serviceports.Requests(svc), func(r serviceports.Request) bool {
+		return !slices.ContainsFunc(breaches, func(b rules.Breach) bool { return b.Err.BadValue == r.NodePort })
+	})
 }

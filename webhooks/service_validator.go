@@ -53,6 +53,9 @@ func (v *serviceValidator) judge(ctx context.Context, svc, old *corev1.Service) 
 		if errors.As(err, new(verdict)) {
 			v.takeBack(ctx, q)
 		}
+		if err == nil {
+			warnings = append(warnings, v.surprises(ctx, q, answer)...)
+		}
 		return err
 	})
 	return warnings, err

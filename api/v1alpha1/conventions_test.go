@@ -12,7 +12,7 @@ import (
 )
 
 // upstream are fields whose schema is Kubernetes' own.
-var upstream = map[string]bool{"namespaceSelector": true, "conditions": true, "apiVersion": true, "kind": true, "metadata": true}
+var upstream = map[string]bool{"namespaceSelector": true, "serviceSelector": true, "nodeSelector": true, "conditions": true, "apiVersion": true, "kind": true, "metadata": true}
 
 // TestSchemasKeepTheAPIConventions holds the generated schemas against the rules of the API page: bounds on every
 // string and list, a list type, a text for kubectl explain, and names that the conventions have retired.

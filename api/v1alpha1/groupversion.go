@@ -21,6 +21,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&NodePortReservation{}, &NodePortReservationList{},
 		&NodePortUsage{}, &NodePortUsageList{},
 		&NodePortNodeState{}, &NodePortNodeStateList{},
+		&NodePortAccess{}, &NodePortAccessList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

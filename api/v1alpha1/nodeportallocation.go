@@ -140,6 +140,18 @@ const (
 	AllocationReasonAllNodes = "AllNodes"
 	// AllocationReasonProgramming is the reason of Programmed=False where nodes have not reported the number yet.
 	AllocationReasonProgramming = "Programming"
+
+	// AllocationIdle is true where a Service carries the number and nobody has used it for a while. It is absent where no
+	// node counts, and where no Service carries the number.
+	AllocationIdle = "Idle"
+
+	// AllocationReasonNoTraffic is the reason of Idle=True.
+	AllocationReasonNoTraffic = "NoTraffic"
+	// AllocationReasonTraffic is the reason of Idle=False where the number has been used.
+	AllocationReasonTraffic = "Traffic"
+	// AllocationReasonTooEarly is the reason of Idle=False where the number has not been used yet, and nobody has counted
+	// for long enough to call it idle.
+	AllocationReasonTooEarly = "TooEarly"
 )
 
 // NodeCounts counts nodes.
@@ -157,8 +169,9 @@ type NodeCounts struct {
 
 // NodePortAllocationStatus is what is seen of a number. It can be derived from spec and the Services.
 type NodePortAllocationStatus struct {
-	// conditions of the number: Bound (reasons InUse, Pending, Held, Reserved, Conflict) and, where node-proxies serve the
-	// Service, Programmed (reasons AllNodes, Programming).
+	// conditions of the number: Bound (reasons InUse, Pending, Held, Reserved, Conflict); where node-proxies serve the
+	// Service, Programmed (reasons AllNodes, Programming); where nodes count connections, Idle (reasons NoTraffic, Traffic,
+	// TooEarly).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -184,6 +197,11 @@ type NodePortAllocationStatus struct {
 	// have the number in force; absent: none serves it, as where kube-proxy does, or no Service carries the number.
 	// +optional
 	Nodes *NodeCounts `json:"nodes,omitempty"`
+
+	// lastTrafficTime is when a node last reported a connection to the number, new or open, whoever forwards it; nodes
+	// report a number that is in constant use every ten minutes. Absent: never, or no node counts.
+	// +optional
+	LastTrafficTime *metav1.Time `json:"lastTrafficTime,omitempty"`
 }
 
 // NodePortAllocation is the ledger's entry for one node port, named by the number (quote it in YAML:
@@ -201,11 +219,13 @@ type NodePortAllocationStatus struct {
 // +kubebuilder:printcolumn:name="Pool",type=string,JSONPath=`.spec.poolName`
 // +kubebuilder:printcolumn:name="Origin",type=string,JSONPath=`.spec.origin`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.conditions[?(@.type=="Bound")].reason`
+// +kubebuilder:printcolumn:name="Last-Traffic",type=date,JSONPath=`.status.lastTrafficTime`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Role",type=string,priority=1,JSONPath=`.spec.role`
 // +kubebuilder:printcolumn:name="Hold-Until",type=string,priority=1,JSONPath=`.spec.holdUntil`
 // +kubebuilder:printcolumn:name="Programmed",type=integer,priority=1,JSONPath=`.status.nodes.programmed`
 // +kubebuilder:printcolumn:name="Nodes",type=integer,priority=1,JSONPath=`.status.nodes.total`
+// +kubebuilder:printcolumn:name="Idle",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Idle")].status`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[1-9][0-9]{0,4}$') && int(self.metadata.name) <= 65535",message="the name must be a port number, 1 to 65535"
 type NodePortAllocation struct {
 	metav1.TypeMeta `json:",inline"`

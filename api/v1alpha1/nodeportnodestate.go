@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -29,6 +30,9 @@ const (
 	// NodeStateProgrammed is true where the kernel has all that the node-proxy has been told of.
 	NodeStateProgrammed = "Programmed"
 
+	// NodeStateNoClashes is true where nothing else on the node uses a number of the cluster's node port range.
+	NodeStateNoClashes = "NoClashes"
+
 	// NodeStateReasonServing is the reason of Ready=True.
 	NodeStateReasonServing = "Serving"
 	// NodeStateReasonNotProgrammed is the reason of Ready=False where Programmed is False.
@@ -44,7 +48,102 @@ const (
 	// NodeStateReasonFailing is the reason of Programmed=False where the kernel did not take the last change: it is tried
 	// again, and the message says what the kernel answered.
 	NodeStateReasonFailing = "Failing"
+	// NodeStateReasonClear is the reason of NoClashes=True.
+	NodeStateReasonClear = "Clear"
+	// NodeStateReasonClashing is the reason of NoClashes=False where something uses a number that a Service has: the
+	// message says what. One of the two does not get its traffic.
+	NodeStateReasonClashing = "Clashing"
+	// NodeStateReasonInTheWay is the reason of NoClashes=False where something uses numbers that no Service has: they are
+	// not handed out.
+	NodeStateReasonInTheWay = "InTheWay"
+	// NodeStateReasonEphemeralOverlap is the reason of NoClashes=False where nothing is in the way, but the node may give
+	// numbers that a Service has to its own outgoing connections.
+	NodeStateReasonEphemeralOverlap = "EphemeralOverlap"
 )
+
+// ClashKind says what uses a number.
+// +kubebuilder:validation:Enum=HostListener;HostPort;Ephemeral
+type ClashKind string
+
+const (
+	// ClashHostListener is a socket on the node that listens at the number.
+	ClashHostListener ClashKind = "HostListener"
+	// ClashHostPort is a pod on the node with the number as its hostPort.
+	ClashHostPort ClashKind = "HostPort"
+	// ClashEphemeral is a number of a Service that the node may give to its own outgoing connections.
+	ClashEphemeral ClashKind = "Ephemeral"
+)
+
+// Clash is a use of a number of the node port range by something else than a Service.
+type Clash struct {
+	// nodePort is the number.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	NodePort int32 `json:"nodePort"`
+
+	// protocol is TCP, UDP or SCTP.
+	// +required
+	// +kubebuilder:validation:Enum=TCP;UDP;SCTP
+	Protocol corev1.Protocol `json:"protocol"`
+
+	// kind is HostListener (a socket of the node listens there), HostPort (a pod's hostPort) or Ephemeral (a Service has
+	// the number, and the node may give it to its own outgoing connections).
+	// +required
+	Kind ClashKind `json:"kind"`
+
+	// process is the name of the process that listens, or NAMESPACE/NAME of the pod; absent where it cannot be told.
+	// +optional
+	// +kubebuilder:validation:MaxLength=320
+	Process string `json:"process,omitempty"`
+}
+
+// Unallocated says what becomes of traffic to numbers of the node port range that no Service has.
+// +kubebuilder:validation:Enum=Open;Closed
+type Unallocated string
+
+const (
+	// UnallocatedOpen leaves it alone.
+	UnallocatedOpen Unallocated = "Open"
+	// UnallocatedClosed drops it, but for hostPorts.
+	UnallocatedClosed Unallocated = "Closed"
+)
+
+// GuardState is what a node's guard enforces.
+type GuardState struct {
+	// accessResourceVersion is the resourceVersion of the latest change of a NodePortAccess' spec that is in force, as all
+	// before it are; "0": there is none yet.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	AccessResourceVersion string `json:"accessResourceVersion,omitempty"`
+
+	// unallocated is Closed where the node refuses what comes to numbers that no Service has (--close-unallocated).
+	// +optional
+	Unallocated Unallocated `json:"unallocated,omitempty"`
+}
+
+// Activity says which node ports have been used.
+type Activity struct {
+	// since is when the node began to count, which it has done all the time since then but while its node-proxy was
+	// restarted.
+	// +required
+	Since metav1.Time `json:"since,omitzero"`
+
+	// from is the beginning of the time that nodePorts are about.
+	// +required
+	From metav1.Time `json:"from,omitzero"`
+
+	// to is the end of that time. A node that counts says so once an hour at least, whether or not a number is used.
+	// +required
+	To metav1.Time `json:"to,omitzero"`
+
+	// nodePorts are the numbers that took a new connection in that time, or had one that was open, ascending, for example
+	// "30007-30008,30721". One that is in constant use is among them every ten minutes.
+	// +optional
+	// +kubebuilder:validation:MaxLength=262144
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?$`
+	NodePorts string `json:"nodePorts,omitempty"`
+}
 
 // LastSync is when the node was last programmed, and how long that took.
 type LastSync struct {
@@ -61,8 +160,8 @@ type LastSync struct {
 
 // NodePortNodeStateStatus is what a node's node-proxy reports.
 type NodePortNodeStateStatus struct {
-	// conditions of the node: Ready (reasons Serving, NotProgrammed, NoAddress, NodeLeaving) and Programmed (reasons
-	// InSync, Failing).
+	// conditions of the node: Ready (reasons Serving, NotProgrammed, NoAddress, NodeLeaving), Programmed (reasons InSync,
+	// Failing) and NoClashes (reasons Clear, Clashing, InTheWay, EphemeralOverlap).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -113,6 +212,33 @@ type NodePortNodeStateStatus struct {
 	// lastSync is when the node was last programmed; absent: not yet by this node-proxy.
 	// +optional
 	LastSync *LastSync `json:"lastSync,omitempty"`
+
+	// guard is what the node enforces of NodePortAccess; absent: nothing.
+	// +optional
+	Guard *GuardState `json:"guard,omitempty"`
+
+	// ephemeralRange is the range of ports from which the node gives one to its own outgoing connections, for example
+	// "32768-60999".
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	EphemeralRange string `json:"ephemeralRange,omitempty"`
+
+	// clashingNodePorts are all numbers of the node port range that a socket of the node listens at, or that a pod on it has
+	// as its hostPort, ascending, for example "30007-30008,30721": the allocator does not hand them out.
+	// +optional
+	// +kubebuilder:validation:MaxLength=262144
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?$`
+	ClashingNodePorts string `json:"clashingNodePorts,omitempty"`
+
+	// clashes say what uses them, those of numbers that a Service has first; at most 256 are listed.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	Clashes []Clash `json:"clashes,omitempty"`
+
+	// activity is which node ports have been used, of Services of any proxy; absent: nothing is counted.
+	// +optional
+	Activity *Activity `json:"activity,omitempty"`
 }
 
 // NodePortNodeState is what the node-proxy of a node reports, named as the node. It is written by that node-proxy alone,
@@ -132,6 +258,7 @@ type NodePortNodeStateStatus struct {
 // +kubebuilder:printcolumn:name="Took-ms",type=integer,priority=1,JSONPath=`.status.lastSync.milliseconds`
 // +kubebuilder:printcolumn:name="Proxy",type=string,priority=1,JSONPath=`.status.serviceProxyName`
 // +kubebuilder:printcolumn:name="Version",type=string,priority=1,JSONPath=`.status.proxyVersion`
+// +kubebuilder:printcolumn:name="Clashes",type=string,priority=1,JSONPath=`.status.clashingNodePorts`
 // +kubebuilder:printcolumn:name="Address",type=string,priority=1,JSONPath=`.status.addresses[0]`
 type NodePortNodeState struct {
 	metav1.TypeMeta `json:",inline"`

@@ -56,6 +56,16 @@ type PortRange struct {
 	To int32 `json:"to"`
 }
 
+// PoolAccess is who may reach the node ports of a pool.
+type PoolAccess struct {
+	// from are the sources: what comes from elsewhere is refused.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	From []AccessPeer `json:"from"`
+}
+
 // NodePortPoolSpec is what the operator wants of a pool.
 type NodePortPoolSpec struct {
 	// ranges are the numbers of the pool: up to 64 disjoint ranges, for example [{from: 30100, to: 30199},
@@ -135,6 +145,11 @@ type NodePortPoolSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$`
 	ServiceProxyName string `json:"serviceProxyName,omitempty"`
+
+	// access is the ceiling for who may reach the node ports of this pool's ranges, whichever Service has them: a source
+	// that it does not list is refused, and no NodePortAccess lets it in. Absent: no ceiling.
+	// +optional
+	Access *PoolAccess `json:"access,omitempty"`
 }
 
 // Condition types and reasons of NodePortPool.
@@ -195,6 +210,10 @@ type PoolPorts struct {
 	// reserved is how many are kept by a reservation for a Service that does not carry them.
 	// +optional
 	Reserved int32 `json:"reserved"`
+	// clashing is how many nobody has and are not handed out, since something else uses them on a node: see
+	// NodePortNodeState.
+	// +optional
+	Clashing int32 `json:"clashing"`
 	// free is how many are free.
 	// +optional
 	Free int32 `json:"free"`

@@ -69,6 +69,8 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 	fs.StringVar(&o.PprofBindAddress, "pprof-bind-address", "", "The `address` that profiles (/debug/pprof) are served on, for example 127.0.0.1:6060. Default: none.")
 	fs.BoolVar(&o.Strict, "strict", false,
 		"Have the ValidatingAdmissionPolicy nodeports.portolan.dev judge every node port. By default one that Kubernetes picks while Portolan is away gets through, whatever it is.")
+	fs.DurationVar(&o.IdleAfter, "idle-after", 7*24*time.Hour,
+		"After how long without a connection a node port is idle (condition Idle of its NodePortAllocation); where nodes count them. 0: none is called idle.")
 	fs.BoolVar(&o.LeaderElect, "leader-elect", false, "Run the controllers on one replica only: needed with more than one.")
 	fs.DurationVar(&o.Lease.Duration, "leader-elect-lease-duration", 15*time.Second,
 		"How long the other replicas wait after the leader's last sign of life before one of them runs the controllers.")

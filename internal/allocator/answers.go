@@ -52,6 +52,7 @@ func (l *Ledger) Usage(pool *rules.Pool) rules.Usage {
 	if free := l.free[pool.Name]; free != nil {
 		u.Free = free.Free()
 	}
+	u.Clashing = l.clashingIn(pool, func(n int32) bool { return l.underway[n] > 0 })
 	now := l.clock.Now()
 	for n, claim := range l.claims {
 		if StateOf(claim, now) != Held || !pool.Numbers.Contains(n) {
@@ -64,9 +65,9 @@ func (l *Ledger) Usage(pool *rules.Pool) rules.Usage {
 	return u
 }
 
-// Counts are the numbers of a pool by state. Outside are those that were taken from it and are not among its numbers
-// any more, and are not only held.
-type Counts struct{ Total, Bound, Pending, Held, Reserved, Free, Outside int }
+// Counts are the numbers of a pool by state. Clashing are those that nobody has and that something else uses on a node.
+// Outside are those that were taken from it and are not among its numbers any more, and are not only held.
+type Counts struct{ Total, Bound, Pending, Held, Reserved, Clashing, Free, Outside int }
 
 // Counts counts the numbers of a pool. A number that a Service carries without a claim counts as bound.
 func (l *Ledger) Counts(pool *rules.Pool) Counts {
@@ -98,6 +99,7 @@ func (l *Ledger) Counts(pool *rules.Pool) Counts {
 			c.Bound++
 		}
 	}
-	c.Free = c.Total - c.Bound - c.Pending - c.Held - c.Reserved
+	c.Clashing = l.clashingIn(pool, func(int32) bool { return false })
+	c.Free = c.Total - c.Bound - c.Pending - c.Held - c.Reserved - c.Clashing
 	return c
 }

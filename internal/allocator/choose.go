@@ -166,10 +166,11 @@ func (ch *chooser) pickFrom(pool *rules.Pool, r Request, fromHolds bool) int32 {
 	return 0
 }
 
-// numberGivenUp is a number of the pool whose hold is about to be given up and that is not chosen yet; 0 for none.
+// numberGivenUp is a number of the pool whose hold is about to be given up and that is not chosen yet, nor in use by
+// something else on a node; 0 for none.
 func (ch *chooser) numberGivenUp(pool *rules.Pool) int32 {
 	for _, hold := range ch.givenUp {
-		if n, _ := NumberOf(hold); pool.Numbers.Contains(n) && !slices.Contains(ch.numbers, n) {
+		if n, _ := NumberOf(hold); pool.Numbers.Contains(n) && !slices.Contains(ch.numbers, n) && !ch.clashes.has(n) {
 			return n
 		}
 	}

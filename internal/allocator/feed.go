@@ -17,6 +17,7 @@ import (
 func (l *Ledger) Feed(ctx context.Context, c cache.Informers) error {
 	pools := handler[*v1alpha1.NodePortPool]{l.PoolSeen, func(p *v1alpha1.NodePortPool) { l.PoolGone(p.Name) }}
 	claims := handler[*v1alpha1.NodePortAllocation]{l.AllocationSeen, l.AllocationGone}
+	states := handler[*v1alpha1.NodePortNodeState]{l.NodeStateSeen, func(s *v1alpha1.NodePortNodeState) { l.NodeStateGone(s.Name) }}
 	services := handler[*corev1.Service]{l.ServiceSeen, func(s *corev1.Service) {
 		l.ServiceGone(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 	}}
@@ -27,6 +28,7 @@ func (l *Ledger) Feed(ctx context.Context, c cache.Informers) error {
 		{&v1alpha1.NodePortPool{}, pools},
 		{&v1alpha1.NodePortAllocation{}, claims},
 		{&corev1.Service{}, services},
+		{&v1alpha1.NodePortNodeState{}, states},
 	} {
 		informer, err := c.GetInformer(ctx, source.object)
 		if err != nil {
@@ -41,8 +43,8 @@ func (l *Ledger) Feed(ctx context.Context, c cache.Informers) error {
 	return nil
 }
 
-// Ready says whether numbers may be handed out: the cluster's range is known, and all pools, claims and Services
-// that were there at the start are in the view.
+// Ready says whether numbers may be handed out: the cluster's range is known, and all pools, claims, Services and node
+// states that were there at the start are in the view.
 func (l *Ledger) Ready() bool {
 	for _, synced := range l.feeds {
 		if !synced() {

@@ -8,6 +8,8 @@
 //   - Nothing is handed out before the present claims and Services are in the view.
 //   - The same request again gets the same numbers, and makes no second claim.
 //   - A limit is exact without a counter: see vote.
+//   - A number that something else uses on any node is not picked. It is claimed where it is asked for, and a Service that
+//     had it gets it again.
 package allocator
 
 import (
@@ -42,7 +44,7 @@ type Ledger struct {
 	clusterRange v1alpha1.PortRange
 	pools        map[string]v1alpha1.NodePortPool
 	chart        *rules.Chart
-	// free are the free numbers of each pool by its name: all that is not a claim, carried or on its way.
+	// free are the free numbers of each pool by its name: all that is not a claim, carried, on its way or clashing.
 	free map[string]*bitmap.Set
 	// claims are the newest known allocations, claimedBy their numbers by Service, claimedIn by namespace.
 	claims    map[int32]*v1alpha1.NodePortAllocation
@@ -51,6 +53,8 @@ type Ledger struct {
 	// carriers are the Services that carry a number, carriedBy the numbers by Service.
 	carriers  map[int32]map[types.NamespacedName]bool
 	carriedBy map[types.NamespacedName][]int32
+	// clashes are the numbers that something else uses on nodes.
+	clashes *clashes
 	// underway counts the claims of a number that are being written, underwayIn those of each namespace.
 	underway   map[int32]int
 	underwayIn map[string]map[int32]int
@@ -83,6 +87,7 @@ func New(store Store, clock clock.PassiveClock) *Ledger {
 		claimedIn:  map[string]map[int32]bool{},
 		carriers:   map[int32]map[types.NamespacedName]bool{},
 		carriedBy:  map[types.NamespacedName][]int32{},
+		clashes:    newClashes(),
 		underway:   map[int32]int{},
 		underwayIn: map[string]map[int32]int{},
 		votes:      map[int32][]*vote{},
@@ -146,6 +151,9 @@ func (l *Ledger) redraw() {
 	for n := range l.underway {
 		l.refresh(n)
 	}
+	for n := range l.clashes.counts {
+		l.refresh(n)
+	}
 }
 
 func freeNumbers(numbers rules.Ranges) *bitmap.Set {
@@ -169,7 +177,7 @@ func (l *Ledger) refresh(n int32) {
 	if pool == nil {
 		return
 	}
-	if l.claims[n] != nil || len(l.carriers[n]) > 0 || l.underway[n] > 0 {
+	if l.claims[n] != nil || len(l.carriers[n]) > 0 || l.underway[n] > 0 || l.clashes.has(n) {
 		l.free[pool.Name].Take(n)
 	} else {
 		l.free[pool.Name].GiveBack(n)

@@ -133,12 +133,13 @@ func (ch *chooser) chosenIn(pool *rules.Pool) int {
 	return count
 }
 
-// holdOfWhoHoldsMost is the oldest hold, in a pool, of the namespace that holds most there; nil where there is none.
+// holdOfWhoHoldsMost is the oldest hold, in a pool, of the namespace that holds most there; nil where there is none. One
+// whose number could not be picked is left alone.
 func (ch *chooser) holdOfWhoHoldsMost(pool *rules.Pool) *v1alpha1.NodePortAllocation {
 	now := ch.clock.Now()
 	holds := map[string][]*v1alpha1.NodePortAllocation{}
 	for n, claim := range ch.claims {
-		if pool.Numbers.Contains(n) && ch.spare(n, claim, now) && ch.mayGiveUp(claim) {
+		if pool.Numbers.Contains(n) && ch.spare(n, claim, now) && ch.mayGiveUp(claim) && !ch.clashes.has(n) {
 			in := claim.Spec.ServiceRef.Namespace
 			holds[in] = append(holds[in], claim)
 		}

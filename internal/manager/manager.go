@@ -66,6 +66,8 @@ type Options struct {
 
 	// Strict has the ValidatingAdmissionPolicy of the pools judge every number, also one that nobody set.
 	Strict bool
+	// IdleAfter is for how long nobody has used a number that is idle; 0: none is called so.
+	IdleAfter time.Duration
 
 	LeaderElect bool
 	Lease       Lease

@@ -96,8 +96,10 @@ func (m *Manager) feed(ctx context.Context) error {
 	if err := m.Ledger.Feed(ctx, m.GetCache()); err != nil {
 		return err
 	}
-	if _, err := m.GetCache().GetInformer(ctx, &corev1.Namespace{}); err != nil {
-		return fmt.Errorf("watch namespaces: %w", err)
+	for _, read := range []client.Object{&corev1.Namespace{}, &v1alpha1.NodePortAccess{}} { // which the webhooks read
+		if _, err := m.GetCache().GetInformer(ctx, read); err != nil {
+			return fmt.Errorf("watch %T: %w", read, err)
+		}
 	}
 	close(m.fed)
 	finder := &rangeFinder{client: m.GetClient(), ledger: m.Ledger, namespace: m.options.Namespace, fixed: m.options.ServiceNodePortRange,

@@ -53,8 +53,14 @@ var (
 	// PoolPorts are the numbers of each pool by state.
 	PoolPorts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "portolan_pool_ports",
-		Help: "Numbers of a pool by state (total, bound, pending, held, reserved, free; outside: taken from it, and not in its ranges any more).",
+		Help: "Numbers of a pool by state (total, bound, pending, held, reserved, free; clashing: nobody has it, and something else uses it on a node; outside: taken from it, and not in its ranges any more).",
 	}, []string{"pool", "state"})
+
+	// ClashingNodePorts are the numbers that something else uses on nodes.
+	ClashingNodePorts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portolan_clashing_node_ports",
+		Help: "Numbers that something else uses on at least one node, by kind of use (HostListener, HostPort, Unknown; with several it counts for each) and whether somebody has the number (allocated).",
+	}, []string{"kind", "allocated"})
 
 	// PoolBreaches are the live Services that break the rules of each pool.
 	PoolBreaches = prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -73,6 +79,12 @@ var (
 		Name: "portolan_conflicts",
 		Help: "Numbers that several Services carry at present.",
 	})
+
+	// IdlePorts are the numbers of each pool that Services have and nobody uses.
+	IdlePorts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portolan_idle_ports",
+		Help: "Numbers that a Service has and nobody has used for --idle-after, by pool (empty: no pool's). A pool is left out where no node counts.",
+	}, []string{"pool"})
 )
 
 // ForgetPool ends the series of a pool that was deleted.
@@ -85,5 +97,5 @@ func ForgetPool(name string) {
 
 func init() {
 	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionBreaches, AdmissionDuration, Claims, ClaimConflicts,
-		HoldsGivenUp, Repairs, PoolPorts, PoolBreaches, Reservations, Conflicts)
+		HoldsGivenUp, Repairs, PoolPorts, ClashingNodePorts, PoolBreaches, Reservations, Conflicts, IdlePorts)
 }

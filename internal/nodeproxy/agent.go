@@ -34,11 +34,12 @@ const patience = time.Minute
 type Agent struct {
 	options  Options
 	log      logr.Logger
-	clock    clock.WithTicker
+	clock    clock.WithTickerAndDelayedExecution
 	registry *prometheus.Registry
 
 	watches      *watches
 	tracker      *track.Tracker
+	guardian     *guardian
 	node         watcher
 	proxy        *health.Proxy
 	healthChecks *health.Services
@@ -114,7 +115,8 @@ func assemble(s sources, o Options, log logr.Logger) *Agent {
 		backoff:   newBackoff(),
 	}
 	a.tracker = track.New(track.TrimService(o.Selection.Takes, v1alpha1.ServiceProxyNameLabel), a.clock)
-	a.watches = newWatches(s, a.tracker, o.Selection.Mode)
+	a.guardian = newGuardian(a.tracker.Wake)
+	a.watches = newWatches(s, a.tracker, a.guardian, o.Selection.Mode)
 	a.proxy = health.NewProxy(patience, func() time.Time { return a.tracker.Counts().Oldest }, a.clock)
 	a.healthChecks = health.NewServices(health.ServicesOptions{
 		Healthy: a.proxy.Healthy,

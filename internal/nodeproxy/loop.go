@@ -36,7 +36,11 @@ func newBackoff() *wait.Backoff {
 // loop takes what has changed and programs it, until ctx ends. What the kernel has from before serves until all is known.
 func (a *Agent) loop(ctx context.Context) {
 	changes, err := a.tracker.Next(ctx)
-	if err != nil || !a.awaitNode(ctx) || !a.begin(ctx, changes[:min(1, len(changes))]) {
+	if err != nil || !a.awaitNode(ctx) {
+		return
+	}
+	a.awaitGuardian(ctx)
+	if !a.begin(ctx, changes[:min(1, len(changes))]) {
 		return
 	}
 	var following sync.WaitGroup
@@ -58,7 +62,7 @@ func (a *Agent) begin(ctx context.Context, oldest []track.Change) bool {
 		a.proxy.Queued(c.Since)
 	}
 	for ctx.Err() == nil {
-		p, err := newProgrammer(a.kernel)
+		p, err := newProgrammer(a.kernel, a.guardian)
 		if err == nil {
 			a.programmer = p
 			return true
@@ -141,11 +145,13 @@ func (a *Agent) sync(changes []track.Change) error {
 		a.programmer.suspect()
 	}
 	a.planAll(changes)
+	a.guard(changes)
 	due := a.sweeper.takeDue()
 	a.programmer.lookAgain(maps.Keys(due))
 	a.sweeper.meet(func(f route.Frontend) conntrack.Flow { return a.flow(a.programmer.planner.Flow(f)) })
 	err := a.program(started)
 	if err == nil {
+		a.cut()
 		a.sweep(due)
 		a.checkHealth()
 	}
@@ -244,7 +250,12 @@ func (a *Agent) tellOf(o outcome) {
 
 // rules are what the table's rules do on this node.
 func (a *Agent) rules() nft.Rules {
-	r := nft.Rules{IPv4: a.masquerading(a.view.PodsKnown.IPv4), IPv6: a.masquerading(a.view.PodsKnown.IPv6)}
+	r := nft.Rules{
+		IPv4:      a.masquerading(a.view.PodsKnown.IPv4),
+		IPv6:      a.masquerading(a.view.PodsKnown.IPv6),
+		Closed:    a.options.Closed,
+		GuardOnly: a.options.Selection.Mode == route.ModeNone,
+	}
 	if a.localhost != nil {
 		r.Localhost = a.localhost.Port()
 	}

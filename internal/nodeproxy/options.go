@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
@@ -24,6 +25,8 @@ type Options struct {
 	Localhost bool
 	// MasqueradeAll has endpoints see the node instead of the client wherever a cluster IP was asked.
 	MasqueradeAll bool
+	// Closed are numbers that nothing on the node takes connections at while no Service and no pod has them; zero: none.
+	Closed nft.PortRange
 	// Conntrack are the limits and timeouts of the kernel's connection tracking.
 	Conntrack conntrack.Settings
 	// HealthzBindAddress is where /healthz and /livez are answered; empty: nowhere.
@@ -37,7 +40,7 @@ type Options struct {
 	// Version is what the node reports.
 	Version string
 	// Clock tells the time; nil: the real one.
-	Clock clock.WithTicker
+	Clock clock.WithTickerAndDelayedExecution
 }
 
 // NodeName is the node's name, where no flag says it: NODE_NAME, as the DaemonSet sets it, or that of the host, as the

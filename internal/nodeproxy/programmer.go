@@ -3,6 +3,7 @@ package nodeproxy
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +28,7 @@ type kernel interface {
 type programmer struct {
 	kernel  kernel
 	planner *route.Planner
+	guard   *guardian
 	rules   nft.Rules // as the kernel has them
 
 	// begun: all Services there are have been planned once.
@@ -43,7 +45,7 @@ type programmer struct {
 
 // newProgrammer takes over what the kernel holds. It changes nothing yet, but that nobody else can from now on, where the
 // kernel can do that.
-func newProgrammer(k kernel) (*programmer, error) {
+func newProgrammer(k kernel, g *guardian) (*programmer, error) {
 	if err := k.Claim(); err != nil {
 		return nil, err
 	}
@@ -55,9 +57,12 @@ func newProgrammer(k kernel) (*programmer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the clients that the kernel remembers: %w", err)
 	}
+	elements := len(present)
+	g.find(present)
 	return &programmer{
 		kernel:   k,
-		elements: len(present),
+		guard:    g,
+		elements: elements,
 		planner:  route.NewPlanner(present, slices.Values(remembered)),
 		flows:    map[route.Frontend]route.Flow{},
 	}, nil
@@ -73,12 +78,16 @@ func (p *programmer) set(name types.NamespacedName, plan route.Plan) error {
 }
 
 func (p *programmer) note(c route.Change) {
-	p.elements += len(c.Add) - len(c.Delete)
-	if !c.Change.Empty() {
-		p.pending = append(p.pending, c.Change)
-	}
+	p.notePlanned(c.Change)
 	for _, f := range c.Flows {
 		p.flows[f.Frontend] = f
+	}
+}
+
+func (p *programmer) notePlanned(c nft.Change) {
+	p.elements += len(c.Add) - len(c.Delete)
+	if !c.Empty() {
+		p.pending = append(p.pending, c)
 	}
 }
 
@@ -146,6 +155,7 @@ func (p *programmer) repair(rules nft.Rules) (mended int, err error) {
 		return 0, err
 	}
 	wanted := p.planner.Table()
+	maps.Copy(wanted, p.guard.table())
 	change := nft.Diff(present, wanted)
 	for _, c := range p.pending {
 		present.Apply(c)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/bitmap"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/report"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
@@ -82,6 +83,12 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		r.LastSync = &v1alpha1.LastSync{Time: metav1.NewTime(s.LastSync.Truncate(time.Second)), Milliseconds: int32(s.Took.Milliseconds())}
 	}
 	programmed := s.programmed()
+	if g := s.Guards; g != nil {
+		r.Guard = &v1alpha1.GuardState{AccessResourceVersion: g.Version, Unallocated: v1alpha1.UnallocatedOpen}
+		if g.Closed != (nft.PortRange{}) {
+			r.Guard.Unallocated = v1alpha1.UnallocatedClosed
+		}
+	}
 	r.Conditions = []metav1.Condition{s.ready(programmed), programmed}
 	return r
 }

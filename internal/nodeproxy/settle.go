@@ -59,7 +59,7 @@ func (a *Agent) conclude(err error) {
 	a.publish(func(now *Status) {
 		now.View, now.Tally, now.Conflicts = a.view, planner.Tally(), planner.Conflicts()
 		if err == nil { // else the kernel has those that it had
-			now.NodePorts = a.served.numbers()
+			now.NodePorts, now.Guards = a.served.numbers(), a.guards()
 		}
 		now.Unplanned = slices.SortedFunc(maps.Keys(a.unplanned), compareNames)
 		now.Shared = !a.programmer.kernel.Owned()

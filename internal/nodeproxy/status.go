@@ -23,6 +23,8 @@ type Status struct {
 	Conflicts []route.Conflict
 	// NodePorts are the numbers that the kernel has, in order, and those of health checks.
 	NodePorts []uint16
+	// Guards is what is enforced of NodePortAccess; nil: nothing yet.
+	Guards *Guards
 	// Unplanned are the Services that there was no room for.
 	Unplanned []types.NamespacedName
 	// LastSync is when the kernel last took a change, and Took how long that took from the first event that it answers

@@ -21,6 +21,7 @@ import (
 // flowTable is the node's connection tracking; *conntrack.Table is one.
 type flowTable interface {
 	Delete(flows []conntrack.Flow) (conntrack.Counts, error)
+	Cut(cut func(conntrack.Connection) bool) (conntrack.Counts, error)
 }
 
 // secondLook is how long after the first one flows are looked at again: a packet that met the table just before the

@@ -7,13 +7,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
@@ -21,6 +24,7 @@ import (
 // sources are where objects are listed and watched.
 type sources struct {
 	services, slices, node, serviceCIDRs cache.ListerWatcher
+	access, pools, pods                  cache.ListerWatcher
 }
 
 // newSources are those of an API server, for a node.
@@ -29,6 +33,10 @@ func newSources(cfg *rest.Config, node string) (sources, error) {
 	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
 	cfg.DisableCompression = true // to compress a list takes the server longer than the network to carry it
 	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return sources{}, err
+	}
+	ours, err := clientOfOurKinds(cfg)
 	if err != nil {
 		return sources{}, err
 	}
@@ -46,7 +54,41 @@ func newSources(cfg *rest.Config, node string) (sources, error) {
 			l.FieldSelector = fields.OneTermEqualSelector("metadata.name", node).String()
 		}),
 		serviceCIDRs: source(networking, "servicecidrs", func(*metav1.ListOptions) {}),
+		access:       ifThereIs(source(ours, "nodeportaccesses", func(*metav1.ListOptions) {}), &v1alpha1.NodePortAccessList{}),
+		pools:        ifThereIs(source(ours, "nodeportpools", func(*metav1.ListOptions) {}), &v1alpha1.NodePortPoolList{}),
+		pods: source(core, "pods", func(l *metav1.ListOptions) {
+			l.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", node).String()
+		}),
 	}, nil
+}
+
+// clientOfOurKinds reads portolan.dev/v1alpha1.
+func clientOfOurKinds(cfg *rest.Config) (rest.Interface, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	cfg = rest.CopyConfig(cfg)
+	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeJSON, ""
+	cfg.APIPath, cfg.GroupVersion = "/apis", &v1alpha1.GroupVersion
+	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	return rest.RESTClientFor(cfg)
+}
+
+// ifThereIs has a kind that the cluster does not have be one without objects: a node-proxy does without the rest of
+// Portolan. It is asked for again from time to time.
+func ifThereIs(lw cache.ListerWatcher, empty runtime.Object) cache.ListerWatcher {
+	from := cache.ToListerWatcherWithContext(lw)
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			list, err := from.ListWithContext(ctx, o)
+			if apierrors.IsNotFound(err) {
+				return empty, nil
+			}
+			return list, err
+		},
+		WatchFuncWithContext: from.WatchWithContext,
+	}, plainList{})
 }
 
 func source(client rest.Interface, resource string, narrow func(*metav1.ListOptions)) cache.ListerWatcher {
@@ -65,17 +107,22 @@ func (plainList) IsWatchListSemanticsUnSupported() bool { return true }
 // watches are what follows the API server: into the tracker, which keeps what it is told, and informers for the little
 // that comes of the rest.
 type watches struct {
-	services, slices   *cache.Reflector
+	reflectors         []*cache.Reflector
 	node, serviceCIDRs cache.SharedIndexInformer
 	// withCIDRs: ServiceCIDRs are watched only where all their addresses are served here.
 	withCIDRs bool
 }
 
 // newWatches makes the watches. They are not started.
-func newWatches(s sources, t *track.Tracker, mode route.Mode) *watches {
+func newWatches(s sources, t *track.Tracker, g *guardian, mode route.Mode) *watches {
 	return &watches{
-		services:     cache.NewNamedReflector("services", s.services, &corev1.Service{}, t.Services(), 0),
-		slices:       cache.NewNamedReflector("endpointslices", s.slices, &discoveryv1.EndpointSlice{}, t.EndpointSlices(), 0),
+		reflectors: []*cache.Reflector{
+			cache.NewNamedReflector("services", s.services, &corev1.Service{}, t.Services(), 0),
+			cache.NewNamedReflector("endpointslices", s.slices, &discoveryv1.EndpointSlice{}, t.EndpointSlices(), 0),
+			cache.NewNamedReflector("nodeportaccesses", s.access, &v1alpha1.NodePortAccess{}, g.access.Store(), 0),
+			cache.NewNamedReflector("nodeportpools", s.pools, &v1alpha1.NodePortPool{}, g.pools.Store(), 0),
+			cache.NewNamedReflector("pods", s.pods, &corev1.Pod{}, g.pods.Store(), 0),
+		},
 		node:         informer(s.node, &corev1.Node{}),
 		serviceCIDRs: informer(s.serviceCIDRs, &networkingv1.ServiceCIDR{}),
 		withCIDRs:    mode == route.ModeAll,
@@ -90,8 +137,9 @@ func informer(from cache.ListerWatcher, kind runtime.Object) cache.SharedIndexIn
 func (w *watches) run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { w.services.RunWithContext(ctx) })
-	running.Go(func() { w.slices.RunWithContext(ctx) })
+	for _, r := range w.reflectors {
+		running.Go(func() { r.RunWithContext(ctx) })
+	}
 	running.Go(func() { w.node.RunWithContext(ctx) })
 	if w.withCIDRs {
 		running.Go(func() { w.serviceCIDRs.RunWithContext(ctx) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	sourcetest "k8s.io/client-go/tools/cache/testing"
 	"k8s.io/client-go/tools/events"
@@ -29,6 +31,8 @@ import (
 
 func TestMain(m *testing.M) {
 	klog.SetLogger(logr.Discard()) // of client-go
+	// It waits a moment from one error to the next, which from the time of a bubble to that of the process are years.
+	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
 	os.Exit(m.Run())
 }
 
@@ -38,6 +42,7 @@ type world struct {
 	*testing.T
 	options                        Options
 	services, slices, nodes, cidrs feed
+	access, pools, pods            feed
 	kernel                         kernel
 	fake                           *nft.Fake // which kernel is, but in some tests
 	node                           *fakeNode
@@ -63,6 +68,7 @@ func newWorld(t *testing.T) *world {
 			Selection: route.Selection{Mode: route.ModeAll, ProxyName: "portolan"},
 		},
 		services: newFeed(), slices: newFeed(), nodes: newFeed(), cidrs: newFeed(),
+		access: newFeed(), pools: newFeed(), pods: newFeed(),
 		kernel: fake, fake: fake, node: newFakeNode(), flows: &fakeFlows{},
 		events: events.NewFakeRecorder(10),
 	}
@@ -107,7 +113,10 @@ func (w *world) start() {
 // assemble makes an Agent that has opened what there is to open.
 func (w *world) assemble() {
 	w.Helper()
-	s := sources{services: w.services, slices: w.slices, node: w.nodes, serviceCIDRs: w.cidrs}
+	s := sources{
+		services: w.services, slices: w.slices, node: w.nodes, serviceCIDRs: w.cidrs,
+		access: w.access, pools: w.pools, pods: w.pods,
+	}
 	a := assemble(s, w.options, logr.Discard())
 	a.kernel, a.node, a.sweeper, a.events = w.kernel, w.node.again(), a.newSweeper(w.flows), w.events
 	a.reporter = a.newReporter(clienttest.NewFakeClient())
@@ -119,7 +128,7 @@ func (w *world) end() {
 	if w.stop != nil {
 		w.stop()
 	}
-	for _, f := range []feed{w.services, w.slices, w.nodes, w.cidrs} {
+	for _, f := range []feed{w.services, w.slices, w.nodes, w.cidrs, w.access, w.pools, w.pods} {
 		f.Shutdown()
 	}
 }
@@ -266,6 +275,7 @@ type fakeFlows struct {
 
 	mu      sync.Mutex // guards all below
 	asked   []conntrack.Flow
+	open    []conntrack.Connection
 	failing bool
 }
 
@@ -280,6 +290,17 @@ func (f *fakeFlows) Delete(flows []conntrack.Flow) (conntrack.Counts, error) {
 	}
 	f.asked = append(f.asked, flows...)
 	return conntrack.Counts{{Protocol: conntrack.UDP}: len(flows)}, nil
+}
+
+func (f *fakeFlows) Cut(cut func(conntrack.Connection) bool) (conntrack.Counts, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failing {
+		return nil, errNoModule
+	}
+	n := len(f.open)
+	f.open = slices.DeleteFunc(f.open, cut)
+	return conntrack.Counts{{Protocol: conntrack.UDP}: n - len(f.open)}, nil
 }
 
 func (f *fakeFlows) fail(failing bool) {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -68,4 +69,34 @@ func (f FakeLedger) Used(namespace string, pool *Pool) int {
 		}
 	}
 	return used
+}
+
+// Clashes implements Ledger.
+func (f FakeLedger) Clashes(int32) []Clash { return nil }
+
+// ClashingLedger is a FakeLedger of a cluster on whose nodes something else uses numbers.
+type ClashingLedger struct {
+	FakeLedger
+	Clashing map[int32][]Clash
+}
+
+// Clashes implements Ledger.
+func (c ClashingLedger) Clashes(number int32) []Clash { return c.Clashing[number] }
+
+// FreeNumbers implements Ledger.
+func (c ClashingLedger) FreeNumbers(pool *Pool, atMost int) []int32 {
+	free := slices.DeleteFunc(c.FakeLedger.FreeNumbers(pool, atMost+len(c.Clashing)), func(n int32) bool { return len(c.Clashing[n]) > 0 })
+	return free[:min(atMost, len(free))]
+}
+
+// Usage implements Ledger.
+func (c ClashingLedger) Usage(pool *Pool) Usage {
+	u := c.FakeLedger.Usage(pool)
+	for n := range c.Clashing {
+		if _, taken := c.FakeLedger[n]; !taken && pool.Numbers.Contains(n) {
+			u.Free--
+			u.Clashing++
+		}
+	}
+	return u
 }

@@ -40,12 +40,15 @@ func Exhausted(l Ledger, q Question, pools []*Pool) *field.Error {
 	var full []string
 	for _, p := range pools {
 		u := l.Usage(p)
-		text := fmt.Sprintf("%d of %d in use or held", u.Total-u.Free, u.Total)
+		text := fmt.Sprintf("%d of %d in use or held", u.Total-u.Free-u.Clashing, u.Total)
 		if !p.Commons() {
 			text = fmt.Sprintf("pool %q: %s", p.Name, text)
 		}
 		if !u.NextHoldEnd.IsZero() {
 			text += ", the next hold ends in " + duration.HumanDuration(max(0, u.NextHoldEnd.Sub(q.Now)))
+		}
+		if u.Clashing > 0 {
+			text += fmt.Sprintf(", %d in use by something else on nodes", u.Clashing)
 		}
 		full = append(full, text)
 	}

@@ -99,6 +99,7 @@ func Judge(c *Chart, l Ledger, q Question) Answer {
 	j.explicitNumbers()
 	j.quotasOfWarningPools()
 	j.numbersToChoose()
+	j.clashing()
 	return j.answer
 }
 

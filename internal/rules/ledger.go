@@ -21,6 +21,8 @@ func (h Holder) Held() bool { return !h.HeldUntil.IsZero() }
 // Usage is how full a pool is.
 type Usage struct {
 	Total, Free int
+	// Clashing are the numbers that nobody has and that are not free all the same: something else uses them on a node.
+	Clashing int
 	// NextHoldEnd is when the next hold ends; zero: there is none.
 	NextHoldEnd time.Time
 }
@@ -30,12 +32,14 @@ type Ledger interface {
 	// Holders are the Services that have the number or carry it: first the one in the ledger. There are
 	// several where Services share a number through a hole of the API server's.
 	Holders(number int32) []Holder
-	// FreeNumbers are the first numbers of a pool that nobody has, at most so many.
+	// FreeNumbers are the first numbers of a pool that nobody has and that clash on no node, at most so many.
 	FreeNumbers(pool *Pool, atMost int) []int32
 	// Usage is how full a pool is.
 	Usage(pool *Pool) Usage
 	// Used is how many numbers of a pool a namespace has, whatever for.
 	Used(namespace string, pool *Pool) int
+	// Clashes are what else uses a number, on how many nodes.
+	Clashes(number int32) []Clash
 }
 
 // Quiet is a ledger that leaves out what is different the next moment: which numbers are free, and when a hold ends.

@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"pgregory.net/rapid"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
 	. "github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/rules/secrecytest"
 	"github.com/portolan-dev/portolan/internal/serviceports"
@@ -39,6 +41,19 @@ var texts = map[string]secrecytest.Told{
 		}
 		return texts
 	},
+	"what a number clashes with": func(s secrecytest.Scene) []string {
+		return Judge(s.Chart, clashing(s), s.Question).Warnings
+	},
+	"no number is free, for what is on nodes": func(s secrecytest.Scene) []string {
+		answer := Judge(s.Chart, clashing(s), s.Question)
+		if len(answer.Pools) == 0 {
+			return nil
+		}
+		return wordsOf(Exhausted(clashing(s), s.Question, answer.Pools))
+	},
+	"what will surprise": func(s secrecytest.Scene) []string {
+		return Surprises(s.Chart, s.Question, Judge(s.Chart, s.Ledger, s.Question), surroundings(s))
+	},
 	"no number is free": func(s secrecytest.Scene) []string {
 		answer := Judge(s.Chart, s.Ledger, s.Question)
 		if len(answer.Pools) == 0 {
@@ -54,6 +69,26 @@ var texts = map[string]secrecytest.Told{
 		}
 		return texts
 	},
+}
+
+// clashing is the ledger where something else uses numbers on nodes. Of its name the rules are never told.
+func clashing(s secrecytest.Scene) ClashingLedger {
+	kinds := rapid.SampledFrom([]v1alpha1.ClashKind{"", v1alpha1.ClashHostListener, v1alpha1.ClashHostPort})
+	clash := rapid.Custom(func(t *rapid.T) []Clash {
+		return []Clash{{Kind: kinds.Draw(t, "kind"), Nodes: rapid.IntRange(1, 3).Draw(t, "nodes")}}
+	})
+	return ClashingLedger{s.Ledger, rapid.MapOfN(rapid.Int32Range(30000, 30030), clash, 0, 20).Draw(s.T, "clashes")}
+}
+
+// surroundings are Pods of the Service, on nodes that are not for the tenant to know, and a NodePortAccess of its own.
+func surroundings(s secrecytest.Scene) Surroundings {
+	pod := rapid.Custom(func(t *rapid.T) corev1.Pod {
+		p := corev1.Pod{Spec: corev1.PodSpec{NodeName: rapid.SampledFrom([]string{"secret-node", "secret-node-2"}).Draw(t, "node")}}
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		return p
+	})
+	selecting := access.NewPolicy(&v1alpha1.NodePortAccess{Spec: v1alpha1.NodePortAccessSpec{Ports: []string{"p0"}}})
+	return Surroundings{Pods: rapid.SliceOfN(pod, 0, 2).Draw(s.T, "pods"), Accesses: []*access.Policy{selecting}}
 }
 
 func wordsOf(errs ...*field.Error) []string {

@@ -79,6 +79,7 @@ var benchmarks = []benchmark{
 	{"bitmap", bitmapHow, 7, runBitmap},
 	{"admission", admissionHow, 3, runAdmission},
 	{"other-services", otherServicesHow, 10, runOtherServices},
+	{"use", useHow, 1, runUse},
 	{"cold-sync", coldSyncHow, 3, runColdSync},
 	{"one-change", oneChangeHow, 3, runOneChange},
 	{"memory", memoryHow, 3, runMemory},

@@ -118,7 +118,7 @@ func TestKubectlShowsReservationsAndUsage(t *testing.T) {
 func TestKubectlExplainsTheKinds(t *testing.T) {
 	w := share(t)
 	s := &transcript{world: w}
-	for _, field := range []string{"npp.spec", "npa.spec", "npr.spec", "npr.status", "npu.status", "npns.status"} {
+	for _, field := range []string{"npp.spec", "npa.spec", "npr.spec", "npr.status", "npu.status", "npns.status", "npacc.spec", "npacc.status"} {
 		s.note("kubectl explain "+field, w.mustKubectl("", "explain", field, "--cache-dir", t.TempDir()))
 	}
 	w.golden("explain", s.text.String())

@@ -179,7 +179,7 @@ func TestADrainingPoolKeepsWhatIsInUseAndGivesNothingNewAndSaysHowManyAreLeft(t 
 		}
 		w.wantRefusal(err, `pool "team-a" hands out nothing new (allocation: None)`)
 	}
-	w.wantReady(pool, v1alpha1.PoolReasonDraining, "the pool is draining: it hands out nothing new; numbers still in use or reserved: 1")
+	w.wantReady(pool, v1alpha1.PoolReasonDraining, fmt.Sprintf("the pool is draining: it hands out nothing new; numbers still in use or reserved: 1: %s/web (%d)", shop, number(web)))
 	kept := w.change(web, withoutNumbers)
 	if number(kept) != number(web) {
 		t.Errorf("the number went from %d to %d", number(web), number(kept))

@@ -80,7 +80,13 @@ func (w *world) useEveryRight() {
 		w.changePool(pool, func(s *v1alpha1.NodePortPoolSpec) { s.Ranges = []v1alpha1.PortRange{here} })
 		w.wantTrouble(web, "")
 	}
+	local := makeService(shop+"/local").LocalTraffic().NodePort(80, 0).Obj()
+	local.Spec.Selector = map[string]string{"app": "web"}
+	w.must(w.Create(w.Context(), local)) // whose Pods are looked at
 	w.reserve(shop+"/promise", "web", entry("http", 0))
+	access := makeAccess(shop + "/office")
+	w.must(w.Create(w.Context(), access))
+	w.awaitAccess(access)
 	w.awaitPolicyOf(pool)
 	w.must(w.Delete(w.Context(), pool))
 	w.awaitNoPolicy()

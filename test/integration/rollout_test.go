@@ -38,7 +38,8 @@ func breachesOf(pool *v1alpha1.NodePortPool) map[string]int {
 	return counts
 }
 
-// wantConforming waits until a pool says so many live Services break its rules, and returns its message.
+// wantConforming waits until a pool says so many live Services break its rules, and returns its message up to the commands
+// that mend it.
 func (w *world) wantConforming(pool *v1alpha1.NodePortPool, breaches int32) string {
 	w.Helper()
 	var message string
@@ -48,7 +49,7 @@ func (w *world) wantConforming(pool *v1alpha1.NodePortPool, breaches int32) stri
 		if c == nil || pool.Status.Breaches == nil || *pool.Status.Breaches != breaches || (c.Status == metav1.ConditionTrue) != (breaches == 0) {
 			return fmt.Errorf("the status is %+v", pool.Status)
 		}
-		message = w.inTestsWords(c.Message)
+		message, _, _ = strings.Cut(w.inTestsWords(c.Message), ". To give them others: ")
 		return nil
 	})
 	return message

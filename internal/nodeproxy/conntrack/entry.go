@@ -9,6 +9,7 @@ import (
 // entry is one of the kernel's, as far as it matters here.
 type entry struct {
 	protocol Protocol
+	source   netip.Addr     // the client
 	sentTo   netip.AddrPort // by the client
 	sentOn   netip.AddrPort // by the kernel: where answers come from
 	zone     uint16         // not 0 if either direction has one
@@ -34,7 +35,7 @@ func (e *entry) parse(body []byte) error {
 		}
 		return nil
 	})
-	e.protocol = original.protocol
+	e.protocol, e.source = original.protocol, original.source
 	e.sentTo = netip.AddrPortFrom(original.destination, original.destinationPort)
 	e.sentOn = netip.AddrPortFrom(reply.source, reply.sourcePort)
 	e.zone = max(e.zone, original.zone, reply.zone)

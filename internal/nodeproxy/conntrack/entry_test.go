@@ -30,8 +30,8 @@ func TestAnEntryIsRead(t *testing.T) {
 		if err := got.parse(m.wire()); err != nil {
 			t.Fatal(err)
 		}
-		want := entry{protocol: m.protocol, sentTo: m.sentTo, sentOn: m.sentOn, zone: m.zone, id: []byte{1, 2, 3, 4}}
-		options := []cmp.Option{cmp.AllowUnexported(entry{}), cmpopts.EquateComparable(m.sentTo), cmpopts.IgnoreFields(entry{}, "answers")}
+		want := entry{protocol: m.protocol, source: m.client.Addr(), sentTo: m.sentTo, sentOn: m.sentOn, zone: m.zone, id: []byte{1, 2, 3, 4}}
+		options := []cmp.Option{cmp.AllowUnexported(entry{}), cmpopts.EquateComparable(m.sentTo, m.client.Addr()), cmpopts.IgnoreFields(entry{}, "answers")}
 		if diff := cmp.Diff(want, got, options...); diff != "" {
 			t.Errorf("%+v (-want +got):\n%s", m, diff)
 		}

@@ -55,7 +55,7 @@ func (t *Table) Delete(flows []Flow) (deleted Counts, err error) {
 	}
 	m := newMatcher(flows)
 	for _, q := range queries(flows, entries) {
-		err := repeat(func() error { return t.clean(q, m, deleted) })
+		err := repeat(func() error { return t.clean(q, m.stale, deleted) })
 		if err != nil {
 			return deleted, fmt.Errorf("conntrack: %w", err)
 		}
@@ -91,13 +91,13 @@ func repeat(clean func() error) (err error) {
 	return err
 }
 
-// clean deletes what a query finds, and counts it. It does so too where it could not read all.
-func (t *Table) clean(q query, m matcher, counts Counts) error {
+// clean deletes what a query finds and is stale, and counts it. It does so too where it could not read all.
+func (t *Table) clean(q query, is func(*entry) bool, counts Counts) error {
 	var stale removal
 	var e entry
 	unread := t.socket.Ask(q.request(), func(body []byte) error {
 		err := e.parse(body)
-		if err == nil && m.stale(&e) {
+		if err == nil && is(&e) {
 			stale.add(&e)
 		}
 		return err

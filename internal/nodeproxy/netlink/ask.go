@@ -10,8 +10,8 @@ import (
 // ErrChanged means that what was being listed changed so that the list may lack something; it is to be asked for again.
 var ErrChanged = errors.New("it changed while it was read")
 
-// Ask sends one question and calls visit with the attributes of each answer, which are part of a buffer that is used
-// again. After an error, visit's or ErrChanged, it calls visit no more.
+// Ask sends one question and calls visit with each object that answers it (of netfilter: its attributes), which is part of
+// a buffer that is used again. After an error, visit's or ErrChanged, it calls visit no more.
 func (s *Socket) Ask(question []byte, visit func(body []byte) error) error {
 	if err := s.Send(question); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (s *Socket) Ask(question []byte, visit func(body []byte) error) error {
 		}
 		err = Messages(wire, func(m Message) error {
 			if ended = ended || m.isLast(); failed == nil {
-				failed = m.read(visit)
+				failed = m.read(s.header, visit)
 			}
 			return nil
 		})

@@ -118,7 +118,7 @@ func FuzzWhatTheKernelSendsIsReadOrRefused(f *testing.F) {
 		_ = Messages(wire, func(m Message) error {
 			size += MessageHeader + len(m.Body)
 			_, _ = m.Answer()
-			return m.read(func(body []byte) error {
+			return m.read(FamilyHeader, func(body []byte) error {
 				inside := 0
 				err := Parse(body, func(_ uint16, value []byte) error {
 					inside += AttributeHeader + len(value)
@@ -157,7 +157,7 @@ func TestAnErrorIsReadInWords(t *testing.T) {
 			if diff := cmp.Diff(Answer{3, unix.ENOENT, "no such thing", 20}, got); diff != "" || err != nil {
 				t.Errorf("error %v (-want +got):\n%s", err, diff)
 			}
-			if err := m.read(nil); !errors.Is(err, unix.ENOENT) {
+			if err := m.read(FamilyHeader, nil); !errors.Is(err, unix.ENOENT) {
 				t.Errorf("at the end of a list: %v", err)
 			}
 			m.Body = bytes.Clone(body[:len(body)-1])

@@ -2,10 +2,12 @@ package netlink
 
 import "golang.org/x/sys/unix"
 
-// Messages to and from netfilter begin with two headers.
+// Messages begin with a header; those to and from netfilter with two.
 const (
 	MessageHeader = unix.NLMSG_HDRLEN
 	FamilyHeader  = 4 // nfgenmsg: family, version, resource
+
+	errorNumber = 4 // what a list ends with
 )
 
 // Header is what stands at the beginning of a request to netfilter.
@@ -65,16 +67,16 @@ func Messages(b []byte, visit func(Message) error) error {
 
 func (m Message) isLast() bool { return m.Kind == unix.NLMSG_DONE || m.Kind == unix.NLMSG_ERROR }
 
-// read calls visit with the attributes of the object that the message is about. Where it is the number that ends a list
-// the error is what that says; ErrChanged, where the list is not of one moment.
-func (m Message) read(visit func(body []byte) error) error {
+// read calls visit with the object that the message is about, without a header of that length. Where it is the number that
+// ends a list the error is what that says; ErrChanged, where the list is not of one moment.
+func (m Message) read(header int, visit func(body []byte) error) error {
 	switch {
 	case m.Flags&unix.NLM_F_DUMP_INTR != 0:
 		return ErrChanged
-	case len(m.Body) < FamilyHeader: // the number is as long
+	case len(m.Body) < header, m.isLast() && len(m.Body) < errorNumber:
 		return ErrMalformed
 	case !m.isLast():
-		return visit(m.Body[FamilyHeader:])
+		return visit(m.Body[header:])
 	}
 	if errno := unix.Errno(-int32(Host.Uint32(m.Body))); errno != 0 {
 		return errno

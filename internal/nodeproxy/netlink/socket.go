@@ -23,25 +23,31 @@ var (
 	errNothing = errors.New("no more answers")
 )
 
-// Socket is a connection to netfilter of the network namespace that the thread that opened it was in. It is not safe for
-// concurrent use.
+// Socket is a connection to a part of the kernel, in the network namespace that the thread that opened it was in. It is
+// not safe for concurrent use.
 //
-// Netfilter works while a request is being sent: when Send returns, the answers are there, and what is missing then will
+// The kernel works while a request is being sent: when Send returns, the answers are there, and what is missing then will
 // not come. So nothing here waits, and nothing can hang.
 type Socket struct {
 	fd      int
+	header  int // how long a header each object of an answer has, which nobody reads
 	buffer  []byte
 	room    int  // the largest request that the socket takes
 	growing bool // it may be made larger
 }
 
 // Open connects to netfilter.
-func Open() (*Socket, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+func Open() (*Socket, error) { return open(unix.NETLINK_NETFILTER, FamilyHeader) }
+
+// OpenSocketTables connects to what lists sockets (sock_diag(7)). Its objects are read in full by whoever asks.
+func OpenSocketTables() (*Socket, error) { return open(unix.NETLINK_SOCK_DIAG, 0) }
+
+func open(part, header int) (*Socket, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, part)
 	if err != nil {
 		return nil, fmt.Errorf("opening a netlink socket: %w", err)
 	}
-	s := &Socket{fd: fd, buffer: make([]byte, longestMessage), growing: true}
+	s := &Socket{fd: fd, header: header, buffer: make([]byte, longestMessage), growing: true}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("setting up a netlink socket: %w", err), s.Close())
 	}

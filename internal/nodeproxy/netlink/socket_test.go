@@ -15,7 +15,7 @@ const (
 	listTables  = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETTABLE
 )
 
-func open(t *testing.T) *Socket {
+func opened(t *testing.T) *Socket {
 	t.Helper()
 	n := testnet.New(t)
 	var s *Socket
@@ -42,7 +42,7 @@ func requests(n int) Attributes {
 }
 
 func TestEachOfSeveralRequestsIsAnswered(t *testing.T) {
-	s := open(t)
+	s := opened(t)
 	const n = 50
 	if err := s.Send(requests(n)); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestEachOfSeveralRequestsIsAnswered(t *testing.T) {
 }
 
 func TestThatAnswersWereLostIsSaid(t *testing.T) {
-	s := open(t)
+	s := opened(t)
 	if err := s.Restrict(0, 4096); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestThatAnswersWereLostIsSaid(t *testing.T) {
 }
 
 func TestWithoutTheRightToALargerBufferARequestMustBeSmaller(t *testing.T) {
-	s := open(t)
+	s := opened(t)
 	if err := s.Restrict(4096, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestWithoutTheRightToALargerBufferARequestMustBeSmaller(t *testing.T) {
 }
 
 func TestAfterAFailedQuestionTheNextIsAnswered(t *testing.T) {
-	s := open(t)
+	s := opened(t)
 	const tables = 500 // more than the kernel lists at once
 	addTables(t, s, tables)
 	var question Attributes

@@ -31,7 +31,7 @@ func (k *Kernel) readAffinities(numbers map[List]bool) error {
 		return err
 	}
 	for _, f := range []Family{IPv4, IPv6} {
-		s := sets[setID{affinityKind, f}]
+		s := sets[setID{kind: affinityKind, family: f}]
 		if p, ok := present[s.name]; !ok || p.shape != s.shape() {
 			continue // and what is in it goes with it
 		}

@@ -40,7 +40,7 @@ func (n *node) answers(from *testnet.Host, protocol Protocol, to netip.AddrPort,
 func (n *node) clients(f Family) []List {
 	n.t.Helper()
 	var numbers []List
-	err := n.kernel.socket.dumpElements(TableName, sets[setID{affinityKind, f}].name, func(e entry) error {
+	err := n.kernel.socket.dumpElements(TableName, sets[setID{kind: affinityKind, family: f}].name, func(e entry) error {
 		numbers = append(numbers, List(host.Uint32(e.value)))
 		return nil
 	})

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 )
 
 // Apply has the kernel do the changes one after another, and all at once: no packet sees a part of them, nor a state
 // between two of them, so a key may be in several. Where that takes more than a netlink socket may hold (see ErrTooLarge)
 // they are done as few at a time as must be; a change is parted only where it does not fit alone, and so that no packet is
-// lost by that (see parts.go).
+// lost by that (see parts.go). Grants are the exception: where prefixes of several lengths change in a list, they come one
+// after another, and all else then (see order.go).
 //
 // It fails where an element to be deleted is not there, or one to be added is.
 //
@@ -23,7 +26,19 @@ func (k *Kernel) Apply(changes ...Change) error {
 	if !k.known {
 		return fmt.Errorf("%w: it has to be read first", ErrDoubt)
 	}
-	return k.run(changeSteps(changes))
+	return k.runInOrder(nil, changes)
+}
+
+// runInOrder does what comes first, and then changes.
+func (k *Kernel) runInOrder(first []step, changes []Change) error {
+	done := false
+	for _, c := range inOrder(changes) {
+		if err := k.run(append(first, changeSteps(c)...), done); err != nil {
+			return err
+		}
+		first, done = nil, true
+	}
+	return nil
 }
 
 // step is what one batch must do all of: a change, or, where there is one, what write does.
@@ -40,9 +55,10 @@ func changeSteps(changes []Change) []step {
 	return steps
 }
 
-// run does steps in order, as many in a batch as fit. A change that does not fit alone becomes several.
-func (k *Kernel) run(steps []step) error {
-	size, done := len(steps), false
+// run does steps in order, as many in a batch as fit. A change that does not fit alone becomes several. done: something
+// has been, before.
+func (k *Kernel) run(steps []step, done bool) error {
+	size := len(steps)
 	for len(steps) > 0 {
 		size = min(size, len(steps))
 		b := newBatch(TableName)
@@ -120,20 +136,21 @@ func bySet(elements []Element) iter.Seq2[setID, []Element] {
 		groups[id] = append(groups[id], elements[i])
 	}
 	return func(yield func(setID, []Element) bool) {
-		for _, id := range setIDs {
-			if group := groups[id]; len(group) > 0 && !yield(id, group) {
+		for _, id := range slices.SortedFunc(maps.Keys(groups), setID.compare) {
+			if !yield(id, groups[id]) {
 				return
 			}
 		}
 	}
 }
 
-// writeActions gives the actions of elements that come a code and a chain, and returns all codes.
+// writeActions gives the actions of elements that come a code and a chain, and the prefixes a set, and returns all codes.
 func (k *Kernel) writeActions(b *batch, come []Element) (*codes, error) {
 	if !k.codes.lack(come) {
 		return k.codes, nil
 	}
 	codes := k.codes.clone()
+	writeLengths(b, codes.lengths, come)
 	codes.use(come, 1) // so that none of them is dropped for another
 	for _, e := range come {
 		if w, ok := e.Word(); ok && codes.code[w.Action] == noCode && !writeAction(b, codes, w.Action) {

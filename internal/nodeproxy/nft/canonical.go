@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -8,15 +9,17 @@ import (
 )
 
 // Canonical is a table that does the same, and that is equal for all tables that differ from t in nothing but numbers and
-// slots, which depend on what was before: lists are numbered in the order of their frontends, and their endpoints sorted.
-// Lists that no frontend leads to come last. It is meant for tables without gaps.
+// slots, which depend on what was before: lists are numbered in the order of their frontends, and their endpoints sorted;
+// ACLs are numbered in the order of what they guard. Those that nothing leads to come last. It is meant for tables without
+// gaps.
 func (t Table) Canonical() Table {
-	c := canon{Table: t, to: Table{}, numbers: map[listID]List{}}
+	c := canon{Table: t, to: Table{}, numbers: map[listID]List{}, acls: map[ACL]ACL{}}
 	for _, k := range slices.SortedFunc(maps.Keys(t), Key.compare) {
-		if k.list() == 0 {
+		if k.list() == 0 && k.acl() == 0 {
 			c.copy(k)
 		}
 	}
+	c.copyGrants()
 	for _, l := range c.unused() {
 		c.number(l)
 	}
@@ -33,6 +36,7 @@ type canon struct {
 	to      Table
 	lists   []listID // in the order of their new numbers
 	numbers map[listID]List
+	acls    map[ACL]ACL // their new numbers
 }
 
 // listID is a list of the table that there is.
@@ -48,7 +52,48 @@ func (c *canon) copy(k Key) {
 	if a := v.word.Action; a.Endpoints() > 0 {
 		v.word.List = c.number(listID{k.set.family, v.word.List, a.kind == stickKind})
 	}
+	if v.acl != 0 {
+		v.acl = c.acl(v.acl)
+	}
 	c.to[k] = v
+}
+
+// acl is the new number of an ACL.
+func (c *canon) acl(l ACL) ACL {
+	if _, known := c.acls[l]; !known {
+		c.acls[l] = ACL(len(c.acls) + 1)
+	}
+	return c.acls[l]
+}
+
+// copyGrants copies those of lists that something leads to, and then the others, in the order of what they grant.
+func (c *canon) copyGrants() {
+	grants := map[ACL][]Key{}
+	for k := range c.Table {
+		if l := k.acl(); l != 0 {
+			grants[l] = append(grants[l], k)
+		}
+	}
+	texts := map[ACL]string{}
+	for l, keys := range grants {
+		slices.SortFunc(keys, Key.compare)
+		for _, k := range keys {
+			texts[l] += fmt.Sprintln(k.withACL(1), c.Table[k].word)
+		}
+	}
+	byText := func(a, b ACL) int { return strings.Compare(texts[a], texts[b]) }
+	for _, l := range slices.SortedFunc(maps.Keys(grants), byText) {
+		c.acl(l)
+		for _, k := range grants[l] {
+			c.to[k.withACL(c.acls[l])] = c.Table[k]
+		}
+	}
+}
+
+// withACL is the key of the same source in another list.
+func (k Key) withACL(l ACL) Key {
+	copy(k.bytes[:], number(uint32(l)))
+	return k
 }
 
 // number is the new number of a list.

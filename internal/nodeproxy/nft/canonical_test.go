@@ -93,6 +93,48 @@ func TestTablesThatDifferInOneListDifferOnceCanonical(t *testing.T) {
 	})
 }
 
+func TestACLsAreNumberedInTheOrderOfWhatTheyGuard(t *testing.T) {
+	prefix := netip.MustParsePrefix
+	table := NewTable(
+		Use(TCP, 1), Guarded(IPv4, TCP, 1, 70), Guarded(IPv4, TCP, 2, 60), Guarded(IPv6, TCP, 2, 60),
+		GuardedAt(TCP, 1, "", netip.MustParseAddr("192.0.2.1"), 50),
+		Grant(70, prefix("10.0.0.0/8"), Pass()), Grant(60, prefix("10.0.0.0/8"), Deny()), Grant(60, prefix("fd00::/8"), Limit(1, 1)),
+		Grant(9, prefix("10.0.0.0/16"), Pass()), Grant(8, prefix("10.1.0.0/16"), Pass()), // which guard nothing
+	)
+	want := `uses {
+	tcp . 1
+}
+ports4 {
+	tcp . 1 : ACL 1
+	tcp . 2 : ACL 2
+}
+ports6 {
+	tcp . 2 : ACL 2
+}
+addressed4 {
+	tcp . 1 . 192.0.2.1 : ACL 3
+}
+acl4-16 {
+	4 . 10.0.0.0 : pass
+	5 . 10.1.0.0 : pass
+}
+acl4-8 {
+	1 . 10.0.0.0 : pass
+	2 . 10.0.0.0 : deny
+}
+acl6-8 {
+	2 . fd00:: : rate-1-1
+}
+`
+	got := table.Canonical()
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !maps.Equal(got, got.Canonical()) {
+		t.Error("what is canonical is not left as it is")
+	}
+}
+
 func TestACanonicalTableReadsInTheOrderOfFrontends(t *testing.T) {
 	to := func(last byte) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, last}), 80)

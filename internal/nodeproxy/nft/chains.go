@@ -25,15 +25,17 @@ const passes = 3
 // in. Others translate at -100 and masquerade at 100; of two at the same priority the one that was made last comes
 // first.
 const (
+	guarding    = -110
 	translating = -101
 	unclaimed   = 99
 )
 
 // baseChains are the chains of the table but those of single actions. All base chains are of type nat: they see the
 // first packet of a flow, and never another.
-func baseChains(r Rules) []chain {
-	chains := []chain{
-		{name: "retry", rules: []rule{setWord(again)}},
+func baseChains(r Rules, in lengths) []chain {
+	chains := append([]chain{{name: "retry", rules: []rule{setWord(again)}}}, guardChains(r, in)...)
+	if r.GuardOnly {
+		return chains
 	}
 	for _, v := range views {
 		chains = append(chains,
@@ -96,8 +98,8 @@ func (v view) shortCut() rule { return rule{jump(v.name("shortcuts"))} }
 
 // restrictedRules drop what comes to a load balancer's address from elsewhere than its source ranges say.
 //
-// They are here until the sources of node ports are checked: the same sets of sources can then serve both, with a
-// lookup for each length of prefix instead of one set of ranges.
+// They have a set of ranges instead of the guard's lists: these end in chains that let the packet go on or refuse it for
+// good, which here comes between two steps of the same chain, and for what the node itself sends, too.
 func restrictedRules() []rule {
 	var rules []rule
 	for _, v := range views {

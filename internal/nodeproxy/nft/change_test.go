@@ -115,6 +115,98 @@ func TestNoPacketIsLostWhenAListChanges(t *testing.T) {
 	}
 }
 
+// guardedService is a Service of pod2 at a port of the node, which the lists guard.
+func (a addressing) guardedService(lists ...Element) []Element {
+	service := slices.Concat(a.basics(), a.list(1, 2), []Element{
+		NodePort(a.family, TCP, clientPort, Word{Balance(1), 1}), Use(TCP, clientPort),
+	})
+	return append(service, lists...)
+}
+
+// lists are ways to let the client through to clientPort, and not pod1.
+func (a addressing) lists() [][]Element {
+	single, network := netip.PrefixFrom(a.client, a.client.BitLen()), netip.PrefixFrom(a.client, a.client.BitLen()-8)
+	pod := netip.PrefixFrom(a.pods[1], a.client.BitLen())
+	return [][]Element{
+		{Guarded(a.family, TCP, clientPort, 1), Grant(1, single, Pass())},
+		{Guarded(a.family, TCP, clientPort, 2), Grant(2, network, Pass())},
+		{Guarded(a.family, TCP, clientPort, 3), GuardedAt(TCP, clientPort, "", a.node, 4), Grant(4, network, Limit(MaxRate, MaxRate))},
+		{Guarded(a.family, TCP, clientPort, 4), Grant(4, netip.PrefixFrom(a.client, 0), Pass()), Grant(4, pod, Deny())},
+	}
+}
+
+// inTurn are the changes from each state to the next one, and from the last to the first.
+func inTurn(states ...[]Element) []Change {
+	var changes []Change
+	for i, s := range states {
+		changes = append(changes, Diff(NewTable(s...), NewTable(states[(i+1)%len(states)]...)))
+	}
+	return changes
+}
+
+func TestWhoMayReachAPortIsNotKeptOutWhenItsListChanges(t *testing.T) {
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 3)
+		a := n.addressing(f)
+		n.install(a.guardedService(a.lists()[0]...)...)
+		changes := inTurn(a.lists()...) // as fast as can be: it is between two lookups that they must come
+		n.flood(netip.AddrPortFrom(a.node, clientPort), []*testnet.Host{n.Client}, func() {
+			t.Logf("%d changes", while(0, func(i int) {
+				if err := n.kernel.Apply(changes[i%len(changes)]); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		})
+	}
+}
+
+func TestWhoMayReachAPortIsNotKeptOutWhenThereAreNewLengths(t *testing.T) {
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 3)
+		a := n.addressing(f)
+		elements := a.guardedService(a.lists()[0]...)
+		n.install(elements...)
+		n.flood(netip.AddrPortFrom(a.node, clientPort), []*testnet.Host{n.Client}, func() {
+			t.Logf("%d times", while(0, func(int) {
+				more := slices.Clone(elements)
+				for bits := range min(100, a.client.BitLen()) {
+					more = append(more, Grant(9, netip.PrefixFrom(a.client, bits), Deny()))
+					n.apply(more...)
+				}
+				n.install(elements...) // gives the sets up
+			}))
+		})
+		n.wantHeld()
+	}
+}
+
+func TestWhoMayNotReachAPortIsKeptOutWhileItsListChanges(t *testing.T) {
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 3)
+		a := n.addressing(f)
+		n.install(a.guardedService(a.lists()[0]...)...)
+		var trying sync.WaitGroup
+		var stop atomic.Bool
+		tries := 0
+		trying.Go(func() {
+			for ; !stop.Load(); tries++ {
+				if got, err := n.ask(n.Pods[1], TCP, netip.AddrPortFrom(a.node, clientPort), patience); err != nil || got != string(Refused) {
+					t.Errorf("connection %d was %s, error %v", tries, got, err)
+				}
+			}
+		})
+		changes := inTurn(a.lists()...)
+		count := while(0, func(i int) {
+			if err := n.kernel.Apply(changes[i%len(changes)]); err != nil {
+				t.Fatal(err)
+			}
+		})
+		stop.Store(true)
+		trying.Wait()
+		t.Logf("%d connections, %d changes", tries, count)
+	}
+}
+
 func TestNoPacketIsLostWhenRulesAreReplaced(t *testing.T) {
 	n := newNode(t, 2)
 	a := n.addressing(IPv4)
@@ -122,7 +214,7 @@ func TestNoPacketIsLostWhenRulesAreReplaced(t *testing.T) {
 	n.flood(netip.AddrPortFrom(a.cluster(1), 80), []*testnet.Host{n.Client, n.Pods[0]}, func() {
 		all := upgrade{rewrite: wantedChains(n.rules, n.kernel.codes)}
 		t.Logf("all rules replaced %d times", while(0, func(int) {
-			if err := n.kernel.run(all.steps()[1:]); err != nil {
+			if err := n.kernel.run(all.steps()[1:], false); err != nil {
 				t.Error(err)
 			}
 		}))

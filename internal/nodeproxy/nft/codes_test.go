@@ -14,7 +14,7 @@ func TestTheNameOfAChainSaysItsAction(t *testing.T) {
 			t.Errorf("%s is read as %s, %t", want, got, ok)
 		}
 	})
-	for _, name := range []string{"", "services4", "pick-", "pick-0", "pick-01", "pick-65536", "pick-1-2", "stick-1", "stick-1-", "stick-0-1", "stick-1-2-3", "nothing", "unknown-1"} {
+	for _, name := range []string{"", "services4", "pick-", "pick-0", "pick-01", "pick-65536", "pick-1-2", "stick-1", "stick-1-", "stick-0-1", "stick-1-2-3", "nothing", "unknown-1", "rate-", "rate-1", "rate-1-", "rate-0-1", "rate-1-0", "rate-01-1", "rate-1-1-1", "rate-1-1000001"} {
 		if a, ok := parseAction(name); ok {
 			t.Errorf("%q is taken for %s", name, a)
 		}
@@ -27,7 +27,8 @@ func TestEachActionHasACodeOfItsOwn(t *testing.T) {
 	for n := range fixedBalance {
 		actions = append(actions, Balance(n+1))
 	}
-	actions = append(actions, Balance(fixedBalance+1), Stick(1, time.Second), Stick(1, 2*time.Second), Stick(2, time.Second))
+	actions = append(actions, Balance(fixedBalance+1), Stick(1, time.Second), Stick(1, 2*time.Second), Stick(2, time.Second),
+		Limit(1, 1), Limit(1, 2), Limit(2, 1))
 	seen := map[code]Action{}
 	for _, a := range actions {
 		if !c.add(a) {
@@ -84,6 +85,26 @@ func TestWhenCodesRunOutThoseThatAreNotUsedAreGivenUp(t *testing.T) {
 	}
 }
 
+func TestWhoeverAsksForManyLimitsTakesNoCodesFromServices(t *testing.T) {
+	c := newCodes()
+	n := uint32(1)
+	for ; c.add(Limit(n, 10)); n++ {
+		c.uses[Limit(n, 10)]++
+	}
+	if n < 500 {
+		t.Errorf("there are codes for %d limits", n)
+	}
+	if !c.add(Stick(1, time.Second)) || !c.add(Balance(fixedBalance+1)) {
+		t.Error("then there is none for a Service")
+	}
+	if !c.standIn(Limit(n+100, 10)) {
+		t.Error("no limit stands in for another")
+	}
+	if got := c.action[c.code[Limit(n+100, 10)]]; got != Limit(n-1, 10) {
+		t.Errorf("%s stands in for a higher one", got)
+	}
+}
+
 func TestWhereNoCodeIsLeftTheClosestActionStandsIn(t *testing.T) {
 	c := usedCodes(t, Stick(3, 10*time.Second), Stick(3, 100*time.Second), Stick(5, 10*time.Second), Balance(2000), Balance(3000))
 	for _, x := range []struct {
@@ -126,6 +147,9 @@ func TestCodesAreTakenFromATableOnlyWhereTheyCanBeRight(t *testing.T) {
 		{"a fixed one", refuseCode, Refuse(), true},
 		{"a fixed one that is another's", discardCode, Balance(1), false},
 		{"one that is given out", freeCode + 5, Stick(1, time.Second), true},
+		{"one that is given to limits", limitCode + 5, Stick(4, time.Second), false},
+		{"a limit", limitCode + 5, Limit(1, 1), true},
+		{"a limit among the others", freeCode + 6, Limit(1, 2), false},
 		{"a second action for it", freeCode + 5, Stick(2, time.Second), false},
 		{"a second code for it", freeCode + 6, Stick(1, time.Second), false},
 		{"one that is none", againCode, Stick(3, time.Second), false},

@@ -3,8 +3,8 @@
 //
 // # What is in the kernel
 //
-// One table, "portolan", whose chains and sets are constant: Services, endpoints and clients are elements of maps, and
-// nothing but elements grows with them. So a change costs what it changes, be there ten Services or a hundred thousand.
+// One table, "portolan", whose chains and sets are constant: Services, endpoints, clients and sources are elements of maps,
+// and nothing but elements grows with them. So a change costs what it changes, be there ten Services or a hundred thousand.
 //
 // A map has for a frontend a word of 32 bits: a code, which says what to do, and the number of a list of endpoints. The
 // packet takes the word with it, and goes to the chain of the code. There is one for each number of endpoints: "pick-3"
@@ -12,6 +12,15 @@
 // seen for three hours.
 //
 //	set or map (each but those marked * for IPv4 and IPv6)    key                              data
+//	uses*                    ports of the node that somebody  protocol . port
+//	                         has, with counters
+//	ports                    ports that are guarded           protocol . port                  ACL
+//	scoped, addressed        the same at single places        protocol . port [. interface]    ACL
+//	                                                          . address
+//	acl-32, acl-24 ...       what an ACL grants: a map for    ACL . source                     word
+//	                         each length of prefixes in use
+//	rate                     sources with a limit, added by   word . protocol . port . source
+//	                         packets
 //	restricted, sources      who may send to a frontend       frontend; frontend . source
 //	service, nodeport        frontends                        address . protocol . port;       word
 //	                                                          protocol . port
@@ -31,7 +40,8 @@
 //
 // # What becomes of a packet
 //
-// All hooks are of type nat: they see the first packet of a flow, and never another one.
+// All hooks are of type nat: they see the first packet of a flow, and never another one. The first of them is the guard's,
+// which says who may reach the node's ports, whoever serves them: see guard.go. Then comes
 //
 //	prerouting ── arriving ──┬── from a pod: shortcuts ──┬── services ──┬── pick-N, stick-N-T ──> dnat
 //	output ───── departing ──┴── always:     shortcuts ──┘              ├── refuse, discard
@@ -46,8 +56,9 @@
 // would not come there. It comes one before the usual priority of masquerading, after which no chain of type nat would
 // see the packet.
 //
-// Two things are as Rules say, which a process chooses once: whom "inside" masquerades, and whether "departing" first
-// has "localhost" redirect what goes over TCP to a node port at a loopback address, to a listener of the node.
+// Some things are as Rules say, which a process chooses once: whom "inside" masquerades, whether "departing" first has
+// "localhost" redirect what goes over TCP to a node port at a loopback address, to a listener of the node, which numbers
+// the guard closes, and whether there is anything but the guard.
 //
 // A packet that meets a change between two lookups begins anew: see "again" in chains.go.
 //

@@ -26,7 +26,7 @@ type Key struct {
 	bytes [longestKey]byte
 }
 
-// longestKey is that of sources6: address, protocol, port, address.
+// longestKey is that of sources6: address, protocol, port, address; and of scoped6: protocol, port, interface, address.
 const longestKey = 16 + 4 + 4 + 16
 
 // Value is what a map has for a key; in a set it is the zero value.
@@ -34,6 +34,8 @@ type Value struct {
 	word Word
 	// list is the number of an endpoint, of StickySlot.
 	list List
+	// acl is that of a guarded port.
+	acl ACL
 	// address and port are those of an Endpoint, the address as in Key.
 	address [16]byte
 	port    uint16

@@ -21,6 +21,9 @@ func anyElement() *rapid.Generator[Element] {
 		prefix := anyPrefix(address).Draw(t, "prefix")
 		source := anyPrefix(address).Draw(t, "source")
 		word := anyWord().Draw(t, "word")
+		acl := ACL(rapid.Uint32Range(1, uint32(MaxACL)).Draw(t, "ACL"))
+		grant := rapid.SampledFrom([]Action{Pass(), Deny(), Limit(1, MaxRate), Limit(MaxRate, 1)}).Draw(t, "grant")
+		iface := rapid.StringMatching(`[a-z]{0,15}`).Draw(t, "name")
 		endpoint := netip.AddrPortFrom(address, port)
 		family := familyOf(address)
 		return rapid.SampledFrom([]Element{
@@ -31,6 +34,8 @@ func anyElement() *rapid.Generator[Element] {
 			Endpoint(list, slot, endpoint), StickySlot(list, slot, list),
 			Masquerade(address, protocol, port), MasqueradeNodePort(family, protocol, port), Hairpin(protocol, endpoint),
 			Restricted(address, protocol, port), Source(address, protocol, port, source),
+			Use(protocol, port), Guarded(family, protocol, port, acl), GuardedAt(protocol, port, iface, address, acl),
+			Grant(acl, source, grant),
 		}).Draw(t, "element")
 	})
 }
@@ -53,7 +58,7 @@ func anyPrefix(a netip.Addr) *rapid.Generator[netip.Prefix] {
 func anyWord() *rapid.Generator[Word] {
 	return rapid.Custom(func(t *rapid.T) Word {
 		n := rapid.IntRange(1, MaxEndpoints).Draw(t, "endpoints")
-		a := rapid.SampledFrom([]Action{Refuse(), Discard(), Balance(n), Stick(n, time.Duration(n)*time.Second)}).Draw(t, "action")
+		a := rapid.SampledFrom([]Action{Refuse(), Discard(), Balance(n), Stick(n, time.Duration(n)*time.Second), Pass(), Deny(), Limit(uint32(n), MaxRate)}).Draw(t, "action")
 		w := Word{Action: a}
 		if a.Endpoints() > 0 {
 			w.List = List(rapid.Uint32Range(1, uint32(MaxList)).Draw(t, "list"))
@@ -95,6 +100,7 @@ func TestSpellingsOfTheSameElementAreTheSame(t *testing.T) {
 		{"an IPv4 address in IPv6", ClusterIP(parse("::ffff:10.96.0.1")), ClusterIP(parse("10.96.0.1"))},
 		{"an IPv4 endpoint in IPv6", Endpoint(1, 0, netip.MustParseAddrPort("[::ffff:10.0.0.1]:80")), Endpoint(1, 0, netip.MustParseAddrPort("10.0.0.1:80"))},
 		{"an IPv4 range in IPv6", Pods(prefix("::ffff:10.0.0.0/104")), Pods(prefix("10.0.0.0/8"))},
+		{"a source with bits that do not count", Grant(1, prefix("10.1.2.3/8"), Pass()), Grant(1, prefix("::ffff:10.0.0.0/104"), Pass())},
 		{"a range with bits that do not count", Pods(prefix("10.1.2.3/8")), Pods(prefix("10.0.0.0/8"))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -119,6 +125,12 @@ func TestConstructorsPanicOnWhatIsNone(t *testing.T) {
 		{"a negative slot", func() { Endpoint(1, -1, netip.AddrPortFrom(a, 80)) }},
 		{"a name too long", func() { PodInterface("sixteen-letters-") }},
 		{"a source of another family", func() { Source(a, TCP, 80, netip.MustParsePrefix("::/0")) }},
+		{"ACL 0", func() { Guarded(IPv4, TCP, 80, 0) }},
+		{"an ACL too high", func() { Grant(MaxACL+1, netip.PrefixFrom(a, 8), Pass()) }},
+		{"an interface too long", func() { GuardedAt(TCP, 80, "sixteen-letters-", a, 1) }},
+		{"an endpoint to grant", func() { Grant(1, netip.PrefixFrom(a, 8), Balance(1)) }},
+		{"a limit of nothing", func() { Limit(0, 1) }},
+		{"a limit too high", func() { Limit(1, MaxRate+1) }},
 		{"no endpoints", func() { Balance(0) }},
 		{"too many endpoints", func() { Stick(MaxEndpoints+1, time.Hour) }},
 	} {
@@ -152,8 +164,33 @@ func TestATablePrintsSortedAndReadable(t *testing.T) {
 		MasqueradeNodePort(IPv6, UDP, 30053),
 		Restricted(a("203.0.113.1"), TCP, 443),
 		Source(a("203.0.113.1"), TCP, 443, prefix("192.0.2.0/24")),
+		Use(TCP, 30080), Use(UDP, 30053),
+		Guarded(IPv4, TCP, 30080, 2), GuardedAt(TCP, 30080, "eth0", a("192.0.2.1"), 3), GuardedAt(TCP, 30080, "", a("2001:db8::1"), 3),
+		Grant(2, prefix("10.0.0.0/8"), Pass()), Grant(2, prefix("10.1.0.0/16"), Deny()), Grant(3, prefix("::/0"), Limit(5, 10)),
 	)
-	want := `restricted4 {
+	want := `uses {
+	tcp . 30080
+	udp . 30053
+}
+ports4 {
+	tcp . 30080 : ACL 2
+}
+scoped4 {
+	tcp . 30080 . eth0 . 192.0.2.1 : ACL 3
+}
+addressed6 {
+	tcp . 30080 . 2001:db8::1 : ACL 3
+}
+acl4-16 {
+	2 . 10.1.0.0 : deny
+}
+acl4-8 {
+	2 . 10.0.0.0 : pass
+}
+acl6-0 {
+	3 . :: : rate-5-10
+}
+restricted4 {
 	203.0.113.1 . tcp . 443
 }
 sources4 {

@@ -19,6 +19,8 @@ type entry struct {
 	// value is what a map has for the key, chain where a verdict map goes to.
 	value []byte
 	chain string
+	// packets are those that an element with a counter has counted; it is not written.
+	packets uint64
 }
 
 // addElements adds elements that must not be there.
@@ -116,6 +118,8 @@ func parseEntry(b []byte) (entry, error) {
 			var flags uint32
 			err = parseU32(value, &flags)
 			e.closing = flags&unix.NFT_SET_ELEM_INTERVAL_END != 0
+		case unix.NFTA_SET_ELEM_EXPR:
+			err = e.parseCounter(value)
 		}
 		return err
 	})
@@ -133,6 +137,16 @@ func (e *entry) parseValue(b []byte) error {
 				return err
 			}
 			return parseText(chain, &e.chain)
+		}
+		return nil
+	})
+}
+
+// parseCounter reads the counter of an element; other expressions, such as limits, count nothing.
+func (e *entry) parseCounter(b []byte) error {
+	return nested(b, unix.NFTA_EXPR_DATA, func(attribute uint16, value []byte) error {
+		if attribute == unix.NFTA_COUNTER_PACKETS && len(value) == 8 {
+			return parseU64(value, &e.packets)
 		}
 		return nil
 	})

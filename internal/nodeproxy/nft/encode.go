@@ -71,8 +71,10 @@ func zero(b []byte) bool { return !slices.ContainsFunc(b, func(c byte) bool { re
 // bytes is the value as the kernel has it.
 func (v *Value) bytes(id setID, c *codes) []byte {
 	switch id.kind {
-	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind:
+	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind, grantKind:
 		return number(c.code[v.word.Action].word(v.word.List))
+	case guardedKind, scopedKind, addressedKind:
+		return number(uint32(v.acl))
 	case slotKind:
 		return number(uint32(v.list))
 	case endpointKind:
@@ -122,13 +124,15 @@ func valueOf(id setID, b []byte, c *codes) (Value, error) {
 		return v, fmt.Errorf("%w: a value of %d bytes in %s", errForeign, len(b), sets[id].name)
 	}
 	switch id.kind {
-	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind:
+	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind, grantKind:
 		n, list := splitWord(host.Uint32(b))
 		action, ok := c.action[n]
 		if !ok {
 			action = unknown(n)
 		}
 		v.word = Word{action, list}
+	case guardedKind, scopedKind, addressedKind:
+		v.acl = ACL(host.Uint32(b))
 	case slotKind:
 		v.list = List(host.Uint32(b))
 	case endpointKind:

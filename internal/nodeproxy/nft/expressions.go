@@ -96,12 +96,16 @@ func loadOriginal(key uint32, to register) expression {
 	}}
 }
 
-// loadSourceType loads what the routing table says of the source address: unix.RTN_LOCAL and so on.
-func loadSourceType(to register) expression {
+// loadSourceType loads what the routing table says of the source address: unix.RTN_LOCAL and so on. loadDestinationType
+// loads that of the destination.
+func loadSourceType(to register) expression      { return loadType(unix.NFTA_FIB_F_SADDR, to) }
+func loadDestinationType(to register) expression { return loadType(unix.NFTA_FIB_F_DADDR, to) }
+
+func loadType(of uint32, to register) expression {
 	return expression{"fib", func(a *attributes) {
 		to.write(a, unix.NFTA_FIB_DREG)
 		a.u32(unix.NFTA_FIB_RESULT, unix.NFT_FIB_RESULT_ADDRTYPE)
-		a.u32(unix.NFTA_FIB_FLAGS, unix.NFTA_FIB_F_SADDR)
+		a.u32(unix.NFTA_FIB_FLAGS, of)
 	}}
 }
 
@@ -135,6 +139,8 @@ func maskBits(r register, mask []byte) expression {
 
 func equal(r register, value []byte) expression    { return compare(unix.NFT_CMP_EQ, r, value) }
 func notEqual(r register, value []byte) expression { return compare(unix.NFT_CMP_NEQ, r, value) }
+func atLeast(r register, value []byte) expression  { return compare(unix.NFT_CMP_GTE, r, value) }
+func atMost(r register, value []byte) expression   { return compare(unix.NFT_CMP_LTE, r, value) }
 
 func compare(operator uint32, r register, value []byte) expression {
 	return expression{"cmp", func(a *attributes) {
@@ -178,6 +184,25 @@ func updateElement(set string, key, data register, timeout time.Duration) expres
 	return dynset(unix.NFT_DYNSET_OP_UPDATE, set, key, data, timeout)
 }
 
+// overLimit matches packets beyond a limit, which each key of a dynamic set has of its own: perSecond, once burst are used
+// up. One that has none there for timeout is forgotten. In a full set it does not match.
+func overLimit(set string, key register, timeout time.Duration, perSecond, burst uint32) expression {
+	limit := expression{"limit", func(a *attributes) {
+		a.u64(unix.NFTA_LIMIT_RATE, uint64(perSecond))
+		a.u64(unix.NFTA_LIMIT_UNIT, 1)
+		a.u32(unix.NFTA_LIMIT_BURST, burst)
+		a.u32(unix.NFTA_LIMIT_TYPE, unix.NFT_LIMIT_PKTS)
+		a.u32(unix.NFTA_LIMIT_FLAGS, unix.NFT_LIMIT_F_INV)
+	}}
+	return expression{"dynset", func(a *attributes) {
+		key.write(a, unix.NFTA_DYNSET_SREG_KEY)
+		a.u32(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_UPDATE)
+		a.text(unix.NFTA_DYNSET_SET_NAME, set)
+		a.u64(unix.NFTA_DYNSET_TIMEOUT, uint64(timeout.Milliseconds()))
+		a.nest(unix.NFTA_DYNSET_EXPR, func() { limit.write(a) })
+	}}
+}
+
 // deleteElement deletes an element of a dynamic map. For a map the kernel insists on data, and ignores it.
 func deleteElement(set string, key, data register) expression {
 	return dynset(dynsetDelete, set, key, data, 0)
@@ -195,6 +220,15 @@ func dynset(operation uint32, set string, key, data register, timeout time.Durat
 	}}
 }
 
+// countPackets counts packets and their bytes.
+func countPackets() expression {
+	return expression{"counter", func(a *attributes) {
+		a.u64(unix.NFTA_COUNTER_BYTES, 0)
+		a.u64(unix.NFTA_COUNTER_PACKETS, 0)
+	}}
+}
+
+func accept() expression           { return verdict(acceptPacket, "") }
 func drop() expression             { return verdict(dropPacket, "") }
 func returnTo() expression         { return verdict(unix.NFT_RETURN, "") }
 func jump(chain string) expression { return verdict(unix.NFT_JUMP, chain) }

@@ -21,6 +21,7 @@ type Fake struct {
 	known         bool
 	open, touched bool
 	calls         []string
+	counts        map[Port]uint64
 }
 
 // Fail has calls fail from now on: before and after, where they are not nil, are asked by the method's name, and what
@@ -93,6 +94,31 @@ func (f *Fake) Affinities() ([]List, error) {
 	return f.Remembered, f.call("Affinities", func() error { return nil })
 }
 
+// Uses is Kernel's, with what Count has counted.
+func (f *Fake) Uses() (map[Port]uint64, error) {
+	counts := map[Port]uint64{}
+	err := f.call("Uses", func() error {
+		for p := range f.table.InUse() {
+			counts[p] = f.counts[p]
+		}
+		return nil
+	})
+	return counts, err
+}
+
+// Count has n flows come to a port that there is a Use of.
+func (f *Fake) Count(p Port, n uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.table[Use(p.Protocol, p.Number).Key]; !ok {
+		return
+	}
+	if f.counts == nil {
+		f.counts = map[Port]uint64{}
+	}
+	f.counts[p] += n
+}
+
 // Install is Kernel's.
 func (f *Fake) Install(rules Rules, changes ...Change) error {
 	return f.call("Install", func() error {
@@ -161,6 +187,9 @@ func (f *Fake) apply(changes []Change) error {
 			return refused(unix.ENOENT, "delete element", e)
 		}
 		delete(next, e.Key)
+		if p, ok := e.Key.used(); ok {
+			delete(f.counts, p)
+		}
 	}
 	for _, e := range change.Add {
 		if _, there := next[e.Key]; there {

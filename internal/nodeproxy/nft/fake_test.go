@@ -16,6 +16,7 @@ type programmable interface {
 	Claim() error
 	Read() (Table, error)
 	Affinities() ([]List, error)
+	Uses() (map[Port]uint64, error)
 	Install(rules Rules, changes ...Change) error
 	Apply(changes ...Change) error
 	Owned() bool

@@ -8,7 +8,7 @@ import (
 )
 
 // Install makes the table, or makes it what this version of the package has it be with these Rules, and does the changes
-// with it, all at once as Apply does. Where nothing differs it writes nothing. Packets are served all the while: rules
+// with it, as Apply does. Where nothing differs it writes nothing. Packets are served all the while: rules
 // are replaced chain by chain within one batch, and the table itself stays.
 func (k *Kernel) Install(rules Rules, changes ...Change) error {
 	k.mu.Lock()
@@ -17,6 +17,9 @@ func (k *Kernel) Install(rules Rules, changes ...Change) error {
 		return fmt.Errorf("%w: it has to be read first", ErrDoubt)
 	}
 	k.known = false
+	for _, c := range changes {
+		k.codes.lengths.expect(c.Add)
+	}
 	if err := k.own(); err != nil {
 		return err
 	}
@@ -29,7 +32,7 @@ func (k *Kernel) Install(rules Rules, changes ...Change) error {
 		return fmt.Errorf("reading table %s: %w", TableName, err)
 	}
 	k.codes = u.codes
-	if err := k.run(append(u.steps(), changeSteps(changes)...)); err != nil {
+	if err := k.runInOrder(u.steps(), changes); err != nil {
 		return err
 	}
 	k.foreign, k.known = nil, true

@@ -17,7 +17,7 @@ type keyWriter struct {
 }
 
 func newKey(kind setKind, family Family) keyWriter {
-	return keyWriter{Key: Key{set: setID{kind, family}}}
+	return keyWriter{Key: Key{set: setID{kind: kind, family: family}}}
 }
 
 func (w keyWriter) field(value []byte) keyWriter {
@@ -29,6 +29,16 @@ func (w keyWriter) address(a netip.Addr) keyWriter { return w.field(a.AsSlice())
 func (w keyWriter) protocol(p Protocol) keyWriter  { return w.field([]byte{byte(p)}) }
 func (w keyWriter) port(p uint16) keyWriter        { return w.field([]byte{byte(p >> 8), byte(p)}) }
 func (w keyWriter) number(n uint32) keyWriter      { return w.field(number(n)) }
+
+// name writes the name of an interface. It panics on one that is too long.
+func (w keyWriter) name(s string) keyWriter {
+	if len(s) > longestInterface {
+		panic(fmt.Sprintf("nft: %q is no interface", s))
+	}
+	name := make([]byte, typeInterface.length)
+	copy(name, s)
+	return w.field(name)
+}
 
 // familyOf panics on an address that is none.
 func familyOf(a netip.Addr) Family {
@@ -105,7 +115,7 @@ func (k Key) String() string {
 
 // compare orders keys by their set, then field by field.
 func (k Key) compare(other Key) int {
-	if d := cmp.Or(cmp.Compare(k.set.kind, other.set.kind), cmp.Compare(k.set.family, other.set.family)); d != 0 {
+	if d := k.set.compare(other.set); d != 0 {
 		return d
 	}
 	at := 0

@@ -51,6 +51,13 @@ func (p Protocol) String() string {
 // that inventing addresses does not exhaust the node's memory. Further ones do not stick.
 const affinitySize = 1 << 18
 
+// rateSize is how many sources may have a limit running, for each family: for the same reasons. Further ones have none
+// until one of them is quiet: who can come from as many addresses has as many limits anyway.
+const rateSize = 1 << 16
+
+// rateTimeout is how long a source's limit would be kept if a rule did not say; all do.
+const rateTimeout = time.Minute
+
 // affinityTimeout is how long a client would stick if a rule did not say; all do.
 const affinityTimeout = 3 * time.Hour
 
@@ -58,7 +65,13 @@ const affinityTimeout = 3 * time.Hour
 type setKind uint8
 
 const (
-	restrictedKind setKind = iota
+	useKind setKind = iota
+	guardedKind
+	scopedKind
+	addressedKind
+	grantKind
+	rateKind
+	restrictedKind
 	sourceKind
 	serviceKind
 	shortCutKind
@@ -78,10 +91,11 @@ const (
 	hairpinKind
 )
 
-// setID is one of the table's sets: of a family, or of both where the family is 0.
+// setID is one of the table's sets: of a family, or of both where the family is 0; of grants, for a length of prefixes.
 type setID struct {
 	kind   setKind
 	family Family
+	bits   uint8
 }
 
 // typeAddress stands for the address type of the set's family.
@@ -96,10 +110,20 @@ var (
 
 // kinds are the sets of the table. Their number does not depend on what is in them: the kernel walks through all sets
 // to make one, and through all elements of a map to let a new rule use it, and it checks the whole table again for each
-// element of a verdict map. So every Service is elements of data maps, and nothing else.
+// element of a verdict map. So every Service is elements of data maps, and nothing else. There are sets of grants for the
+// lengths of prefixes that have been in use, which are at most 33 and 129: see lengths.go.
 //
 // A set keeps its name only as long as its key and data stay what they are. See doc.go for what each is for.
 var kinds = map[setKind]set{
+	useKind:       {name: "uses", key: portFields, counter: true},
+	guardedKind:   {name: "ports", key: portFields, data: wordFields},
+	scopedKind:    {name: "scoped", key: append(portFields[:2:2], typeInterface, typeAddress), data: wordFields},
+	addressedKind: {name: "addressed", key: append(portFields[:2:2], typeAddress), data: wordFields},
+	grantKind:     {name: "acl", key: []datatype{typeNumber, typeAddress}, data: wordFields}, // acl4-24 and so on
+	rateKind: {
+		name: "rate", key: []datatype{typeNumber, typeProtocol, typePort, typeAddress},
+		dynamic: true, timeout: rateTimeout, size: rateSize,
+	},
 	restrictedKind:      {name: "restricted", key: frontendFields},
 	sourceKind:          {name: "sources", key: append(frontendFields[:3:3], typeAddress), interval: true},
 	serviceKind:         {name: "service", key: frontendFields, data: wordFields},
@@ -133,11 +157,19 @@ func layoutSets() (map[setID]*set, map[string]setID) {
 	}
 	for kind, s := range kinds {
 		switch kind {
-		case podInterfaceKind, slotKind, pickKind:
-			add(setID{kind, 0}, s)
+		case useKind, podInterfaceKind, slotKind, pickKind:
+			add(setID{kind: kind}, s)
+		case grantKind:
+			for _, v := range views {
+				for bits := range v.bits() + 1 {
+					length := s.of(v.family)
+					length.name = fmt.Sprint(length.name, "-", bits)
+					add(setID{kind, v.family, bits}, length)
+				}
+			}
 		default:
-			add(setID{kind, IPv4}, s.of(IPv4))
-			add(setID{kind, IPv6}, s.of(IPv6))
+			add(setID{kind: kind, family: IPv4}, s.of(IPv4))
+			add(setID{kind: kind, family: IPv6}, s.of(IPv6))
 		}
 	}
 	return byID, byName
@@ -164,8 +196,11 @@ func (s set) of(f Family) set {
 }
 
 // setIDs are the IDs of all sets, in the order of a printed table.
-var setIDs = slices.SortedFunc(maps.Keys(sets), func(a, b setID) int {
-	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.family, b.family))
-})
+var setIDs = slices.SortedFunc(maps.Keys(sets), setID.compare)
+
+// compare puts the longest prefixes first.
+func (id setID) compare(other setID) int {
+	return cmp.Or(cmp.Compare(id.kind, other.kind), cmp.Compare(id.family, other.family), cmp.Compare(other.bits, id.bits))
+}
 
 var pickSet = setID{kind: pickKind}

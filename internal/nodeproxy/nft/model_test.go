@@ -22,6 +22,10 @@ func smallTable() *rapid.Generator[Table] {
 			protocol := rapid.SampledFrom([]Protocol{TCP, UDP}).Draw(t, "protocol")
 			list := List(rapid.Uint32Range(1, 3).Draw(t, "list"))
 			slot := rapid.IntRange(0, 3).Draw(t, "slot")
+			acl := ACL(rapid.Uint32Range(1, 3).Draw(t, "ACL"))
+			iface := rapid.SampledFrom([]string{"", "eth0"}).Draw(t, "interface")
+			bits := rapid.SampledFrom([]int{0, 1, 8, 31, 32, 127, 128}).Draw(t, "bits")
+			grant := rapid.SampledFrom([]Action{Pass(), Deny(), Limit(1, 1), Limit(5, 10)}).Draw(t, "grant")
 			word := rapid.SampledFrom([]Word{
 				{Refuse(), 0}, {Discard(), 0}, {Balance(2), list}, {Balance(70), list}, {Balance(1500), list},
 				{Stick(1, time.Second), list}, {Stick(70, time.Hour), list},
@@ -32,6 +36,8 @@ func smallTable() *rapid.Generator[Table] {
 				NodePortAddress(a), ClusterIP(a), Endpoint(list, slot, netip.AddrPortFrom(a, port)), StickySlot(list, slot, list),
 				Masquerade(a, protocol, port), MasqueradeNodePort(familyOf(a), protocol, port),
 				Hairpin(protocol, netip.AddrPortFrom(a, port)), Restricted(a, protocol, port),
+				Use(protocol, port), Guarded(familyOf(a), protocol, port, acl), GuardedAt(protocol, port, iface, a, acl),
+				Grant(acl, netip.PrefixFrom(a, min(bits, a.BitLen())), grant),
 			}).Draw(t, "element"))
 		}
 		for _, p := range someRanges(address, t, "service range") {

@@ -80,6 +80,16 @@ func (r rule) write(a *attributes) {
 // addWholeChain makes a chain and its rules. What they refer to must be there.
 func (b *batch) addWholeChain(c chain) {
 	b.addChain(c.name, c.hook)
+	b.addRules(c)
+}
+
+// writeRules gives a chain that is there these rules instead of those that it has.
+func (b *batch) writeRules(c chain) {
+	b.flushChain(c.name)
+	b.addRules(c)
+}
+
+func (b *batch) addRules(c chain) {
 	for _, r := range c.rules {
 		b.addRule(c.name, r)
 	}

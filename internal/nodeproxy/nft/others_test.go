@@ -15,7 +15,7 @@ import (
 // whatever leaves for outside.
 func (n *node) otherProxy(a addressing, address netip.Addr, pod int) {
 	n.t.Helper()
-	v := views[slices.IndexFunc(views[:], func(v view) bool { return v.family == a.family })]
+	v := viewOf(a.node)
 	to := netip.AddrPortFrom(a.pods[pod], podPort)
 	translate := v.only(
 		rule{v.daddr().load(firstRegister), equal(firstRegister, address.AsSlice())},

@@ -54,15 +54,18 @@ func compareNeeds(a, b Key) int {
 }
 
 // needs is the greater the more must be there before: an endpoint before its word, a source before others are shut out,
-// that before the word lets everybody in, a short cut before what it leads around may be discarded.
+// at single addresses before at all of them, that before the word lets everybody in, a short cut before what it leads
+// around may be discarded.
 func (k setKind) needs() int {
 	switch k {
-	case restrictedKind:
+	case restrictedKind, scopedKind, addressedKind:
 		return 1
-	case shortCutKind, shortCutPortKind:
+	case guardedKind:
 		return 2
-	case serviceKind, nodePortKind:
+	case shortCutKind, shortCutPortKind:
 		return 3
+	case serviceKind, nodePortKind:
+		return 4
 	}
 	return 0
 }

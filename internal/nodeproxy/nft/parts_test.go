@@ -122,7 +122,9 @@ func (s *partsService) packets() []Packet {
 		netip.AddrPortFrom(s.cluster, 80), netip.AddrPortFrom(s.external, 80), netip.AddrPortFrom(a("192.0.2.1"), s.nodePort),
 	} {
 		packets = append(packets,
-			Packet{a("192.0.2.2"), to, TCP, "outside"}, Packet{a("10.244.0.99"), to, TCP, "pod99"}, Packet{a("192.0.2.1"), to, TCP, ""})
+			Packet{From: a("192.0.2.2"), To: to, Protocol: TCP, Interface: "outside"},
+			Packet{From: a("10.244.0.99"), To: to, Protocol: TCP, Interface: "pod99"},
+			Packet{From: a("192.0.2.1"), To: to, Protocol: TCP})
 	}
 	return packets
 }

@@ -14,6 +14,12 @@ func (a Action) chain() chain {
 		c.rules = refuseRules()
 	case discardKind:
 		c.rules = []rule{{drop()}}
+	case passKind:
+		c.rules = passRules()
+	case denyKind:
+		c.rules = []rule{{goTo("retry")}} // see nodePortRules
+	case limitKind:
+		c.rules = limitRules(a.perSecond, a.burst)
 	case balanceKind:
 		c.rules = balanceRules(uint32(a.endpoints))
 	case stickKind:

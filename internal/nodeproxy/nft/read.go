@@ -22,8 +22,9 @@ func (k *Kernel) Read() (Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading table %s: %w", TableName, err)
 	}
-	for _, v := range r.table {
+	for key, v := range r.table {
 		r.codes.uses[v.word.Action]++
+		r.codes.lengths.use(key.set, 1)
 	}
 	k.codes, k.foreign, k.known, k.generation = r.codes, r.foreign, true, generation
 	return r.table, nil
@@ -60,9 +61,10 @@ func (k *Kernel) read(before *reading) (*reading, error) {
 	}
 	for _, id := range setIDs {
 		p, ok := present[sets[id].name]
-		if !ok || p.shape != sets[id].shape() || id == pickSet || id.kind == affinityKind {
+		if !ok || p.shape != sets[id].shape() || id == pickSet || sets[id].dynamic {
 			continue
 		}
+		r.codes.lengths.add(id)
 		if err := k.readSet(r, id, p); err != nil {
 			return nil, err
 		}

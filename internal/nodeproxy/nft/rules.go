@@ -27,6 +27,9 @@ var views = [...]view{
 	{IPv6, unix.NFPROTO_IPV6, 4, 16, 8, 24, unix.NFT_CT_DST_IP6},
 }
 
+// bits are those of an address.
+func (v view) bits() uint8 { return uint8(8 * v.length) }
+
 // name is what a set or chain of the family is called.
 func (v view) name(name string) string { return set{name: name}.of(v.family).name }
 

@@ -123,3 +123,85 @@ func TestNothingButElementsGrowsWithServices(t *testing.T) {
 		}
 	}
 }
+
+// policies are n ports of the node with a list each of a hundred sources, all but a few of them /24, and a few single
+// addresses that are excepted.
+func policies(n int) []Element {
+	var elements []Element
+	for i := range uint32(n) {
+		port, list := uint16(20000+i), ACL(i+1)
+		elements = append(elements, Use(TCP, port), Guarded(IPv4, TCP, port, list))
+		for j := range uint32(95) {
+			elements = append(elements, grantTo(list, i*95+j, 24, Pass()))
+		}
+		for j := range uint32(5) {
+			elements = append(elements, grantTo(list, (i*95+j)<<8+7, 32, Deny()))
+		}
+	}
+	return elements
+}
+
+// grantTo grants the n-th prefix of a length from 10.0.0.0 on.
+func grantTo(list ACL, n uint32, bits int, a Action) Element {
+	address := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 10<<24+n<<(32-bits))))
+	return Grant(list, netip.PrefixFrom(address, bits), a)
+}
+
+func TestNothingButElementsGrowsWithPolicies(t *testing.T) {
+	type counts struct{ chains, sets, rules int }
+	var before *counts
+	for _, n := range []int{1, 100, 1000} {
+		k := openKernel(t, testnet.New(t))
+		mustRead(t, k)
+		want := policies(n)
+		install := timed(t, func() {
+			if err := k.Install(Rules{GuardOnly: true}, Change{Add: want}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		var have Table
+		read := timed(t, func() { have = mustRead(t, k) })
+		if len(have) != len(want) {
+			t.Errorf("%d policies: %d elements, want %d", n, len(have), len(want))
+		}
+		t.Logf("%d policies of 100 ranges, %d elements: installed in %s, read in %s", n, len(want), install, read)
+		uses := timed(t, func() {
+			if _, err := k.Uses(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		times := grantTimes(t, k, n)
+		t.Logf("%d policies: one range changed %s (p50), %s (p99); counters read in %s", n, times[len(times)/2], times[len(times)*99/100], uses)
+		length := timed(t, func() {
+			if err := k.Apply(Change{Add: []Element{Grant(1, netip.MustParsePrefix("172.16.0.0/12"), Pass())}}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		t.Logf("%d policies: a length that is new in %s", n, length)
+		now := counts{countObjects(t, k.socket, chainObjects), countObjects(t, k.socket, setObjects), countObjects(t, k.socket, ruleObjects)}
+		if before != nil && *before != now {
+			t.Errorf("%d policies: %+v; with fewer, %+v", n, now, *before)
+		}
+		before = &now
+	}
+}
+
+// grantTimes are how long it takes to put one range of a list in place of another, in order.
+func grantTimes(t *testing.T, k *Kernel, policies int) []time.Duration {
+	t.Helper()
+	var times []time.Duration
+	for i := range uint32(200) {
+		list := ACL(i*7919%uint32(policies) + 1)
+		change := Change{Add: []Element{grantTo(list, 1<<17+i, 24, Pass())}}
+		for range 2 {
+			began := time.Now()
+			if err := k.Apply(change); err != nil {
+				t.Fatal(err)
+			}
+			times = append(times, time.Since(began))
+			change = Change{Delete: change.Add, Add: []Element{grantTo(list, 1<<17+1000+i, 24, Pass())}}
+		}
+	}
+	slices.Sort(times)
+	return times
+}

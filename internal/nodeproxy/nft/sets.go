@@ -40,6 +40,8 @@ type set struct {
 	timeout time.Duration
 	// size is how many elements it takes; 0: any number.
 	size uint32
+	// counter: each element counts the packets that match it.
+	counter bool
 }
 
 // codeAndLength are those of a whole key or value. Fields of several begin at a multiple of four bytes, and nft packs
@@ -110,6 +112,9 @@ func (s *set) write(a *attributes) {
 		a.nest(unix.NFTA_SET_DESC, func() { s.writeDescription(a) })
 	}
 	a.bytes(unix.NFTA_SET_USERDATA, s.userdata())
+	if s.counter {
+		a.nest(setExpression, func() { countPackets().write(a) })
+	}
 }
 
 func (s *set) writeDescription(a *attributes) {
@@ -139,10 +144,11 @@ func (s *set) userdata() []byte {
 type shape struct {
 	flags, key, keyLength, data, size uint32
 	timeout                           uint64 // in milliseconds
+	counter                           bool
 }
 
 func (s *set) shape() shape {
-	shape := shape{flags: s.flags(), size: s.size, timeout: uint64(s.timeout.Milliseconds())}
+	shape := shape{flags: s.flags(), size: s.size, timeout: uint64(s.timeout.Milliseconds()), counter: s.counter}
 	shape.key, shape.keyLength = codeAndLength(s.key)
 	if len(s.data) > 0 {
 		shape.data, _ = codeAndLength(s.data)
@@ -179,6 +185,8 @@ func parseSet(body []byte) (present, error) {
 				return err
 			}
 			return parseU32(size, &p.size)
+		case setExpression:
+			p.counter = true
 		case setCount:
 			p.counted = true
 			return parseU32(value, &p.count)

@@ -92,8 +92,10 @@ func closeSet(b *strings.Builder, set string) {
 // String is the element without the name of its set: "10.96.0.1 . tcp . 80 : pick-2 of list 7".
 func (e Element) String() string {
 	switch e.Key.set.kind {
-	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind:
+	case serviceKind, shortCutKind, nodePortKind, shortCutPortKind, grantKind:
 		return fmt.Sprintf("%s : %s", e.Key, e.Value.word)
+	case guardedKind, scopedKind, addressedKind:
+		return fmt.Sprintf("%s : ACL %d", e.Key, e.Value.acl)
 	case endpointKind:
 		to := e.to()
 		return fmt.Sprintf("%s : %s . %d", e.Key, to.Addr(), to.Port())

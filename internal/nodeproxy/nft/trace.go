@@ -13,6 +13,8 @@ type Packet struct {
 	Protocol Protocol
 	// Interface is where it comes in; empty, where this node itself sends it.
 	Interface string
+	// ToNode: it goes to an address of the node, even if that has no node ports (see NodePortAddress).
+	ToNode bool
 }
 
 // Fate is what becomes of a packet.
@@ -38,6 +40,9 @@ type Outcome struct {
 	Fate Fate
 	// Word is what the table has for what it was sent to, if it has anything.
 	Word Word
+	// Grant is what the guard has for where it comes from: Pass, Deny or Limit; the zero Action where the port is not
+	// guarded, and Deny where it is closed. A Fate leaves limits out.
+	Grant Action
 	// To are the endpoints that it may go to, one for each slot of the list, each as likely as any other. A client that
 	// sticks goes where it went before.
 	To []Destination
@@ -66,10 +71,75 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("%s to %s", o.Fate, strings.Join(texts, ", "))
 }
 
-// Trace says what becomes of a packet with this table and these Rules. It follows what is in chains.go, variants.go,
-// localhost.go and picks.go, which it has to be kept in step with: the tests send packets and compare.
+// Trace says what becomes of a packet with this table and these Rules. It follows what is in guard.go, chains.go,
+// variants.go, localhost.go and picks.go, which it has to be kept in step with: the tests send packets and compare.
 func (t Table) Trace(p Packet, r Rules) Outcome {
 	p.From, p.To = p.From.Unmap(), netip.AddrPortFrom(p.To.Addr().Unmap(), p.To.Port())
+	grant := t.grant(p, r)
+	o := Outcome{Fate: Passed}
+	switch {
+	case grant == Deny() && p.Protocol == TCP:
+		o.Fate = Refused
+	case grant == Deny():
+		o.Fate = Dropped
+	case !r.GuardOnly:
+		o = t.translate(p, r)
+	}
+	o.Grant = grant
+	return o
+}
+
+// grant is what the guard says of the packet; the zero Action where it says nothing.
+func (t Table) grant(p Packet, r Rules) Action {
+	if p.Interface == "" || !p.ToNode && !t.has(NodePortAddress(p.To.Addr())) {
+		return Action{}
+	}
+	list, guarded := t.aclOf(p)
+	granted := Action{}
+	if guarded {
+		granted = t.granted(list, p.From)
+	}
+	port := p.To.Port()
+	closed := r.Closed != PortRange{} && port >= r.Closed.First && port <= r.Closed.Last
+	if closed && !t.has(Use(p.Protocol, port)) {
+		return Deny()
+	}
+	return granted
+}
+
+// aclOf is the list that says who may reach where the packet goes; false where none does.
+func (t Table) aclOf(p Packet) (ACL, bool) {
+	address, port := p.To.Addr(), p.To.Port()
+	v, guarded := t[Guarded(familyOf(address), p.Protocol, port, 1).Key]
+	if !guarded {
+		return 0, false
+	}
+	if at, ok := t[GuardedAt(p.Protocol, port, "", address, 1).Key]; ok {
+		v = at
+	}
+	if len(p.Interface) <= longestInterface {
+		if at, ok := t[GuardedAt(p.Protocol, port, p.Interface, address, 1).Key]; ok {
+			v = at
+		}
+	}
+	return v.acl, true
+}
+
+// granted is what a list has for a source. One that is none grants nothing.
+func (t Table) granted(list ACL, from netip.Addr) Action {
+	if list < 1 || list > MaxACL {
+		return Deny()
+	}
+	for bits := from.BitLen(); bits >= 0; bits-- {
+		if v, ok := t[Grant(list, netip.PrefixFrom(from, bits), Pass()).Key]; ok && v.word.Action.guards() {
+			return v.word.Action
+		}
+	}
+	return Deny()
+}
+
+// translate is what becomes of a packet that the guard has let through.
+func (t Table) translate(p Packet, r Rules) Outcome {
 	address, port := p.To.Addr(), p.To.Port()
 	if t.has(Restricted(address, p.Protocol, port)) && !t.allows(p) {
 		return Outcome{Fate: Dropped}

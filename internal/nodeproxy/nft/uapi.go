@@ -8,6 +8,7 @@ const (
 	setConcatenated = 0x80 // NFT_SET_CONCAT
 	setDescConcat   = 2    // NFTA_SET_DESC_CONCAT
 	setFieldLength  = 1    // NFTA_SET_FIELD_LEN
+	setExpression   = 17   // NFTA_SET_EXPR
 	setCount        = 20   // NFTA_SET_COUNT, Linux 6.17
 	elementKeyEnd   = 10   // NFTA_SET_ELEM_KEY_END
 	dynsetDelete    = 2    // NFT_DYNSET_OP_DELETE

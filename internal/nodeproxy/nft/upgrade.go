@@ -30,14 +30,18 @@ type upgrade struct {
 func newUpgrade(r Rules, c *codes) *upgrade {
 	c = c.clone()
 	c.drop()
+	c.lengths.drop()
 	for _, a := range permanentActions() {
 		c.learn(mustFixed(a), a)
+	}
+	if r.GuardOnly {
+		c.keep(Action.guards)
 	}
 	return &upgrade{rules: r, codes: c, picks: maps.Clone(c.action)}
 }
 
 func permanentActions() []Action {
-	actions := []Action{Refuse(), Discard()}
+	actions := []Action{Refuse(), Discard(), Pass(), Deny()}
 	for n := range readyBalance {
 		actions = append(actions, Balance(n+1))
 	}
@@ -51,7 +55,7 @@ func mustFixed(a Action) code {
 
 // wantedChains are all chains of a table with these rules and codes.
 func wantedChains(r Rules, c *codes) []chain {
-	chains := baseChains(r)
+	chains := baseChains(r, c.lengths)
 	for _, a := range slices.SortedFunc(maps.Values(c.action), compareActions) {
 		chains = append(chains, a.chain())
 	}
@@ -67,6 +71,12 @@ func (u *upgrade) compareSets(present map[string]present) {
 	for _, id := range setIDs {
 		s := sets[id]
 		p, there := present[s.name]
+		if u.codes.lengths.lack(id) {
+			if there {
+				u.oddSets = append(u.oddSets, s.name)
+			}
+			continue
+		}
 		if there && p.shape == s.shape() {
 			continue
 		}
@@ -137,12 +147,7 @@ func sameRules(have []object, want []rule) bool {
 func (u *upgrade) steps() []step {
 	steps := []step{{write: u.writeObjects}}
 	for _, c := range u.rewrite {
-		steps = append(steps, step{write: func(b *batch) {
-			b.flushChain(c.name)
-			for _, r := range c.rules {
-				b.addRule(c.name, r)
-			}
-		}})
+		steps = append(steps, step{write: func(b *batch) { b.writeRules(c) }})
 	}
 	return steps
 }

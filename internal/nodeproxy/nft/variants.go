@@ -9,6 +9,11 @@ type Rules struct {
 	// send over TCP to node ports at loopback addresses; 0, where that is not served. While nobody listens there it is
 	// refused.
 	Localhost uint16
+	// Closed are numbers that are closed unless there is a Use of them, whoever serves them on the node.
+	Closed PortRange
+	// GuardOnly: the table translates nothing, and has no chains for that. Elements of Services can then be deleted, and
+	// not added.
+	GuardOnly bool
 }
 
 // masquerading is who is masqueraded in a family.

@@ -11,7 +11,7 @@ import (
 )
 
 // everyRules are Rules of which each differs from the one before, the first from the last too.
-var everyRules = []Rules{{}, {IPv4: MasqueradeAll, IPv6: MasqueradeAll}, {IPv6: MasqueradeNone}, {Localhost: 40000}, {Localhost: 40001}}
+var everyRules = []Rules{{}, {IPv4: MasqueradeAll, IPv6: MasqueradeAll}, {IPv6: MasqueradeNone}, {Localhost: 40000}, {Localhost: 40001}, {Closed: closedPorts}}
 
 func TestAClusterIPMasqueradesWhomTheRulesSay(t *testing.T) {
 	const (
@@ -69,6 +69,7 @@ func TestOtherRulesChangeOnlyTheChainsThatDiffer(t *testing.T) {
 		{Rules{Localhost: 40000}, "[departing localhost4 localhost6]"},
 		{Rules{Localhost: 40001}, "[localhost4 localhost6]"},
 		{Rules{IPv4: MasqueradeAll, IPv6: MasqueradeAll}, "[departing inside4 inside6 localhost4 localhost6]"},
+		{Rules{Closed: closedPorts}, "[inside4 inside6 used]"},
 	} {
 		before := rulesAsListed(t, k.socket)
 		if err := k.Close(); err != nil {

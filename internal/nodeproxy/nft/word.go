@@ -46,6 +46,8 @@ type Action struct {
 	kind      actionKind
 	endpoints uint16 // of balance and stick; of unknown its code
 	seconds   uint32 // of stick
+	// perSecond and burst are those of limit.
+	perSecond, burst uint32
 }
 
 type actionKind uint8
@@ -56,6 +58,9 @@ const (
 	discardKind
 	balanceKind
 	stickKind
+	passKind
+	denyKind
+	limitKind
 	unknownKind
 )
 
@@ -83,6 +88,24 @@ func Stick(n int, timeout time.Duration) Action {
 	return a
 }
 
+// Pass lets a source through the guard: to what any proxy does with the node port.
+func Pass() Action { return Action{kind: passKind} }
+
+// Deny keeps a source out: over TCP it learns so at once, by a reset; else it learns nothing.
+func Deny() Action { return Action{kind: denyKind} }
+
+// Limit lets each address through that opens so many new flows a second at most, to each port, once burst are used up; of
+// the others it drops the first packet, which over TCP is sent again. It panics unless both are 1 to MaxRate.
+func Limit(perSecond, burst uint32) Action {
+	if perSecond < 1 || perSecond > MaxRate || burst < 1 || burst > MaxRate {
+		panic(fmt.Sprintf("nft: a limit of %d a second, %d at once", perSecond, burst))
+	}
+	return Action{kind: limitKind, perSecond: perSecond, burst: burst}
+}
+
+// MaxRate is the highest limit.
+const MaxRate = 1_000_000
+
 // unknown is an action that only a table has that others have written to: its code means nothing.
 func unknown(c code) Action { return Action{kind: unknownKind, endpoints: uint16(c)} }
 
@@ -108,6 +131,12 @@ func (a Action) String() string {
 		return fmt.Sprintf("%s%d", pickPrefix, a.endpoints)
 	case stickKind:
 		return fmt.Sprintf("%s%d-%d", stickPrefix, a.endpoints, a.seconds)
+	case passKind:
+		return "pass"
+	case denyKind:
+		return "deny"
+	case limitKind:
+		return fmt.Sprintf("%s%d-%d", ratePrefix, a.perSecond, a.burst)
 	case unknownKind:
 		return fmt.Sprintf("unknown-%d", a.endpoints)
 	}
@@ -117,14 +146,18 @@ func (a Action) String() string {
 const (
 	pickPrefix  = "pick-"
 	stickPrefix = "stick-"
+	ratePrefix  = "rate-"
 )
 
 // parseAction is String's reverse, for the chains that the table may have.
 func parseAction(chain string) (Action, bool) {
-	for _, a := range []Action{Refuse(), Discard()} {
+	for _, a := range []Action{Refuse(), Discard(), Pass(), Deny()} {
 		if chain == a.String() {
 			return a, true
 		}
+	}
+	if limit, ok := strings.CutPrefix(chain, ratePrefix); ok {
+		return parseLimit(limit)
 	}
 	kind, rest := balanceKind, strings.TrimPrefix(chain, pickPrefix)
 	count, seconds := rest, ""
@@ -145,4 +178,19 @@ func parseAction(chain string) (Action, bool) {
 		a.seconds = uint32(s)
 	}
 	return a, n > 0 && a.String() == chain
+}
+
+// parseLimit reads what comes after ratePrefix.
+func parseLimit(text string) (Action, bool) {
+	rate, burst, _ := strings.Cut(text, "-")
+	r, err := strconv.ParseUint(rate, 10, 32)
+	if err != nil {
+		return Action{}, false
+	}
+	b, err := strconv.ParseUint(burst, 10, 32)
+	if err != nil || r < 1 || r > MaxRate || b < 1 || b > MaxRate {
+		return Action{}, false
+	}
+	a := Limit(uint32(r), uint32(b))
+	return a, a.String() == ratePrefix+text
 }

@@ -17,8 +17,9 @@ const toBeDeleted = "ToBeDeletedByClusterAutoscaler"
 // object is what a Node object says, or has said last.
 type object struct {
 	// seen: there has been one.
-	seen bool
-	zone string
+	seen   bool
+	zone   string
+	labels map[string]string
 	// ips are its primary addresses, at most one of each family.
 	ips      []netip.Addr
 	podCIDRs []netip.Prefix
@@ -34,6 +35,7 @@ func (o object) read(n *corev1.Node) object {
 	is := object{
 		seen:     true,
 		zone:     n.Labels[corev1.LabelTopologyZone],
+		labels:   n.Labels,
 		ips:      primaryIPs(n),
 		podCIDRs: podCIDRs(n),
 		leaving:  leaving(n),

@@ -32,17 +32,18 @@ func TestTheFirstInternalAddressOfAFamilyIsPrimaryElseTheFirstExternal(t *testin
 func TestWhatANodeObjectDoesNotSayStaysAsItWasLast(t *testing.T) {
 	full := makeNode().zone("a").internal("192.0.2.1").podCIDRs("10.244.1.0/24")
 	known := object{}.read(full.obj())
+	inA := map[string]string{"topology.kubernetes.io/zone": "a"}
 	for _, tc := range []struct {
 		name string
 		is   *nodeObject
 		want object
 	}{
 		{"no addresses, no podCIDRs", makeNode().zone("a"),
-			object{seen: true, zone: "a", ips: ips("192.0.2.1"), podCIDRs: prefixes("10.244.1.0/24")}},
+			object{seen: true, zone: "a", labels: inA, ips: ips("192.0.2.1"), podCIDRs: prefixes("10.244.1.0/24")}},
 		{"others", makeNode().internal("192.0.2.2").podCIDRs("10.244.2.0/24"),
 			object{seen: true, ips: ips("192.0.2.2"), podCIDRs: prefixes("10.244.2.0/24")}},
 		{"gone", nil,
-			object{seen: true, zone: "a", ips: ips("192.0.2.1"), podCIDRs: prefixes("10.244.1.0/24"), leaving: true}},
+			object{seen: true, zone: "a", labels: inA, ips: ips("192.0.2.1"), podCIDRs: prefixes("10.244.1.0/24"), leaving: true}},
 	} {
 		got := known.read(nil)
 		if tc.is != nil {

@@ -21,6 +21,9 @@ type Options struct {
 type View struct {
 	Node    route.Node
 	Network route.Network
+	// Labels are those of the Node object, Addresses all that the host has, of all its interfaces.
+	Labels    map[string]string
+	Addresses []netip.Addr
 	// PodsKnown are the families in which Network says what comes from pods. In the others nothing may be held to come
 	// from outside of the cluster, either.
 	PodsKnown Families
@@ -80,9 +83,11 @@ type facts struct {
 // view is what the node is by these facts.
 func (o Options) view(f facts) View {
 	v := View{
-		Node:    route.Node{Name: o.Name, Zone: f.object.zone, IPs: f.object.ips},
-		Known:   f.object.seen,
-		Leaving: f.object.leaving,
+		Node:      route.Node{Name: o.Name, Zone: f.object.zone, IPs: f.object.ips},
+		Labels:    f.object.labels,
+		Addresses: f.addresses,
+		Known:     f.object.seen,
+		Leaving:   f.object.leaving,
 	}
 	if !f.object.seen {
 		v.Missing = append(v.Missing, missingNode)

@@ -2,8 +2,9 @@
 //
 // Five thousand nodes must not hurt the API server. So a change is written at a random moment within a while, for it may
 // concern all nodes; a node writes at most once in Interval, and nothing where nothing has changed. When the kernel last took
-// a change differs all the time on a busy cluster; for that alone it writes at most once in SyncInterval. Where nothing
-// was written for a while it looks whether the object is still there and as it was: one GET, and no watch on each node.
+// a change differs all the time on a busy cluster; for that alone it writes at most once in SyncInterval, and for the use
+// of numbers alone at most once in ActivityInterval. Where nothing was written for a while it looks whether the object is
+// still there and as it was: one GET, and no watch on each node.
 package report
 
 import (
@@ -29,6 +30,9 @@ const (
 	Interval = time.Minute
 	// SyncInterval is that where nothing differs but when the kernel last took a change.
 	SyncInterval = 10 * time.Minute
+	// ActivityInterval is that where nothing differs but which numbers have been used, and when the kernel last took a
+	// change. Nobody waits for that: so every other Interval is left for what somebody waits for.
+	ActivityInterval = 2 * Interval
 	// LookInterval is how long it relies on the object's being as it was last seen, and at most a tenth longer. A node that
 	// writes every SyncInterval need not look.
 	LookInterval = SyncInterval + Interval
@@ -47,6 +51,9 @@ type Options struct {
 	Node string
 	// State is what there is to report now; false while there is nothing to say. It may be called at any time.
 	State func() (State, bool)
+	// Activity is what there is to report of the use of numbers, given what the cluster knows of it, and that where there
+	// is nothing new; nil where nothing is counted. It may be called at any time.
+	Activity func(known *v1alpha1.Activity) *v1alpha1.Activity
 	// Client has the kind NodePortNodeState.
 	Client client.Client
 	// Spread is within which time after a change it is written.
@@ -64,6 +71,7 @@ type Reporter struct {
 	present v1alpha1.NodePortNodeState // the object as it was last seen
 	asked   time.Time                  // when the API server was
 	wrote   time.Time                  // when the status was last written, or first read
+	used    time.Time                  // when the use of numbers was; zero: never
 	due     time.Time                  // when to report of its own accord; zero: never
 	look    time.Time                  // when to read the object again; zero: never
 	said    string                     // the failure that was last logged
@@ -158,28 +166,47 @@ func (r *Reporter) report(ctx context.Context) error {
 	}
 	wanted := r.present.DeepCopy()
 	wanted.Status = r.timed(state.Status)
+	if r.Activity != nil {
+		wanted.Status.Activity = r.Activity(r.present.Status.Activity)
+	}
 	if equality.Semantic.DeepEqual(wanted.Status, r.present.Status) {
 		return nil
 	}
-	if due := r.wrote.Add(SyncInterval); onlySyncDiffers(&wanted.Status, &r.present.Status) && r.Clock.Now().Before(due) {
+	if due := r.putOff(&wanted.Status); r.Clock.Now().Before(due) {
 		r.due = due
 		return nil
 	}
+	return r.write(ctx, wanted)
+}
+
+func (r *Reporter) write(ctx context.Context, wanted *v1alpha1.NodePortNodeState) error {
+	use := !equality.Semantic.DeepEqual(wanted.Status.Activity, r.present.Status.Activity)
 	r.asked = r.Clock.Now()
 	if err := r.Client.Status().Update(ctx, wanted); err != nil {
 		r.present = v1alpha1.NodePortNodeState{} // another's hand, or gone: look again
 		return fmt.Errorf("write NodePortNodeState %s: %w", r.Node, err)
 	}
 	r.present, r.wrote = *wanted, r.asked
+	if use {
+		r.used = r.asked
+	}
 	r.seen()
 	return nil
 }
 
-// onlySyncDiffers says whether two statuses differ in nothing but when the kernel last took a change.
-func onlySyncDiffers(a, b *v1alpha1.NodePortNodeStateStatus) bool {
-	with := *a
-	with.LastSync = b.LastSync
-	return a.LastSync != nil && b.LastSync != nil && equality.Semantic.DeepEqual(with, *b)
+// putOff is until when a status that differs from the present one may wait; zero where it may not.
+func (r *Reporter) putOff(wanted *v1alpha1.NodePortNodeStateStatus) time.Time {
+	present, rest, until := &r.present.Status, *wanted, time.Time{}
+	if a, b := wanted.LastSync, present.LastSync; a != nil && b != nil && !equality.Semantic.DeepEqual(a, b) {
+		rest.LastSync, until = b, r.wrote.Add(SyncInterval)
+	}
+	if a, b := wanted.Activity, present.Activity; a != nil && b != nil && !equality.Semantic.DeepEqual(a, b) {
+		rest.Activity, until = b, earlier(until, r.used.Add(ActivityInterval))
+	}
+	if !equality.Semantic.DeepEqual(rest, *present) {
+		return time.Time{}
+	}
+	return until
 }
 
 // seen says that the object is as the API server has it.

@@ -38,7 +38,9 @@ type world struct {
 	mu     sync.Mutex // guards all below
 	state  State
 	silent bool
-	asked  []string // what the API server was, and when
+	use    *v1alpha1.Activity // what there is to report of it; nil: what the cluster knows
+	known  *v1alpha1.Activity // what it was last said to know
+	asked  []string           // what the API server was, and when
 	fail   func(call string) error
 	logged []string
 }
@@ -50,7 +52,7 @@ func inWorld(t *testing.T, test func(*world)) {
 		w.must(v1alpha1.AddToScheme(scheme))
 		w.client = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.NodePortNodeState{}).Build()
 		w.reporter = New(Options{
-			Node: "node-1", State: w.say, Client: w.counted(), Spread: spread, Clock: clock.RealClock{},
+			Node: "node-1", State: w.say, Activity: w.sayUse, Client: w.counted(), Spread: spread, Clock: clock.RealClock{},
 			Log: funcr.New(func(_, args string) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
@@ -82,6 +84,25 @@ func (w *world) say() (State, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.state, !w.silent
+}
+
+func (w *world) sayUse(known *v1alpha1.Activity) *v1alpha1.Activity {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.known = known
+	if w.use == nil {
+		return known
+	}
+	return w.use
+}
+
+// isUsed changes what there is to report of the use of numbers.
+func (w *world) isUsed(numbers string) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	w.mu.Lock()
+	w.use = &v1alpha1.Activity{Since: metav1.NewTime(w.began), From: metav1.NewTime(w.began), To: now, NodePorts: numbers}
+	w.mu.Unlock()
+	w.reporter.Changed()
 }
 
 // become changes what there is to report.
@@ -266,6 +287,87 @@ func TestWhenTheKernelLastTookAChangeAloneIsWrittenEveryTenMinutes(t *testing.T)
 		if got := w.stored().Status.LastSync.Time; !got.Equal(&last) {
 			t.Errorf("in the end %s is reported, want %s", got, last)
 		}
+	})
+}
+
+func TestTheUseOfNumbersAloneIsWrittenEveryOtherMinute(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.reporter.Changed()
+		w.pass(spread)
+		w.isUsed("30080")
+		w.pass(Interval)
+		w.wantCalls("the first use", "get", "create", "update status", "update status")
+		w.pass(ActivityInterval)
+		w.isUsed("30080-30081")
+		w.pass(spread)
+		w.wantCalls("the first after a while", "update status")
+		for i := range 600 {
+			w.isUsed(fmt.Sprint(30000 + i))
+			w.pass(time.Second)
+		}
+		if n := len(w.calls()); n < 4 || n > 5 {
+			t.Errorf("%d writes in ten minutes", n)
+		}
+		w.pass(ActivityInterval + spread)
+		if got := w.stored().Status.Activity.NodePorts; got != "30599" {
+			t.Errorf("in the end %q is reported", got)
+		}
+	})
+}
+
+func TestTheUseOfNumbersIsWrittenAlongWithWhatCannotWait(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.reporter.Changed()
+		w.pass(spread)
+		w.isUsed("30080")
+		w.pass(Interval)
+		w.calls()
+		w.isUsed("30081")
+		w.become(func(s *State) { s.Status.NodePorts = "30090" })
+		w.pass(Interval)
+		w.wantCalls("a number is programmed", "update status")
+		if s := w.stored().Status; s.NodePorts != "30090" || s.Activity.NodePorts != "30081" {
+			t.Errorf("it is reported that %q are in force and %q are used", s.NodePorts, s.Activity.NodePorts)
+		}
+	})
+}
+
+func TestWhatTheClusterKnowsOfTheUseOfNumbersIsWhatItTook(t *testing.T) {
+	inWorld(t, func(w *world) {
+		knows := func(want string) {
+			t.Helper()
+			w.reporter.Changed()
+			w.pass(Interval + spread)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			got := ""
+			if w.known != nil {
+				got = w.known.NodePorts
+			}
+			if got != want {
+				t.Errorf("it is said to know of %q, want %q", got, want)
+			}
+		}
+		knows("")
+		w.isUsed("30080")
+		w.pass(Interval + spread)
+		knows("30080")
+		w.failing(func(call string) error {
+			if call == "update status" {
+				return errors.New("no")
+			}
+			return nil
+		})
+		w.isUsed("30081")
+		w.pass(ActivityInterval + spread)
+		knows("30080")
+		w.failing(nil)
+		w.pass(ActivityInterval + spread)
+		knows("30081")
+		w.must(w.client.Delete(w.Context(), w.stored()))
+		w.isUsed("30082")
+		w.pass(2*ActivityInterval + spread)
+		knows("30082")
 	})
 }
 

@@ -135,6 +135,17 @@ func (t *Tracker) Names() []types.NamespacedName {
 	return names
 }
 
+// Everything is all Services there are, each as a Change, in no order.
+func (t *Tracker) Everything() []Change {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]Change, 0, len(t.services.objects))
+	for name, svc := range t.services.objects {
+		all = append(all, Change{Name: name, Service: svc, Slices: t.byService[name]})
+	}
+	return all
+}
+
 // take takes what is pending. What changes from here on is pending again.
 func (t *Tracker) take() []Change {
 	t.mu.Lock()

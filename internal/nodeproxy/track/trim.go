@@ -1,23 +1,78 @@
 package track
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
 
 // A node holds every Service of the cluster, so what nobody reads is dropped before it is stored.
 
-// TrimService leaves of a Service what a proxy reads, which is one label, and of one that is not taken only its name and
-// that label: by it it is seen to come or go.
+// TrimService leaves of a Service what a proxy reads, and of one that is not taken its numbers on the node, which are
+// guarded whoever serves them, and one label: by it it is seen to come or go. Only of those with numbers the other labels
+// stay, by which a NodePortAccess selects them.
 func TrimService(taken func(*corev1.Service) bool, label string) func(*corev1.Service) {
 	return func(svc *corev1.Service) {
 		svc.ObjectMeta = trimMeta(svc.ObjectMeta)
-		svc.Labels, svc.Annotations = only(svc.Labels, label), nil
+		svc.Annotations = nil
+		guarded := hasNumbers(&svc.Spec)
+		if !guarded {
+			svc.Labels = only(svc.Labels, label)
+		}
 		if !taken(svc) {
-			svc.Spec, svc.Status = corev1.ServiceSpec{}, corev1.ServiceStatus{}
+			svc.Spec, svc.Status = numbersOf(svc.Spec, guarded), corev1.ServiceStatus{}
 		}
 		svc.Spec.Selector, svc.Status.Conditions = nil, nil
 	}
+}
+
+// hasNumbers says whether a Service has numbers on the node.
+func hasNumbers(spec *corev1.ServiceSpec) bool {
+	return spec.HealthCheckNodePort != 0 || slices.ContainsFunc(spec.Ports, func(p corev1.ServicePort) bool { return p.NodePort != 0 })
+}
+
+// numbersOf is what says which numbers a Service has on the node.
+func numbersOf(spec corev1.ServiceSpec, any bool) corev1.ServiceSpec {
+	if !any {
+		return corev1.ServiceSpec{}
+	}
+	return corev1.ServiceSpec{
+		Type:                          spec.Type,
+		Ports:                         spec.Ports,
+		HealthCheckNodePort:           spec.HealthCheckNodePort,
+		ExternalTrafficPolicy:         spec.ExternalTrafficPolicy,
+		AllocateLoadBalancerNodePorts: spec.AllocateLoadBalancerNodePorts,
+	}
+}
+
+// TrimPod leaves of a pod its hostPorts.
+func TrimPod(pod *corev1.Pod) {
+	pod.ObjectMeta = trimMeta(pod.ObjectMeta)
+	pod.Labels, pod.Annotations = nil, nil
+	var ports []corev1.ContainerPort
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		for _, p := range c.Ports {
+			if p.HostPort != 0 {
+				ports = append(ports, corev1.ContainerPort{HostPort: p.HostPort, HostIP: p.HostIP, Protocol: p.Protocol})
+			}
+		}
+	}
+	pod.Spec = corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork}
+	if len(ports) > 0 {
+		pod.Spec.Containers = []corev1.Container{{Ports: ports}}
+	}
+	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase}
+}
+
+// TrimAccess leaves of a NodePortAccess what says who may reach what, and which change this is.
+func TrimAccess(access *v1alpha1.NodePortAccess) {
+	generation := access.Generation
+	access.ObjectMeta = trimMeta(access.ObjectMeta)
+	access.Generation, access.Labels, access.Annotations = generation, nil, nil
+	access.Status = v1alpha1.NodePortAccessStatus{SpecResourceVersion: access.Status.SpecResourceVersion}
 }
 
 // trimMeta leaves what tells one object from another, and its labels and annotations.

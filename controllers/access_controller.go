@@ -1,0 +1,72 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
+)
+
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportaccesses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportaccesses/status,verbs=update
+
+// accessReconciler says in each NodePortAccess what it is about, and how many nodes enforce it. The nodes read the
+// objects themselves: nothing that it does or leaves undone opens or closes a port.
+type accessReconciler struct {
+	client.Client
+	clock clock.PassiveClock
+	turns *turns[types.NamespacedName]
+
+	mu     sync.Mutex // guards guards
+	guards *guards
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *accessReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	turn, wait := r.turns.begin(req.NamespacedName, r.clock.Now()) // before the nodes are looked at
+	object, err := found(ctx, r, req.NamespacedName, &v1alpha1.NodePortAccess{})
+	if err != nil || object == nil {
+		return reconcile.Result{}, err
+	}
+	status, err := r.statusOf(ctx, object)
+	switch {
+	case err != nil:
+		return reconcile.Result{}, err
+	case equality.Semantic.DeepEqual(status, object.Status):
+		return reconcile.Result{RequeueAfter: wait}, nil
+	case !turn && onlyGuardsDiffer(status, object.Status):
+		wait, _ = r.turns.ask(req.NamespacedName, r.clock.Now())
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	object.Status = status
+	err = r.Status().Update(ctx, object)
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: settle}, nil // the cache is behind
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return reconcile.Result{}, fmt.Errorf("access %s: status: %w", req.NamespacedName, err)
+	}
+	return reconcile.Result{RequeueAfter: wait}, nil
+}
+
+func (r *accessReconciler) statusOf(ctx context.Context, object *v1alpha1.NodePortAccess) (v1alpha1.NodePortAccessStatus, error) {
+	policy := access.NewPolicy(object)
+	services := &corev1.ServiceList{}
+	if err := r.List(ctx, services, client.InNamespace(object.Namespace), client.MatchingLabelsSelector{Selector: policy.Services()}, client.UnsafeDisableDeepCopy); err != nil {
+		return v1alpha1.NodePortAccessStatus{}, fmt.Errorf("list Services: %w", err)
+	}
+	r.mu.Lock()
+	nodes := r.guards.of(specVersion(object))
+	r.mu.Unlock()
+	return accessStatus(object, guardingOf(policy, services.Items), nodes, r.clock.Now()), nil
+}

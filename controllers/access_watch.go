@@ -1,0 +1,109 @@
+package controllers
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
+)
+
+// A Service concerns the objects of its namespace that select it, before or after; a node's report, those that it is the
+// first to enforce, each at its turn.
+
+func newAccessReconciler(c client.Client, clock clock.PassiveClock) *accessReconciler {
+	return &accessReconciler{Client: c, clock: clock, turns: newTurns[types.NamespacedName](), guards: newGuards()}
+}
+
+func (r *accessReconciler) setUp(mgr manager.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("nodeportaccess").
+		For(&v1alpha1.NodePortAccess{}).
+		Watches(&corev1.Service{}, settled(r.selecting), builder.WithPredicates(predicate.Funcs{UpdateFunc: changesAccess})).
+		Watches(&v1alpha1.NodePortNodeState{}, r.ofNodes()).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		Complete(r)
+}
+
+// changesAccess leaves out changes of a Service by which nobody selects anything else.
+func changesAccess(e event.UpdateEvent) bool {
+	before, ok := e.ObjectOld.(*corev1.Service)
+	after, isService := e.ObjectNew.(*corev1.Service)
+	return !ok || !isService || before.Spec.Type != after.Spec.Type || !maps.Equal(before.Labels, after.Labels) ||
+		!slices.EqualFunc(before.Spec.Ports, after.Spec.Ports, func(a, b corev1.ServicePort) bool {
+			return a.Name == b.Name && a.NodePort == b.NodePort && a.Protocol == b.Protocol
+		})
+}
+
+// selecting are the objects that select a Service.
+func (r *accessReconciler) selecting(ctx context.Context, service client.Object) []request {
+	return r.where(ctx, func(object *v1alpha1.NodePortAccess) bool {
+		return access.NewSelector(object).Matches(labels.Set(service.GetLabels()))
+	}, client.InNamespace(service.GetNamespace()))
+}
+
+// ofNodes has those objects looked at that more nodes enforce than before, or fewer.
+func (r *accessReconciler) ofNodes() handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { r.seen(ctx, e.Object, q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { r.seen(ctx, e.ObjectNew, q) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			r.enqueue(ctx, r.note(func(g *guards) advance { return g.drop(e.Object.GetName()) }), q)
+		},
+	}
+}
+
+func (r *accessReconciler) seen(ctx context.Context, o client.Object, q queue) {
+	if state, ok := o.(*v1alpha1.NodePortNodeState); ok {
+		r.enqueue(ctx, r.note(func(g *guards) advance { return g.put(state) }), q)
+	}
+}
+
+func (r *accessReconciler) note(change func(*guards) advance) advance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return change(r.guards)
+}
+
+// enqueue has objects looked at, after all that cannot wait.
+func (r *accessReconciler) enqueue(ctx context.Context, a advance, q queue) {
+	if !a.all && a.before == a.after {
+		return
+	}
+	for _, item := range r.where(ctx, func(object *v1alpha1.NodePortAccess) bool { return a.concerns(specVersion(object)) }) {
+		if wait, news := r.turns.ask(item.NamespacedName, r.clock.Now()); news {
+			q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{After: wait, Priority: new(last)}, item)
+		}
+	}
+}
+
+// where are the objects for which something holds.
+func (r *accessReconciler) where(ctx context.Context, holds func(*v1alpha1.NodePortAccess) bool, which ...client.ListOption) []request {
+	objects := &v1alpha1.NodePortAccessList{}
+	if err := r.List(ctx, objects, append(which, client.UnsafeDisableDeepCopy)...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "List NodePortAccess")
+		return nil
+	}
+	var requests []request
+	for i := range objects.Items {
+		if holds(&objects.Items[i]) {
+			requests = append(requests, request{NamespacedName: client.ObjectKeyFromObject(&objects.Items[i])})
+		}
+	}
+	return requests
+}

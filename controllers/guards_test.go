@@ -1,0 +1,77 @@
+package controllers
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+)
+
+// guardState is the report of a node whose guard is at a version; without one it has no guard.
+func guardState(node, version string) *v1alpha1.NodePortNodeState {
+	state := &v1alpha1.NodePortNodeState{}
+	state.Name = node
+	if version != "" {
+		state.Status.Guard = &v1alpha1.GuardState{AccessResourceVersion: version}
+	}
+	return state
+}
+
+func TestNodesCountThatKnowAVersion(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		states map[string]string
+		want   v1alpha1.NodeCounts
+	}{
+		{"no node", nil, v1alpha1.NodeCounts{}},
+		{"no node with a guard", map[string]string{"a": ""}, v1alpha1.NodeCounts{}},
+		{"one that has not begun", map[string]string{"a": "0"}, v1alpha1.NodeCounts{Total: 1}},
+		{"some", map[string]string{"a": "99", "b": "100", "c": "1000", "d": ""}, v1alpha1.NodeCounts{Programmed: 2, Total: 3}},
+	} {
+		g := newGuards()
+		for node, version := range test.states {
+			g.put(guardState(node, version))
+		}
+		if got := g.of("100"); got != test.want {
+			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
+		}
+	}
+}
+
+// Whatever nodes report one after the other, the counts are those of their last reports, and whoever's count has changed
+// is concerned.
+func TestAReportConcernsWhoseCountItChanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g, last := newGuards(), map[string]string{}
+		for range rapid.IntRange(1, 20).Draw(t, "reports") {
+			before := map[string]v1alpha1.NodeCounts{}
+			for v := range 12 {
+				before[fmt.Sprint(v)] = g.of(fmt.Sprint(v))
+			}
+			node := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "node")
+			var changed advance
+			if rapid.IntRange(0, 4).Draw(t, "gone") == 0 {
+				delete(last, node)
+				changed = g.drop(node)
+			} else {
+				last[node] = rapid.SampledFrom([]string{"", "0", "2", "5", "9", "10"}).Draw(t, "version")
+				changed = g.put(guardState(node, last[node]))
+			}
+			fresh := newGuards()
+			for node, version := range last {
+				fresh.put(guardState(node, version))
+			}
+			for version, was := range before {
+				now := g.of(version)
+				if now != fresh.of(version) {
+					t.Fatalf("of %s: %+v, want %+v", version, now, fresh.of(version))
+				}
+				if now != was && !changed.concerns(version) {
+					t.Fatalf("of %s: %+v, before %+v, and nobody is told: %+v", version, now, was, changed)
+				}
+			}
+		}
+	})
+}

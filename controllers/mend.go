@@ -1,0 +1,97 @@
+package controllers
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/serviceports"
+)
+
+// What operators read of Services that should have other numbers goes on with the commands that give them others. Each
+// names a number that is free as it is written, and of those always the same one for a Service: so the text stays as it
+// is until that number is taken.
+
+// remedy is how a Service gets another number in the place of one.
+type remedy struct {
+	service types.NamespacedName
+	labels  map[string]string // of its namespace
+	// command does it, given a number that is free.
+	command func(number int32) string
+}
+
+// freeNumbers are those that a namespace with such labels may be given now.
+type freeNumbers func(labels map[string]string) []int32
+
+// freeIn are the free numbers of all pools of a namespace.
+func freeIn(l rules.Ledger, chart *rules.Chart) freeNumbers {
+	return func(labels map[string]string) []int32 {
+		return rules.Suggestions(l, chart.PoolsFor(labels), math.MaxUint16)
+	}
+}
+
+// advice is " To ...: COMMAND; COMMAND", at most maxListed of them; nothing where there is no number to be given.
+func advice(remedies []remedy, free freeNumbers) string {
+	var commands []string
+	named := map[int32]bool{}
+	for _, r := range remedies[:min(len(remedies), maxListed)] {
+		if number, ok := firstChoice(r.service, free(r.labels), named); ok {
+			named[number] = true
+			commands = append(commands, r.command(number))
+		}
+	}
+	if len(commands) == 0 {
+		return ""
+	}
+	return ". To give them others: " + strings.Join(commands, "; ")
+}
+
+// firstChoice is the free number of the greatest weight for a Service, of those that have not been named to another.
+func firstChoice(service types.NamespacedName, free []int32, named map[int32]bool) (number int32, ok bool) {
+	seed := xxhash.Sum64String(service.String())
+	var greatest uint64
+	for _, n := range free {
+		if named[n] {
+			continue
+		}
+		if weight := xxhash.Sum64(binary.LittleEndian.AppendUint64(nil, seed+uint64(n))); !ok || weight > greatest {
+			number, greatest, ok = n, weight, true
+		}
+	}
+	return number, ok
+}
+
+// remediesFor are how a Service gets others in the place of numbers. A health check's cannot be changed.
+func remediesFor(service types.NamespacedName, labels map[string]string, requests []serviceports.Request, numbers ...int32) []remedy {
+	var remedies []remedy
+	for _, request := range requests {
+		for _, number := range numbers {
+			if request.NodePort == number && request.Role != serviceports.HealthCheck {
+				remedies = append(remedies, remedy{service, labels, func(n int32) string { return renumbering(service, request, n) }})
+			}
+		}
+	}
+	return remedies
+}
+
+// renumbering is the command that gives a Service another number. It does nothing where the Service is another than it
+// was.
+func renumbering(service types.NamespacedName, request serviceports.Request, number int32) string {
+	var patch []string
+	for _, p := range request.Ports {
+		patch = append(patch, fmt.Sprintf(`{"op":"test","path":"/spec/ports/%d/nodePort","value":%d}`, p.Index, request.NodePort))
+	}
+	for _, p := range request.Ports {
+		patch = append(patch, fmt.Sprintf(`{"op":"replace","path":"/spec/ports/%d/nodePort","value":%d}`, p.Index, number))
+	}
+	return patchCommand(service, "service", patch)
+}
+
+func patchCommand(object types.NamespacedName, kind string, patch []string) string {
+	return fmt.Sprintf("kubectl -n %s patch %s %s --type=json -p '[%s]'", object.Namespace, kind, object.Name, strings.Join(patch, ","))
+}

@@ -1,0 +1,237 @@
+package clash
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/bitmap"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/ephemeral"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/listeners"
+)
+
+// facts are of a node on which a Service has TCP 30080, another one UDP 30053, and a third the health check TCP 30900.
+func facts(change ...func(*Facts)) Facts {
+	f := Facts{
+		Range: v1alpha1.PortRange{From: 30000, To: 32767},
+		Services: map[Port]Use{
+			{corev1.ProtocolTCP, 30080}: NodePort,
+			{corev1.ProtocolUDP, 30053}: NodePort,
+			{corev1.ProtocolTCP, 30900}: HealthCheck,
+		},
+	}
+	for _, c := range change {
+		c(&f)
+	}
+	return f
+}
+
+func listens(protocol listeners.Protocol, address string, port uint16, process listeners.Process) func(*Facts) {
+	return func(f *Facts) {
+		f.Listeners = append(f.Listeners, listeners.Listener{
+			Protocol: protocol, Address: netip.MustParseAddr(address), Port: port, Inode: 1, Process: process,
+		})
+	}
+}
+
+func nginx(address string, port uint16) func(*Facts) {
+	return listens(listeners.TCP, address, port, listeners.Process{Name: "nginx"})
+}
+
+func hostPort(number int32, loopback bool) func(*Facts) {
+	return func(f *Facts) {
+		pod := types.NamespacedName{Namespace: "shop", Name: "web-0"}
+		f.HostPorts = append(f.HostPorts, HostPort{Port{corev1.ProtocolTCP, number}, pod, loopback})
+	}
+}
+
+func chosenFrom(from, to uint16, reserved string) func(*Facts) {
+	return func(f *Facts) {
+		set, err := bitmap.Parse(reserved)
+		if err != nil {
+			panic(err)
+		}
+		f.Ephemeral = ephemeral.Settings{Range: ephemeral.Range{From: from, To: to}, Reserved: set}
+	}
+}
+
+func atLocalhost(f *Facts) { f.Localhost = true }
+
+var usual = chosenFrom(32768, 60999, "")
+
+func TestClashesAreFound(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		facts     Facts
+		want      []string // an asterisk: of a Service
+		numbers   string
+		condition string
+	}{
+		{"nothing", facts(usual), nil, "", "True Clear"},
+		{"a process at a Service's number", facts(usual, nginx("::", 30080)), []string{"* nginx listens on TCP 30080"}, "30080", "False Clashing"},
+		{"a process at a number that nobody has", facts(nginx("0.0.0.0", 31000)), []string{"nginx listens on TCP 31000"}, "31000", "False InTheWay"},
+		{"a process at a number of another protocol", facts(nginx("::", 30053)), []string{"nginx listens on TCP 30053"}, "30053", "False InTheWay"},
+		{"a process that nobody knows", facts(listens(listeners.UDP, "::", 30053, listeners.Process{})), []string{"* a process listens on UDP 30053"}, "30053", "False Clashing"},
+		{"SCTP", facts(listens(listeners.SCTP, "::", 30001, listeners.Process{})), []string{"a process listens on SCTP 30001"}, "30001", "False InTheWay"},
+		{"at two addresses", facts(nginx("192.0.2.1", 30080), nginx("2001:db8::1", 30080)), []string{"* nginx listens on TCP 30080"}, "30080", "False Clashing"},
+		{"outside of the range", facts(nginx("::", 29999), nginx("::", 32768)), nil, "", "True Clear"},
+		{"at loopback addresses", facts(nginx("127.0.0.1", 30080), nginx("::1", 30080), hostPort(30080, true)), nil, "", "True Clear"},
+		{"at loopback addresses where node ports are served", facts(atLocalhost, nginx("127.0.0.1", 30080)), []string{"* nginx listens on TCP 30080"}, "30080", "False Clashing"},
+		{"the node-proxy's own", facts(listens(listeners.TCP, "::", 31000, listeners.Process{Name: "node-proxy", Own: true})), nil, "", "True Clear"},
+		{"a health check, answered by some proxy", facts(listens(listeners.TCP, "::", 30900, listeners.Process{})), nil, "", "True Clear"},
+		{"its number with another protocol", facts(listens(listeners.UDP, "::", 30900, listeners.Process{})), []string{"a process listens on UDP 30900"}, "30900", "False InTheWay"},
+		{"a hostPort at a Service's number", facts(hostPort(30080, false)), []string{"* Pod shop/web-0 has the hostPort TCP 30080"}, "30080", "False Clashing"},
+		{"a hostPort at a health check's", facts(hostPort(30900, false)), []string{"* Pod shop/web-0 has the hostPort TCP 30900"}, "30900", "False Clashing"},
+		{"a pod of the host's network", facts(hostPort(30080, false), nginx("::", 30080)), []string{"* Pod shop/web-0 has the hostPort TCP 30080"}, "30080", "False Clashing"},
+		{"what Services have comes first", facts(nginx("::", 30001), nginx("::", 30080), nginx("::", 30002)),
+			[]string{"* nginx listens on TCP 30080", "nginx listens on TCP 30001", "nginx listens on TCP 30002"}, "30001-30002,30080", "False Clashing"},
+		{"outgoing connections", facts(chosenFrom(1024, 60999, "30000-30079,30900-32767")),
+			[]string{"* outgoing connections may have TCP 30080"}, "", "False EphemeralOverlap"},
+		{"outgoing connections may have no number of a Service", facts(chosenFrom(1024, 60999, "30053,30080,30900")), nil, "", "True Clear"},
+		{"a process, and outgoing connections", facts(chosenFrom(1024, 60999, "30053,30900"), nginx("::", 30080)),
+			[]string{"* nginx listens on TCP 30080", "* outgoing connections may have TCP 30080"}, "30080", "False Clashing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := Find(c.facts)
+			var got []string
+			for _, clash := range r.Clashes {
+				text := clash.String()
+				if clash.OfService {
+					text = "* " + text
+				}
+				got = append(got, text)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("clashes (-want +got):\n%s", diff)
+			}
+			if got := r.NodePorts(); got != c.numbers {
+				t.Errorf("not to be handed out are %q, want %q", got, c.numbers)
+			}
+			if got := r.Condition(); fmt.Sprint(got.Status, " ", got.Reason) != c.condition || got.Type != v1alpha1.NodeStateNoClashes {
+				t.Errorf("the condition is %+v, want %s", got, c.condition)
+			}
+		})
+	}
+}
+
+func TestTheConditionSaysInWordsWhatClashes(t *testing.T) {
+	four := []func(*Facts){nginx("::", 31001), nginx("::", 31002), nginx("::", 31003), nginx("::", 31004)}
+	for _, c := range []struct {
+		name, want string
+		facts      Facts
+	}{
+		{"with Services", "Services have these node ports, and one of the two does not get its traffic: nginx listens on TCP 30080, Pod shop/web-0 has the hostPort TCP 30900.",
+			facts(nginx("::", 30080), hostPort(30900, false), nginx("::", 31000))},
+		{"with none", "These numbers are not handed out: nginx listens on TCP 31001, nginx listens on TCP 31002, nginx listens on TCP 31003, and 1 more.", facts(four...)},
+		{"with outgoing connections", "The node may give node ports of Services, such as UDP 30053, to its own outgoing connections, whose ports are from 1024-60999: reserve them with --reserve-ephemeral.",
+			facts(chosenFrom(1024, 60999, ""))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := Find(c.facts).Condition().Message; got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAReportFitsIntoTheStatus(t *testing.T) {
+	f := facts(usual, nginx("::", 30080))
+	for port := uint16(30100); port < 30500; port++ {
+		nginx("::", port)(&f)
+	}
+	var status v1alpha1.NodePortNodeStateStatus
+	Find(f).Fill(&status)
+	if len(status.Clashes) != 256 || status.Clashes[0].NodePort != 30080 {
+		t.Errorf("%d clashes, the first of %d", len(status.Clashes), status.Clashes[0].NodePort)
+	}
+	want := v1alpha1.NodePortNodeStateStatus{
+		ClashingNodePorts: "30080,30100-30499", EphemeralRange: "32768-60999",
+		Conditions: []metav1.Condition{{Type: v1alpha1.NodeStateNoClashes, Status: metav1.ConditionFalse, Reason: v1alpha1.NodeStateReasonClashing}},
+	}
+	if diff := cmp.Diff(want, status, cmpopts.IgnoreFields(v1alpha1.NodePortNodeStateStatus{}, "Clashes"), cmpopts.IgnoreFields(metav1.Condition{}, "Message")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	Find(facts()).Fill(&status)
+	if len(status.Clashes) > 0 || status.ClashingNodePorts != "" {
+		t.Errorf("then nothing clashes, and the status has %v", status.Clashes)
+	}
+}
+
+func TestAnEventIsOfANewClashWithAService(t *testing.T) {
+	before := Find(facts(nginx("::", 30080), nginx("::", 31000)))
+	after := Find(facts(chosenFrom(1024, 60999, ""), nginx("::", 30080), nginx("::", 31000), nginx("::", 31001), hostPort(30900, false)))
+	var got []string
+	for _, c := range after.New(before) {
+		got = append(got, c.Note())
+	}
+	want := []string{"Pod shop/web-0 has the hostPort TCP 30900, which is the node port of a Service: one of the two does not get its traffic"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if again := after.New(after); len(again) > 0 {
+		t.Errorf("said twice: %v", again)
+	}
+	taken := facts(nginx("::", 31000))
+	taken.Services[Port{corev1.ProtocolTCP, 31000}] = NodePort
+	if now := Find(taken).New(before); len(now) != 1 || now[0].NodePort != 31000 {
+		t.Errorf("a Service has got the number since, and it is said: %v", now)
+	}
+}
+
+func TestClashesAreCountedByKind(t *testing.T) {
+	got := Find(facts(chosenFrom(1024, 60999, "30053,30900"), nginx("::", 30080), nginx("::", 31000), hostPort(31001, false))).Counts()
+	want := map[v1alpha1.ClashKind]int{v1alpha1.ClashHostListener: 2, v1alpha1.ClashHostPort: 1, v1alpha1.ClashEphemeral: 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestHostPortsOfAPod(t *testing.T) {
+	container := func(ports ...corev1.ContainerPort) corev1.Container { return corev1.Container{Ports: ports} }
+	pod := func(phase corev1.PodPhase, containers ...corev1.Container) *corev1.Pod {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: containers}, Status: corev1.PodStatus{Phase: phase}}
+		p.Namespace, p.Name = "shop", "web-0"
+		return p
+	}
+	web := corev1.ContainerPort{ContainerPort: 80, HostPort: 30080}
+	dns := corev1.ContainerPort{ContainerPort: 53, HostPort: 30053, Protocol: corev1.ProtocolUDP, HostIP: "127.0.0.1"}
+	withInit := pod(corev1.PodRunning, container())
+	withInit.Spec.InitContainers = []corev1.Container{container(web), container(dns)}
+	withInit.Spec.InitContainers[1].RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+	for _, c := range []struct {
+		name string
+		pod  *corev1.Pod
+		want []string
+	}{
+		{"two containers", pod(corev1.PodRunning, container(web), container(dns)), []string{"TCP 30080", "UDP 30053 loopback"}},
+		{"a pod that is about to run", pod(corev1.PodPending, container(web)), []string{"TCP 30080"}},
+		{"one that has ended", pod(corev1.PodSucceeded, container(web)), nil},
+		{"one that has failed", pod(corev1.PodFailed, container(web)), nil},
+		{"no hostPort", pod(corev1.PodRunning, container(corev1.ContainerPort{ContainerPort: 80})), nil},
+		{"of containers that begin first those that go on", withInit, []string{"UDP 30053 loopback"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			for _, p := range HostPorts(c.pod) {
+				text := p.Port.String()
+				if p.Loopback {
+					text += " loopback"
+				}
+				if p.Pod.String() != "shop/web-0" {
+					t.Errorf("of %s", p.Pod)
+				}
+				got = append(got, text)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,146 @@
+package clash
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/bitmap"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/ephemeral"
+)
+
+const (
+	listed = 256 // how many clashes a NodePortNodeState has
+	named  = 3   // how many a condition names
+
+	// EventReason is that of the events of a node about new clashes with Services.
+	EventReason = "NodePortClash"
+)
+
+// Report is what there is to say of a node's clashes.
+type Report struct {
+	// Clashes are all, in the order in which they matter.
+	Clashes []Clash
+	// Ephemeral is the range that the node's own connections have their ports from; zero: not known.
+	Ephemeral ephemeral.Range
+}
+
+// Fill writes the report into a status; its condition is appended.
+func (r Report) Fill(status *v1alpha1.NodePortNodeStateStatus) {
+	status.Clashes = nil
+	for _, c := range r.Clashes[:min(listed, len(r.Clashes))] {
+		status.Clashes = append(status.Clashes, c.Clash)
+	}
+	status.ClashingNodePorts = r.NodePorts()
+	if r.Ephemeral != (ephemeral.Range{}) {
+		status.EphemeralRange = r.Ephemeral.String()
+	}
+	status.Conditions = append(status.Conditions, r.Condition())
+}
+
+// NodePorts are the numbers that are not to be handed out, as text.
+func (r Report) NodePorts() string {
+	numbers := make(map[int32]bool)
+	for _, c := range r.Clashes {
+		if c.Kind != v1alpha1.ClashEphemeral {
+			numbers[c.NodePort] = true
+		}
+	}
+	if len(numbers) == 0 {
+		return ""
+	}
+	sorted := slices.Sorted(maps.Keys(numbers))
+	set := bitmap.New(sorted[0], sorted[len(sorted)-1])
+	for _, n := range sorted {
+		set.Take(n)
+	}
+	return set.Text()
+}
+
+// Counts are how many clashes there are of each kind.
+func (r Report) Counts() map[v1alpha1.ClashKind]int {
+	counts := make(map[v1alpha1.ClashKind]int)
+	for _, c := range r.Clashes {
+		counts[c.Kind]++
+	}
+	return counts
+}
+
+// Condition is NoClashes, without a time.
+func (r Report) Condition() metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.NodeStateNoClashes, Status: metav1.ConditionFalse}
+	var ofServices, others, chosen []Clash
+	for _, clash := range r.Clashes {
+		switch {
+		case clash.Kind == v1alpha1.ClashEphemeral:
+			chosen = append(chosen, clash)
+		case clash.OfService:
+			ofServices = append(ofServices, clash)
+		default:
+			others = append(others, clash)
+		}
+	}
+	switch {
+	case len(ofServices) > 0:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonClashing, "Services have these node ports, and one of the two does not get its traffic: "+texts(ofServices)+"."
+	case len(others) > 0:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonInTheWay, "These numbers are not handed out: "+texts(others)+"."
+	case len(chosen) > 0:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonEphemeralOverlap, fmt.Sprintf(
+			"The node may give node ports of Services, such as %s, to its own outgoing connections, whose ports are from %s: reserve them with --reserve-ephemeral.",
+			chosen[0].port(), r.Ephemeral)
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.NodeStateReasonClear, "Nothing else uses a number of the node port range."
+	}
+	return c
+}
+
+// texts says some clashes, and how many more there are.
+func texts(clashes []Clash) string {
+	var all []string
+	for _, c := range clashes[:min(named, len(clashes))] {
+		all = append(all, c.String())
+	}
+	if more := len(clashes) - named; more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(all, ", ")
+}
+
+// String says who uses what.
+func (c Clash) String() string {
+	switch c.Kind {
+	case v1alpha1.ClashHostPort:
+		return fmt.Sprintf("Pod %s has the hostPort %s", c.Process, c.port())
+	case v1alpha1.ClashEphemeral:
+		return fmt.Sprintf("outgoing connections may have %s", c.port())
+	}
+	who := c.Process
+	if who == "" {
+		who = "a process"
+	}
+	return fmt.Sprintf("%s listens on %s", who, c.port())
+}
+
+// New are the clashes with Services that were not there before, for events: each is said once, and again only after it has
+// gone. Those with outgoing connections are left to the condition.
+func (r Report) New(before Report) []Clash {
+	had := make(map[Port]bool)
+	for _, c := range before.Clashes {
+		if c.tellable() {
+			had[c.port()] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(r.Clashes), func(c Clash) bool { return !c.tellable() || had[c.port()] })
+}
+
+func (c Clash) tellable() bool { return c.OfService && c.Kind != v1alpha1.ClashEphemeral }
+
+// Note is the text of an event, for the operators of the node.
+func (c Clash) Note() string {
+	return c.String() + ", which is the node port of a Service: one of the two does not get its traffic"
+}

@@ -1,0 +1,89 @@
+package guard
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+)
+
+// Change is what to do in the kernel.
+type Change struct {
+	nft.Change
+	// Narrowed are the ports, sorted, at which some source that was let in before may not be any more. Its flows go on
+	// until somebody ends them: Planner.Admits says of each whether it is still let in.
+	Narrowed []nft.Port
+}
+
+// edit is a change in the making.
+type edit struct {
+	Change
+	// found are elements that the kernel had before anything was planned, and that nobody has asked for yet.
+	found nft.Table
+	// before is how the doors were that it is about.
+	before map[*door]sight
+	idle   []*acl
+}
+
+// touch notes a door before it changes.
+func (e *edit) touch(d *door) {
+	if _, touched := e.before[d]; !touched {
+		e.before[d] = d.sight()
+	}
+}
+
+func (e *edit) add(element nft.Element) {
+	k := element.Key
+	if had, ok := e.found[k]; ok {
+		delete(e.found, k)
+		if had == element.Value {
+			return
+		}
+		e.delete(nft.Element{Key: k, Value: had})
+	}
+	e.Add = append(e.Add, element)
+}
+
+func (e *edit) delete(element nft.Element) { e.Delete = append(e.Delete, element) }
+
+// replace turns elements into others, no key being twice in either.
+func (e *edit) replace(before, after []nft.Element) {
+	gone := make(map[nft.Element]bool, len(before))
+	for _, el := range before {
+		gone[el] = true
+	}
+	var come []nft.Element
+	for _, el := range after {
+		if !gone[el] {
+			come = append(come, el)
+		}
+		delete(gone, el)
+	}
+	for _, el := range before {
+		if gone[el] {
+			e.delete(el)
+		}
+	}
+	for _, el := range come {
+		e.add(el)
+	}
+}
+
+// narrow notes the doors that let in less than before.
+func (e *edit) narrow() {
+	for d, was := range e.before {
+		if was.loses(d.sight()) {
+			e.Narrowed = append(e.Narrowed, d.Port)
+		}
+	}
+	e.sortNarrowed()
+}
+
+func (e *edit) sortNarrowed() {
+	slices.SortFunc(e.Narrowed, comparePorts)
+	e.Narrowed = slices.Compact(e.Narrowed)
+}
+
+func comparePorts(a, b nft.Port) int {
+	return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Number, b.Number))
+}
