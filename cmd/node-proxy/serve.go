@@ -12,11 +12,14 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/validation"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
@@ -53,6 +56,8 @@ func serve(ctx context.Context, args []string) error {
 // texts are the flags whose values have a form of their own.
 type texts struct {
 	services, nodePortAddresses                 string
+	nodePortRange                               string
+	closeUnallocated                            bool
 	detectLocal, clusterCIDR, bridge, podPrefix string
 }
 
@@ -60,6 +65,7 @@ type texts struct {
 func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, error) {
 	o, t := nodeproxy.Options{Version: version()}, texts{}
 	addServiceFlags(fs, &o, &t)
+	addGuardFlags(fs, &o, &t)
 	addNodeFlags(fs, &o, &t)
 	addConntrackFlags(fs, &o)
 	addServerFlags(fs, &o)
@@ -92,6 +98,15 @@ func addServiceFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
 		"On which `addresses` of the node node ports are served: primary, the Node's first internal address of each family, and of a family of which it has none all of the host's; or all those in a list of prefixes such as 10.0.0.0/8,fd00::/8. Link-local ones only where a prefix names them.")
 	fs.BoolVar(&o.Localhost, "nodeport-localhost", false, "Serve node ports of TCP at the node's loopback addresses too, for processes of the node.")
 	fs.BoolVar(&o.MasqueradeAll, "masquerade-all", false, "Have endpoints see the node as the client of every connection to a cluster IP.")
+}
+
+func addGuardFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
+	fs.StringVar(&t.nodePortRange, "service-node-port-range", "30000-32767",
+		"The cluster's node port `range`, as kube-apiserver has it. What else uses its numbers on the node is reported, and --close-unallocated is about them.")
+	fs.BoolVar(&t.closeUnallocated, "close-unallocated", false,
+		"Refuse what comes from outside to numbers of --service-node-port-range that no Service and no pod's hostPort has, also where a process of the node listens.")
+	fs.BoolVar(&o.ReserveEphemeral, "reserve-ephemeral", false,
+		"Add the numbers of Services to net.ipv4.ip_local_reserved_ports, so that the node gives them to none of its own connections. It takes a /proc/sys that can be written to.")
 }
 
 func addNodeFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
@@ -170,6 +185,12 @@ func (t *texts) read(o *nodeproxy.Options) (err error) {
 	if o.Selection.Mode, err = route.ParseMode(t.services); err != nil {
 		return fmt.Errorf("--services: %w", err)
 	}
+	if o.Range, err = parsePortRange(t.nodePortRange); err != nil {
+		return fmt.Errorf("--service-node-port-range: %w", err)
+	}
+	if t.closeUnallocated {
+		o.Closed = nft.PortRange{First: uint16(o.Range.From), Last: uint16(o.Range.To)}
+	}
 	if o.Node.NodePortAddresses, err = node.ParseNodePortAddresses(t.nodePortAddresses); err != nil {
 		return fmt.Errorf("--nodeport-addresses: %w", err)
 	}
@@ -183,4 +204,16 @@ func (t *texts) read(o *nodeproxy.Options) (err error) {
 		o.Node.Name, err = nodeproxy.NodeName()
 	}
 	return err
+}
+
+// parsePortRange reads a range as kube-apiserver does: 30000-32767, or 30000+2767.
+func parsePortRange(text string) (v1alpha1.PortRange, error) {
+	r, err := utilnet.ParsePortRange(text)
+	switch {
+	case err != nil:
+		return v1alpha1.PortRange{}, err
+	case r.Size == 0 || r.Base < 1:
+		return v1alpha1.PortRange{}, fmt.Errorf("%q is no range of ports: write one such as 30000-32767", text)
+	}
+	return v1alpha1.PortRange{From: int32(r.Base), To: int32(r.Base + r.Size - 1)}, nil
 }

@@ -14,8 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
@@ -80,6 +82,7 @@ func byDefault() nodeproxy.Options {
 	return nodeproxy.Options{
 		Node:               node.Options{Name: "node-1", DetectLocal: node.DetectLocal{Mode: node.ClusterCIDR}},
 		Selection:          route.Selection{Mode: route.ModeLabelled, ProxyName: "portolan"},
+		Range:              v1alpha1.PortRange{From: 30000, To: 32767},
 		HealthzBindAddress: "0.0.0.0:10356",
 		MetricsBindAddress: "127.0.0.1:10349",
 		ReportSpread:       15 * time.Second,
@@ -109,6 +112,12 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			o.Node.DetectLocal = node.DetectLocal{Mode: node.BridgeInterface, BridgeInterface: "cni0"}
 		}},
 		{"--nodeport-localhost --masquerade-all", func(o *nodeproxy.Options) { o.Localhost, o.MasqueradeAll = true, true }},
+		{"--close-unallocated --reserve-ephemeral", func(o *nodeproxy.Options) {
+			o.Closed, o.ReserveEphemeral = nft.PortRange{First: 30000, Last: 32767}, true
+		}},
+		{"--service-node-port-range=20000-20999 --close-unallocated", func(o *nodeproxy.Options) {
+			o.Range, o.Closed = v1alpha1.PortRange{From: 20000, To: 20999}, nft.PortRange{First: 20000, Last: 20999}
+		}},
 		{"--conntrack-max-per-core=1000 --conntrack-min=2000 --conntrack-tcp-timeout-established=1h --conntrack-tcp-timeout-close-wait=2h --conntrack-udp-timeout=3s --conntrack-udp-timeout-stream=4s --conntrack-tcp-be-liberal", func(o *nodeproxy.Options) {
 			o.Conntrack = conntrack.Settings{MaxPerCore: 1000, Min: 2000, TCPEstablished: time.Hour, TCPCloseWait: 2 * time.Hour, UDP: 3 * time.Second, UDPStream: 4 * time.Second, TCPBeLiberal: true}
 		}},
@@ -133,6 +142,9 @@ func TestAWrongFlagIsRefusedWithWhatToDo(t *testing.T) {
 		{"--services=some", `--services: "some" is none of labelled, all and none`},
 		{"--nodeport-addresses=10.0.0.1", "--nodeport-addresses: 10.0.0.1 has no length: write 10.0.0.1/32"},
 		{"--nodeport-addresses=127.0.0.0/8", "--nodeport-addresses: loopback addresses are not asked for by a prefix: leave it out, and set --nodeport-localhost"},
+		{"--service-node-port-range=32767-30000", "--service-node-port-range: "},
+		{"--service-node-port-range=0-0", "--service-node-port-range: "},
+		{"--service-node-port-range=1-70000", "--service-node-port-range: "},
 		{"--cluster-cidr=pods", "--cluster-cidr: "},
 		{"--detect-local-mode=NodeCidr", "--detect-local-mode: no mode is called \"NodeCidr\": write ClusterCIDR"},
 		{"--detect-local-mode=BridgeInterface", "--pod-bridge-interface is not set"},

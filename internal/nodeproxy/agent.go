@@ -16,8 +16,10 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/activity"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/health"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/listeners"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/localhost"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
@@ -40,6 +42,8 @@ type Agent struct {
 	watches      *watches
 	tracker      *track.Tracker
 	guardian     *guardian
+	clashes      *clashes // nil: nothing is reported of them
+	usage        *usage
 	node         watcher
 	proxy        *health.Proxy
 	healthChecks *health.Services
@@ -116,6 +120,10 @@ func assemble(s sources, o Options, log logr.Logger) *Agent {
 	}
 	a.tracker = track.New(track.TrimService(o.Selection.Takes, v1alpha1.ServiceProxyNameLabel), a.clock)
 	a.guardian = newGuardian(a.tracker.Wake)
+	a.usage = &usage{book: activity.NewBook()}
+	if o.Range != (v1alpha1.PortRange{}) {
+		a.clashes, a.now.early = newClashes(o), true
+	}
 	a.watches = newWatches(s, a.tracker, a.guardian, o.Selection.Mode)
 	a.proxy = health.NewProxy(patience, func() time.Time { return a.tracker.Counts().Oldest }, a.clock)
 	a.healthChecks = health.NewServices(health.ServicesOptions{
@@ -168,6 +176,8 @@ func (a *Agent) parts() map[string]func(context.Context) error {
 		"health checks": always(a.healthChecks.Run),
 		"probes":        always(a.runProbes),
 		"metrics":       always(a.serveMetrics),
+		"clashes":       always(a.watchClashes),
+		"use":           always(a.watchUse),
 		"loop":          always(a.serve),
 	}
 }
@@ -199,10 +209,38 @@ func (a *Agent) open(ctx context.Context) error {
 		return err
 	}
 	a.sweeper, a.closers = a.newSweeper(flows), append(a.closers, flows.Close)
+	if err := a.openBeside(); err != nil {
+		return err
+	}
 	if a.options.Localhost {
 		a.localhost, err = localhost.Listen(ctx)
 	}
 	return err
+}
+
+// openBeside opens what is asked beside the loop.
+func (a *Agent) openBeside() error {
+	k, err := nft.Open()
+	if err != nil {
+		return fmt.Errorf("open nf_tables: %w", err)
+	}
+	a.closers = append(a.closers, k.Close)
+	flows, err := conntrack.Open()
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, flows.Close)
+	a.usage.counter, a.usage.flows = k, flows
+	if a.clashes == nil {
+		return nil
+	}
+	sockets, err := listeners.Open()
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, sockets.Close)
+	a.openClashes("/", sockets.List, listeners.Processes("/proc").Of)
+	return nil
 }
 
 func (a *Agent) close() {

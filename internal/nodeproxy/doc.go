@@ -9,4 +9,8 @@
 // All of it is one loop on one goroutine: what waits meanwhile is taken together the next time. Nothing is written
 // before Services, EndpointSlices and the node itself are read in full, and what the kernel holds from before is taken
 // over, so that a restart changes nothing that has not changed.
+//
+// The same loop has the guard follow, on every node and for the node ports of all proxies: guardian and guard.Planner.
+// Beside it, and never waited for, run what else is told of the node: what listens at node ports (clashes), and which are
+// used (usage).
 package nodeproxy

@@ -33,6 +33,7 @@ type guardian struct {
 	found    nft.Table      // what the kernel held of the guard at the start; nil once begun
 	versions access.Versions
 	known    map[types.NamespacedName]*v1alpha1.NodePortAccess
+	ceilings int // how many pools have an access
 	// narrowed are the ports where flows are to be looked at, once the kernel has all that is planned.
 	narrowed map[nft.Port]narrowing
 }
@@ -110,8 +111,11 @@ func (g *guardian) plan(view node.View, changes []track.Change, all func() []tra
 		}
 	}
 	note(g.planner.SetNode(guard.Node{Labels: view.Labels, Addresses: view.Addresses}))
-	for name, pool := range g.pools.Take() {
-		note(g.planner.SetPool(name.Name, pool))
+	if changed := g.pools.Take(); len(changed) > 0 {
+		for name, pool := range changed {
+			note(g.planner.SetPool(name.Name, pool))
+		}
+		g.ceilings = ceilings(g.pools.All())
 	}
 	for name, object := range g.access.Take() {
 		g.see(name, object)
@@ -186,6 +190,16 @@ func (g *guardian) cuts(c conntrack.Connection, ports map[nft.Port]bool, address
 		!g.planner.Admits(port, c.Source, c.To.Addr())
 }
 
+// ceilings are how many pools say who may reach their numbers.
+func ceilings(pools []*v1alpha1.NodePortPool) (n int) {
+	for _, pool := range pools {
+		if pool.Spec.Access != nil {
+			n++
+		}
+	}
+	return n
+}
+
 var podProtocols = map[corev1.Protocol]nft.Protocol{corev1.ProtocolTCP: nft.TCP, corev1.ProtocolUDP: nft.UDP, corev1.ProtocolSCTP: nft.SCTP, "": nft.TCP}
 
 // hostPorts are those of pods that have not ended.
@@ -195,7 +209,7 @@ func hostPorts(pods []*corev1.Pod) []nft.Port {
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			continue
 		}
-		for _, c := range pod.Spec.Containers {
+		for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 			for _, p := range c.Ports {
 				ports[nft.Port{Protocol: podProtocols[p.Protocol], Number: uint16(p.HostPort)}] = true
 			}

@@ -84,6 +84,25 @@ func TestUntilAllOfAccessIsReadPortsStayAsTheyWere(t *testing.T) {
 	})
 }
 
+func TestNothingIsClosedUntilItIsKnownWhoHasWhichNumber(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.options.Closed = nft.PortRange{First: 30000, Last: 32767}
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.pods.ListError = errNoModule
+		w.start()
+		w.pass(nodeWait + time.Second)
+		if got := w.fake.Rules().Closed; got != (nft.PortRange{}) {
+			t.Errorf("closed without knowing of hostPorts: %v", got)
+		}
+		w.pods.ListError = nil
+		w.pass(3 * time.Minute)
+		if got := w.fake.Rules().Closed; got != w.options.Closed {
+			t.Errorf("in the end closed: %v", got)
+		}
+		w.wantHeld(true, "uses {\n\ttcp . 30080\n")
+	})
+}
+
 func TestARestartLeavesTheGuardAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.node.become(guardedView())

@@ -55,13 +55,20 @@ func (a *Agent) guards() *Guards {
 	if !a.guardian.begun() {
 		return nil
 	}
-	return &Guards{Version: a.guardian.versions.Latest(), Closed: a.options.Closed}
+	return &Guards{
+		Version:  a.guardian.versions.Latest(),
+		Policies: len(a.guardian.known),
+		Ceilings: a.guardian.ceilings,
+		Closed:   a.options.Closed,
+	}
 }
 
 // Guards is what a node-proxy enforces, whoever serves node ports.
 type Guards struct {
 	// Version is the resourceVersion of the latest change of a NodePortAccess that is in force.
 	Version string
+	// Policies are how many NodePortAccess objects there are, and Ceilings how many pools that say who may reach theirs.
+	Policies, Ceilings int
 	// Closed are the numbers that are closed while nobody has them; zero: none.
 	Closed nft.PortRange
 }

@@ -141,6 +141,9 @@ func (a *Agent) pause(ctx context.Context, failed error) {
 func (a *Agent) sync(changes []track.Change) error {
 	started := a.clock.Now()
 	a.look(a.node.View())
+	if a.clashes != nil {
+		a.clashes.note(changes)
+	}
 	if a.looking.Swap(false) {
 		a.programmer.suspect()
 	}
@@ -253,8 +256,10 @@ func (a *Agent) rules() nft.Rules {
 	r := nft.Rules{
 		IPv4:      a.masquerading(a.view.PodsKnown.IPv4),
 		IPv6:      a.masquerading(a.view.PodsKnown.IPv6),
-		Closed:    a.options.Closed,
 		GuardOnly: a.options.Selection.Mode == route.ModeNone,
+	}
+	if a.guardian.begun() { // else nobody knows which numbers somebody has
+		r.Closed = a.options.Closed
 	}
 	if a.localhost != nil {
 		r.Localhost = a.localhost.Port()

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
@@ -25,8 +26,13 @@ type Options struct {
 	Localhost bool
 	// MasqueradeAll has endpoints see the node instead of the client wherever a cluster IP was asked.
 	MasqueradeAll bool
+	// Range is the cluster's node port range, as kube-apiserver has it: what else uses its numbers is reported. Zero:
+	// nothing is.
+	Range v1alpha1.PortRange
 	// Closed are numbers that nothing on the node takes connections at while no Service and no pod has them; zero: none.
 	Closed nft.PortRange
+	// ReserveEphemeral keeps the numbers of Services out of those that the node gives to its own connections.
+	ReserveEphemeral bool
 	// Conntrack are the limits and timeouts of the kernel's connection tracking.
 	Conntrack conntrack.Settings
 	// HealthzBindAddress is where /healthz and /livez are answered; empty: nowhere.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,12 +22,13 @@ import (
 // newReporter makes the Reporter of this node.
 func (a *Agent) newReporter(c client.Client) *report.Reporter {
 	return report.New(report.Options{
-		Node:   a.options.Node.Name,
-		State:  a.reportState,
-		Client: c,
-		Spread: a.options.ReportSpread,
-		Clock:  a.clock,
-		Log:    a.log.WithName("report"),
+		Node:     a.options.Node.Name,
+		State:    a.reportState,
+		Activity: a.usage.book.Report,
+		Client:   c,
+		Spread:   a.options.ReportSpread,
+		Clock:    a.clock,
+		Log:      a.log.WithName("report"),
 	})
 }
 
@@ -45,11 +45,9 @@ func reportClient(cfg *rest.Config) (client.Client, error) {
 
 // reportState is what there is to report; nothing before the node is known, and the kernel has been asked.
 func (a *Agent) reportState() (report.State, bool) {
-	object, exists, err := a.watches.node.GetIndexer().GetByKey(a.options.Node.Name)
-	node, ok := object.(*corev1.Node)
-	status := a.Status()
-	started := status.Failure != nil || !status.LastSync.IsZero()
-	if err != nil || !exists || !ok || !started { // till then what the node-proxy before this one has reported is true
+	node, status := a.nodeObject(), a.Status()
+	started := status.Failure != nil || !status.LastSync.IsZero() && !status.early
+	if node == nil || !started { // till then what the node-proxy before this one has reported is true
 		return report.State{}, false
 	}
 	return report.State{NodeUID: node.UID, Status: status.report(a.options.Version)}, true
@@ -90,6 +88,9 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		}
 	}
 	r.Conditions = []metav1.Condition{s.ready(programmed), programmed}
+	if s.Clashes != nil {
+		s.Clashes.Fill(&r)
+	}
 	return r
 }
 

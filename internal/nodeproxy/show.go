@@ -128,16 +128,20 @@ func (a *Agent) showService(name types.NamespacedName) (string, error) {
 	return explain.Service(subject), nil
 }
 
-// showPort explains the Services that have a port as their node port, or for health checks.
+// showPort explains the Services that have a port as their node port, or for health checks, whoever serves them.
 func (a *Agent) showPort(port uint16) (string, error) {
 	var texts []string
 	for _, name := range a.tracker.Names() {
-		if subject := a.subject(name); subject.Service != nil && slices.Contains(nodePorts(subject.Plan), port) {
+		svc, _ := a.tracker.Service(name)
+		if !hasNumber(svc, port) {
+			continue
+		}
+		if subject := a.subject(name); subject.Service != nil {
 			texts = append(texts, explain.Service(subject))
 		}
 	}
 	if len(texts) == 0 {
-		return "", fmt.Errorf("no Service that this node-proxy serves has node port %d; kubectl get npa %d says whose it is", port, port)
+		return "", fmt.Errorf("no Service has node port %d", port)
 	}
 	slices.Sort(texts)
 	return strings.Join(texts, "\n"), nil
@@ -151,6 +155,10 @@ func (a *Agent) subject(name types.NamespacedName) explain.Subject {
 		Slices:      endpointSlices,
 		Plan:        route.Service(svc, endpointSlices, status.View.Node, a.options.Selection),
 		Conflicts:   status.Conflicts,
+		Mode:        a.options.Selection.Mode,
+		Doors:       a.doors(svc),
+		Guarded:     status.Guards != nil,
+		Labels:      status.View.Labels,
 		Node:        status.View.Node,
 		NodePortIPs: status.View.Network.NodePortIPs,
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -28,7 +29,8 @@ func TestWhatShowSays(t *testing.T) {
 			{"30081", []string{"default/web"}, false},
 			{"30080", []string{"shop/dns", "shop/web"}, false},
 			{"shop/others", []string{"another"}, false},
-			{"30099", []string{"no Service that this node-proxy serves has node port 30099"}, true},
+			{"30099", []string{"shop/others is left to another proxy", "TCP 30099", "Everybody may."}, false},
+			{"30100", []string{"no Service has node port 30100"}, true},
 			{"shop/nobody", []string{"there is no Service shop/nobody"}, true},
 			{"70000", []string{"there is no port 70000: ports go to 65535"}, true},
 		} {
@@ -39,6 +41,38 @@ func TestWhatShowSays(t *testing.T) {
 			if err != nil {
 				text = err.Error()
 			}
+			for _, part := range tc.want {
+				if !strings.Contains(text, part) {
+					t.Errorf("%q: it does not say %q:\n%s", tc.subject, part, text)
+				}
+			}
+		}
+	})
+}
+
+func TestShowSaysWhoMayReachAServiceAndHowOftenItWasUsed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.options.Selection.Mode = route.ModeNone
+		w.watchingUse()
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.put("shop/api", "10.96.0.11", 30081, "10.244.1.2")
+		w.put("pay/api", "10.96.0.12", 30082, "10.244.1.3")
+		w.allow("shop", "203.0.113.0/24")
+		w.start()
+		w.fake.Count(webPort, 3)
+		w.pass(useInterval)
+		for _, tc := range []struct {
+			subject string
+			want    []string
+		}{
+			{"", []string{"Who may reach node ports is said by 1 object of NodePortAccess and the access of 0 pools."}},
+			{"30080", []string{"shop/web is left to another proxy", "TCP 30080", "NodePortAccess office lets in 203.0.113.0/24.",
+				"Whoever else comes from outside is refused.", "3 new connections have come from outside"}},
+			{"shop/api", []string{"NodePortAccess office lets in 203.0.113.0/24.", "No connection has come"}},
+			{"pay/api", []string{"Everybody may."}},
+		} {
+			text, err := w.agent.show(tc.subject)
+			w.must(err)
 			for _, part := range tc.want {
 				if !strings.Contains(text, part) {
 					t.Errorf("%q: it does not say %q:\n%s", tc.subject, part, text)

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/clash"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
@@ -25,6 +27,13 @@ type Status struct {
 	NodePorts []uint16
 	// Guards is what is enforced of NodePortAccess; nil: nothing yet.
 	Guards *Guards
+	// Clashes are what else uses numbers of the node port range; nil: it is not known.
+	Clashes *clash.Report
+	// early: that is about to be known.
+	early bool
+	// ReserveFailure is why numbers of Services may be given to the node's own connections all the same; nil: they are not,
+	// or nobody asked for that.
+	ReserveFailure error
 	// Unplanned are the Services that there was no room for.
 	Unplanned []types.NamespacedName
 	// LastSync is when the kernel last took a change, and Took how long that took from the first event that it answers
@@ -75,13 +84,58 @@ func (s Status) String() string {
 	if s.Shared && !s.LastSync.IsZero() {
 		fmt.Fprintf(&b, "  Others can change its table on this node, so it is looked at every %s.\n", lookAgain)
 	}
+	for _, line := range s.guardLines() {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
 	for _, name := range s.Unplanned {
 		fmt.Fprintf(&b, "  There is no room for %s.\n", name)
 	}
 	for _, c := range slices.SortedFunc(slices.Values(s.Conflicts), compareConflicts) {
 		fmt.Fprintf(&b, "  %s wants %s, which %s has.\n", c.Loser, c.Frontend, c.Winner)
 	}
+	for _, line := range s.clashLines() {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
 	return b.String()
+}
+
+// guardLines say who is kept from node ports, whoever serves them.
+func (s Status) guardLines() []string {
+	g := s.Guards
+	if g == nil {
+		return nil
+	}
+	lines := []string{"Node ports are open to every source."}
+	if g.Policies+g.Ceilings > 0 {
+		lines[0] = fmt.Sprintf("Who may reach node ports is said by %s of NodePortAccess and the access of %s.",
+			count(g.Policies, "object"), count(g.Ceilings, "pool"))
+	}
+	if g.Closed != (nft.PortRange{}) {
+		lines = append(lines, fmt.Sprintf("Numbers from %d to %d that no Service and no pod has are closed.", g.Closed.First, g.Closed.Last))
+	}
+	return lines
+}
+
+// mostClashLines is how many clashes are listed.
+const mostClashLines = 10
+
+// clashLines say what else uses node ports.
+func (s Status) clashLines() []string {
+	var lines []string
+	if s.ReserveFailure != nil {
+		lines = append(lines, fmt.Sprintf("--reserve-ephemeral has no effect: %v", s.ReserveFailure))
+	}
+	if s.Clashes == nil {
+		return lines
+	}
+	all := s.Clashes.Clashes
+	for _, c := range all[:min(mostClashLines, len(all))] {
+		lines = append(lines, c.Sentence())
+	}
+	if more := len(all) - mostClashLines; more > 0 {
+		lines = append(lines, fmt.Sprintf("And %d more clashes.", more))
+	}
+	return lines
 }
 
 // compareConflicts orders conflicts by whom they leave without, and where.

@@ -3,6 +3,7 @@ package nodeproxy
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/clash"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
@@ -159,6 +161,33 @@ func TestWhatIsReportedBesideConditions(t *testing.T) {
 	}
 	if got := (Status{}).report("").LastSync; got != nil {
 		t.Errorf("before the first sync: %v", got)
+	}
+}
+
+func TestWhatIsSaidOfTheGuardAndOfClashes(t *testing.T) {
+	s := inStep(func(s *Status) {
+		s.Guards = &Guards{Policies: 2, Ceilings: 1, Closed: nft.PortRange{First: 30000, Last: 32767}}
+		s.ReserveFailure = errors.New("net.ipv4.ip_local_reserved_ports stays as it is: read-only file system")
+		s.Clashes = &clash.Report{Clashes: []clash.Clash{
+			{Clash: v1alpha1.Clash{NodePort: 30080, Protocol: "TCP", Kind: v1alpha1.ClashHostListener}, OfService: true},
+			{Clash: v1alpha1.Clash{NodePort: 30090, Protocol: "UDP", Kind: v1alpha1.ClashHostPort, Process: "games/arena-0"}},
+			{Clash: v1alpha1.Clash{NodePort: 30080, Protocol: "TCP", Kind: v1alpha1.ClashEphemeral}, OfService: true},
+		}}
+	})
+	_, got, _ := strings.Cut(s.String(), "took 1.23ms.\n")
+	const want = `  Who may reach node ports is said by 2 objects of NodePortAccess and the access of 1 pool.
+  Numbers from 30000 to 32767 that no Service and no pod has are closed.
+  --reserve-ephemeral has no effect: net.ipv4.ip_local_reserved_ports stays as it is: read-only file system
+  A process listens on TCP 30080, which is a node port of a Service: one of the two does not get its traffic.
+  Pod games/arena-0 has the hostPort UDP 30090, which is not handed out.
+  Outgoing connections may have TCP 30080, which is a node port of a Service: they may get each other's packets.
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	s.Clashes = &clash.Report{Clashes: slices.Repeat(s.Clashes.Clashes, 4)}
+	if !strings.HasSuffix(s.String(), "  And 2 more clashes.\n") {
+		t.Errorf("of many it says:\n%s", s)
 	}
 }
 

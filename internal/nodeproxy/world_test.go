@@ -48,6 +48,7 @@ type world struct {
 	node                           *fakeNode
 	flows                          *fakeFlows
 	events                         *events.FakeRecorder
+	beside                         []func(context.Context, *Agent) // what of an Agent runs beside its loop and watches
 	agent                          *Agent
 	stop                           func()
 }
@@ -102,6 +103,9 @@ func (w *world) start() {
 	var running sync.WaitGroup
 	running.Go(func() { w.agent.watches.run(ctx) })
 	running.Go(func() { w.agent.serve(ctx) })
+	for _, run := range w.beside {
+		running.Go(func() { run(ctx, w.agent) })
+	}
 	w.stop = func() {
 		cancel()
 		running.Wait()
@@ -301,6 +305,15 @@ func (f *fakeFlows) Cut(cut func(conntrack.Connection) bool) (conntrack.Counts, 
 	n := len(f.open)
 	f.open = slices.DeleteFunc(f.open, cut)
 	return conntrack.Counts{{Protocol: conntrack.UDP}: n - len(f.open)}, nil
+}
+
+func (f *fakeFlows) Each(visit func(conntrack.Connection)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.open {
+		visit(c)
+	}
+	return nil
 }
 
 func (f *fakeFlows) fail(failing bool) {

@@ -29,6 +29,11 @@ type Report struct {
 	Ephemeral ephemeral.Range
 }
 
+// Equal says whether two reports say the same.
+func (r Report) Equal(o Report) bool {
+	return r.Ephemeral == o.Ephemeral && slices.Equal(r.Clashes, o.Clashes)
+}
+
 // Fill writes the report into a status; its condition is appended.
 func (r Report) Fill(status *v1alpha1.NodePortNodeStateStatus) {
 	status.Clashes = nil
@@ -139,6 +144,21 @@ func (r Report) New(before Report) []Clash {
 }
 
 func (c Clash) tellable() bool { return c.OfService && c.Kind != v1alpha1.ClashEphemeral }
+
+// Sentence says who uses what, and what comes of it.
+func (c Clash) Sentence() string {
+	text := c.String()
+	if c.Process == "" { // else it begins with a name
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	switch {
+	case c.Kind == v1alpha1.ClashEphemeral:
+		return text + ", which is a node port of a Service: they may get each other's packets."
+	case c.OfService:
+		return text + ", which is a node port of a Service: one of the two does not get its traffic."
+	}
+	return text + ", which is not handed out."
+}
 
 // Note is the text of an event, for the operators of the node.
 func (c Clash) Note() string {

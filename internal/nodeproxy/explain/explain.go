@@ -25,6 +25,13 @@ type Subject struct {
 	// Conflicts are those that it takes part in.
 	Conflicts []route.Conflict
 
+	// Doors are the Service's numbers on the node, and Guarded: it is known who may reach them. Labels are the Node's.
+	Doors   []Door
+	Guarded bool
+	Labels  map[string]string
+
+	// Mode is which Services the node-proxy serves.
+	Mode        route.Mode
 	Node        route.Node
 	NodePortIPs []netip.Addr
 }
@@ -46,6 +53,7 @@ func Service(s Subject) string {
 		s.endpoints(&b)
 	}
 	s.healthCheck(&b)
+	s.doors(&b)
 	return b.String()
 }
 
@@ -84,6 +92,9 @@ func (s Subject) headline() string {
 }
 
 func (s Subject) otherProxy() string {
+	if s.Mode == route.ModeNone {
+		return "this node-proxy serves no Service"
+	}
 	if proxy, ok := s.Service.Labels[v1alpha1.ServiceProxyNameLabel]; ok {
 		return fmt.Sprintf("its label %s names %q", v1alpha1.ServiceProxyNameLabel, proxy)
 	}

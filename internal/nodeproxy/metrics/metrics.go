@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
 
 // both are the IP families.
@@ -64,6 +66,14 @@ func (m *Metrics) FlowsDeleted(family corev1.IPFamily, took time.Duration, delet
 
 // Resynced counts that the whole table was compared with the kernel's.
 func (m *Metrics) Resynced(why Reason) { m.resyncs.WithLabelValues(string(why)).Inc() }
+
+// Clashing says how many clashes there are of each kind, of numbers that Services have and of others.
+func (m *Metrics) Clashing(ofServices, others map[v1alpha1.ClashKind]int) {
+	for _, kind := range []v1alpha1.ClashKind{v1alpha1.ClashHostListener, v1alpha1.ClashHostPort, v1alpha1.ClashEphemeral} {
+		m.clashes.WithLabelValues(string(kind), "true").Set(float64(ofServices[kind]))
+		m.clashes.WithLabelValues(string(kind), "false").Set(float64(others[kind]))
+	}
+}
 
 // Table is what a node serves at present.
 type Table struct {

@@ -14,6 +14,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	corev1 "k8s.io/api/core/v1"
 	testingclock "k8s.io/utils/clock/testing"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
 
 var start = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -43,6 +45,7 @@ func (w *world) everything() {
 	w.Answered("livez", 503)
 	w.FlowsDeleted(corev1.IPv4Protocol, time.Millisecond, map[corev1.Protocol]int{corev1.ProtocolUDP: 2})
 	w.Resynced(Start)
+	w.Clashing(nil, nil)
 	w.Serves(Table{})
 	w.Synced(Sync{Full: true})
 	w.Synced(Sync{Since: []time.Time{start}, Triggers: []time.Time{start}})
@@ -140,6 +143,7 @@ func TestOurOwnMetrics(t *testing.T) {
 		"portolan_node_resyncs_total":             "counter {reason}",
 		"portolan_node_conntrack_deletions_total": "counter {protocol}",
 		"portolan_node_healthcheck_ports":         "gauge {state}",
+		"portolan_node_clashes":                   "gauge {allocated,kind}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -240,6 +244,7 @@ func TestWhatIsServedAndSeenIsWhatWasSaid(t *testing.T) {
 	w.Answered("healthz", 503)
 	w.FlowsDeleted(corev1.IPv6Protocol, time.Second, map[corev1.Protocol]int{corev1.ProtocolUDP: 2, corev1.ProtocolSCTP: 1})
 	w.Resynced(BatchFailed)
+	w.Clashing(map[v1alpha1.ClashKind]int{v1alpha1.ClashHostListener: 12, v1alpha1.ClashEphemeral: 13}, map[v1alpha1.ClashKind]int{v1alpha1.ClashHostPort: 14})
 	w.expect([]count{
 		{Services, nil, 1}, {Conflicts, nil, 2}, {KernelElements, nil, 3},
 		{Frontends, []string{"IPv4"}, 4}, {Frontends, []string{"IPv6"}, 5},
@@ -252,6 +257,8 @@ func TestWhatIsServedAndSeenIsWhatWasSaid(t *testing.T) {
 		{ConntrackDeletions, []string{"UDP"}, 2}, {ConntrackDeletions, []string{"SCTP"}, 1},
 		{Resyncs, []string{"batch_failed"}, 1}, {Resyncs, []string{"start"}, 0},
 		{ServiceChanges, nil, 5}, {EndpointChanges, nil, 7}, {ServicesPending, nil, 3}, {EndpointsPending, nil, 3},
+		{Clashes, []string{"true", "HostListener"}, 12}, {Clashes, []string{"true", "Ephemeral"}, 13}, {Clashes, []string{"false", "HostPort"}, 14},
+		{Clashes, []string{"true", "HostPort"}, 0},
 		{HealthCheckPorts, []string{"open"}, 2}, {HealthCheckPorts, []string{"failing"}, 1},
 	})
 }

@@ -33,6 +33,7 @@ const (
 	Resyncs            = "portolan_node_resyncs_total"
 	ConntrackDeletions = "portolan_node_conntrack_deletions_total"
 	HealthCheckPorts   = "portolan_node_healthcheck_ports"
+	Clashes            = "portolan_node_clashes"
 )
 
 // The labels. Each has a few values, and none grows with the cluster.
@@ -44,6 +45,8 @@ const (
 	labelReason        = "reason"         // a Reason
 	labelProtocol      = "protocol"       // UDP, SCTP
 	labelState         = "state"          // open, failing
+	labelKind          = "kind"           // HostListener, HostPort, Ephemeral
+	labelAllocated     = "allocated"      // true, false
 )
 
 // Reason is why the whole of the node's table was compared with the kernel's.

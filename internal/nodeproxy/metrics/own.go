@@ -12,6 +12,7 @@ type own struct {
 	batchDuration, changeDuration       prometheus.Histogram
 	conntrackDeletions                  *prometheus.CounterVec
 	healthCheckPorts                    []prometheus.Collector
+	clashes                             *prometheus.GaugeVec
 }
 
 func newOwn(s Sources) own {
@@ -28,6 +29,8 @@ func newOwn(s Sources) own {
 		changeDuration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: ChangeDuration, Help: "How long it takes from when a change of a Service is seen until the kernel has it, in seconds. Full syncs are left out.",
 			Buckets: prometheus.ExponentialBuckets(100e-6, 2, 18)}), // to 13 s
 		conntrackDeletions: counter(ConntrackDeletions, "Conntrack entries to endpoints that have gone, which were deleted, by protocol.", labelProtocol),
+		clashes: gauge(Clashes, "Uses of numbers of the node port range on this node by something else than a Service, by kind (HostListener, HostPort, Ephemeral) and whether a Service has the number.",
+			labelKind, labelAllocated),
 	}
 	o.healthCheckPorts = healthCheckPorts(s)
 	o.begin()
@@ -63,5 +66,5 @@ func healthCheckPorts(s Sources) []prometheus.Collector {
 
 func (o own) collectors() []prometheus.Collector {
 	return append(o.healthCheckPorts, o.services, o.conflicts, o.kernelElements, o.frontends, o.endpoints, o.batches, o.resyncs,
-		o.batchDuration, o.changeDuration, o.conntrackDeletions)
+		o.batchDuration, o.changeDuration, o.conntrackDeletions, o.clashes)
 }

@@ -52,19 +52,29 @@ func numbersOf(spec corev1.ServiceSpec, any bool) corev1.ServiceSpec {
 func TrimPod(pod *corev1.Pod) {
 	pod.ObjectMeta = trimMeta(pod.ObjectMeta)
 	pod.Labels, pod.Annotations = nil, nil
-	var ports []corev1.ContainerPort
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+	pod.Spec = corev1.PodSpec{
+		HostNetwork:    pod.Spec.HostNetwork,
+		InitContainers: withHostPorts(pod.Spec.InitContainers),
+		Containers:     withHostPorts(pod.Spec.Containers),
+	}
+	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase}
+}
+
+// withHostPorts are the containers that have any, and of those no more than that, and whether they run on beside others.
+func withHostPorts(containers []corev1.Container) []corev1.Container {
+	var all []corev1.Container
+	for _, c := range containers {
+		var ports []corev1.ContainerPort
 		for _, p := range c.Ports {
 			if p.HostPort != 0 {
 				ports = append(ports, corev1.ContainerPort{HostPort: p.HostPort, HostIP: p.HostIP, Protocol: p.Protocol})
 			}
 		}
+		if len(ports) > 0 {
+			all = append(all, corev1.Container{Ports: ports, RestartPolicy: c.RestartPolicy})
+		}
 	}
-	pod.Spec = corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork}
-	if len(ports) > 0 {
-		pod.Spec.Containers = []corev1.Container{{Ports: ports}}
-	}
-	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase}
+	return all
 }
 
 // TrimAccess leaves of a NodePortAccess what says who may reach what, and which change this is.
