@@ -51,13 +51,16 @@ func anotherPrimaryAddress(ctx context.Context, w *world) error {
 }
 
 // zoneBecame labels the node with a zone; "" is none.
-func zoneBecame(zone string) change {
+func zoneBecame(zone string) change { return nodeBecame(corev1.LabelTopologyZone, zone) }
+
+// nodeBecame labels the node; "" takes the label away.
+func nodeBecame(label, value string) change {
 	return func(ctx context.Context, w *world) error {
-		label := "null"
-		if zone != "" {
-			label = strconv.Quote(zone)
+		quoted := "null"
+		if value != "" {
+			quoted = strconv.Quote(value)
 		}
-		patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%s}}}`, corev1.LabelTopologyZone, label)
+		patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%s}}}`, label, quoted)
 		_, err := w.site.Plane.API.CoreV1().Nodes().Patch(ctx, w.site.NodeName, types.MergePatchType, patch, metav1.PatchOptions{})
 		return err
 	}
