@@ -92,7 +92,7 @@ func startNodeProxy(ctx context.Context, c *cluster.Cluster, o *options) (*insta
 func show(ctx context.Context, c *cluster.Cluster, p portolan, o *options) error {
 	t := &tour.Tour{
 		Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Manager: p.manager,
-		Packets: o.without == "", NodeProxy: p.nodeProxy, BesideKubeProxy: o.proxy.kubeProxy != cluster.NoProxy,
+		Packets: o.without == "", NodeProxy: p.nodeProxy, GuardOnly: o.proxy.services == "none", BesideKubeProxy: o.proxy.kubeProxy != cluster.NoProxy,
 	}
 	return t.Run(ctx)
 }
