@@ -132,7 +132,14 @@ func (g *guarding) become(ctx context.Context, policies int) error {
 		}
 		return g.allow(ctx, name, rangesOf(i)...)
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	last, err := g.makeDoor(ctx, "last") // where it is served, the proxy has done with the others
+	if err != nil {
+		return err
+	}
+	return g.awaitServed(ctx, last, time.Now())
 }
 
 // rangesOf are those of a policy, in five lengths.

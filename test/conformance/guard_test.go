@@ -335,6 +335,47 @@ var guarding = []behaviour{
 		}},
 	},
 	{
+		name:    "numbers that nobody has are left alone",
+		guarded: true,
+		given:   []object{with(web(), pods("local1"))},
+		then: []step{{
+			name:   "where a process of the node listens",
+			change: nodeServes(unallocatedNumber),
+			probes: slices.Concat(open("client"), []probe{{from: "client", to: at("node", unallocatedNumber), want: "node"}}),
+		}},
+	},
+	{
+		name:    "numbers that nobody has are shut where that is asked for",
+		guarded: true,
+		config:  proxysite.Config{CloseUnallocated: true},
+		given:   []object{with(everywhere().LocalTraffic(), pods("local1"))},
+		probes: []probe{
+			{from: "client", to: nodePort("web", 80), want: "local1"},
+			{from: "client", to: healthCheck("web"), over: overHTTP, want: "200, 1 local, weight 1, proxy healthy: true", eventually: true},
+		},
+		then: []step{
+			{
+				name:   "where a process of the node listens",
+				change: nodeServes(unallocatedNumber),
+				probes: []probe{
+					{from: "client", to: at("node", unallocatedNumber), over: overTCP, promptly: true, want: refused},
+					{from: "client", to: at("node", unallocatedNumber), over: overUDP, want: silent},
+					{from: "local3", to: at("node", unallocatedNumber), over: overTCP, promptly: true, want: refused},
+					{from: "node", to: at("node", unallocatedNumber), want: "node"},
+					{from: "client", to: at("node", proxysite.PodPort), want: "node"},
+				},
+			},
+			{
+				name:   "unless it is a pod's hostPort",
+				change: podHas(unallocatedNumber),
+				probes: []probe{
+					{from: "client", to: at("node", unallocatedNumber), over: overTCP, want: "node", eventually: true},
+					{from: "client", to: at("node", unallocatedNumber), over: overUDP, want: silent},
+				},
+			},
+		},
+	},
+	{
 		name:    "what is allowed while the guard is away is made good",
 		guarded: true,
 		alone:   true,
@@ -353,6 +394,9 @@ var guarding = []behaviour{
 		},
 	},
 }
+
+// unallocatedNumber is a node port that no Service gets unless it asks for it.
+const unallocatedNumber = 30054
 
 // renamed has the names of two ports of web and the third in turn, and all their node ports.
 func renamed() *st.Service {

@@ -78,6 +78,7 @@ func groupName(b behaviour) string {
 		"services-" + b.config.Services:      b.config.Services != "",
 		"beside-" + string(b.beside):         b.beside != "",
 		"guarded":                            b.guarded,
+		"close-unallocated":                  b.config.CloseUnallocated,
 	} {
 		if set {
 			parts = append(parts, name)

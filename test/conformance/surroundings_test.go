@@ -66,6 +66,33 @@ func nodeBecame(label, value string) change {
 	}
 }
 
+// nodeServes has a process of the node listen.
+func nodeServes(port uint16) change {
+	return func(_ context.Context, w *world) error {
+		w.site.Node.Serve(port)
+		return nil
+	}
+}
+
+// podHas gives a pod of the node a hostPort of TCP. Namespaces get their service accounts in a moment.
+func podHas(port int32) change {
+	return func(ctx context.Context, w *world) error {
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "with-a-host-port"},
+			Spec: corev1.PodSpec{NodeName: w.site.NodeName, Containers: []corev1.Container{{
+				Name: "c", Image: "example.com/c", Ports: []corev1.ContainerPort{{ContainerPort: port, HostPort: port}},
+			}}},
+		}
+		return wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+			err := w.site.Plane.Objects.Create(ctx, pod)
+			if apierrors.IsForbidden(err) {
+				return false, nil
+			}
+			return true, err
+		})
+	}
+}
+
 // theClients gives the client addresses, to which the node's default route leads: it answers what the node lets through.
 func theClients(addresses ...string) change {
 	return func(ctx context.Context, w *world) error {

@@ -82,7 +82,8 @@ func installOn(ctx context.Context, c *cluster.Cluster, o *options, log *progres
 }
 
 func startNodeProxy(ctx context.Context, c *cluster.Cluster, o *options) (*install.NodeProxy, error) {
-	p, err := install.ApplyNodeProxy(ctx, c, "", "--services="+o.proxy.services)
+	// So few nodes may all report at once.
+	p, err := install.ApplyNodeProxy(ctx, c, "", "--services="+o.proxy.services, "--report-spread=0s")
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func TestTourShowsWhatTheTranscriptSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nodeProxy := startNodeProxy(t, c, "--services=all")
+	nodeProxy := startNodeProxy(t, c, "--services=all", "--report-spread=0s")
 	var shown bytes.Buffer
 	walk := tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(&shown), Manager: manager, Packets: true, NodeProxy: nodeProxy}
 	if err := walk.Run(t.Context()); err != nil {
@@ -99,6 +99,7 @@ func normalised(text string) string {
 		{`-[0-9a-f]{8,10}-[0-9a-z]{5}\b`, "-POD"},
 		{`wget -qO-`, "curl -s"},
 		{`(?m) (\d+m)?\d+s$`, " AGE"},
+		{`(InUse|Reserved) +(<none>|(\d+m)?\d+s) +AGE`, "$1  USED  AGE"},
 		{`(?m) +$`, ""},
 		{`(\S) {2,}`, "$1  "},
 	} {

@@ -84,6 +84,9 @@ func (s *Site) nodeProxyFlags(c Config, kubeconfig string) []string {
 		"--pod-bridge-interface=" + PodInterfaces + "1",
 		"--pod-interface-name-prefix=" + PodInterfaces,
 	}
+	if c.CloseUnallocated {
+		flags = append(flags, "--close-unallocated")
+	}
 	if services != "all" {
 		return flags
 	}

@@ -63,6 +63,8 @@ type Config struct {
 	MinSyncPeriod time.Duration
 	// Services is our --services: "labelled" (with "portolan"), "none", or "all" if empty. kube-proxy knows only "all".
 	Services string
+	// CloseUnallocated shuts what no Service and no pod has. kube-proxy does not know it.
+	CloseUnallocated bool
 }
 
 // Command is how to run a proxy on a site's node.

@@ -29,11 +29,20 @@ func (g *guide) access() {
 	g.curl(g.client(), g.nodeAddress(podinfoPort), "podinfo-")
 	g.say("It is the same on every node. What a node itself sends to its own port is never refused:")
 	g.reached(podinfoPort, "podinfo-", func(from place, to *cluster.Node) bool { return from.name == g.client().name || from.name == to.Name })
-	g.quietly("waiting for what becomes of it", "kubectl wait --for=condition=Ready npacc/podinfo --timeout=30s")
-	g.want(g.kubectl("get npacc podinfo -o custom-columns=NODE-PORTS:.status.nodePorts,FROM:.status.sources"), `31000 +198\.1[89]\.\d+\.3/32`)
+	g.reported()
 	g.say("Without it, everybody does again:")
 	g.kubectl("delete npacc podinfo")
 	g.everyNodeAnswers(backend{podinfoPort, "podinfo-"})
+}
+
+// reported is what nodes say, which they do once a minute at most.
+func (g *guide) reported() {
+	g.say("Soon the nodes have reported that they enforce it, and when the number last took a connection:")
+	g.quietly("waiting for the nodes to report, which they do once a minute", "kubectl wait --for=condition=Programmed npacc/podinfo --timeout=120s && "+
+		"kubectl wait --for=jsonpath={.status.lastTrafficTime} npa/31000 --timeout=120s")
+	nodes := len(g.Cluster.Nodes())
+	g.want(g.kubectl("get npacc"), fmt.Sprintf(`podinfo +31000 +198\.1[89]\.\d+\.3/32 and 1 more +True +%d +%d `, nodes, nodes))
+	g.want(g.kubectl("get npa 31000"), `(?m)^31000 .* InUse +(\d+m)?\d+s +(\d+m)?\d+s$`)
 }
 
 // onlyFrom is a command that prints a NodePortAccess for one place: the sample's, with its address in it.
