@@ -86,6 +86,7 @@ var benchmarks = []benchmark{
 	{"connections", connectionsHow, 10, runConnections},
 	{"throughput", throughputHow, 10, runThroughput},
 	{"recovery", recoveryHow, 5, runRecovery},
+	{"guard", guardHow, 10, runGuard},
 }
 
 func main() {

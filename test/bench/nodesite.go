@@ -85,16 +85,23 @@ func (s *nodeSite) prepare(ctx context.Context) error {
 	return nil
 }
 
-// wipe leaves nothing of any proxy in the node's kernel. None may run.
-func (s *nodeSite) wipe() error {
+// removeTable leaves nothing of node-proxy in the node's kernel. It may not run.
+func (s *nodeSite) removeTable() error {
 	return s.Node.Do(func() error {
 		kernel, err := nft.Open()
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(kernel.Remove(), kernel.Close()); err != nil {
-			return err
-		}
+		return errors.Join(kernel.Remove(), kernel.Close())
+	})
+}
+
+// wipe leaves nothing of any proxy in the node's kernel. None may run.
+func (s *nodeSite) wipe() error {
+	if err := s.removeTable(); err != nil {
+		return err
+	}
+	return s.Node.Do(func() error {
 		if out, err := exec.Command("nft", "flush", "ruleset").CombinedOutput(); err != nil {
 			return fmt.Errorf("nft flush ruleset: %w: %s", err, bytes.TrimSpace(out))
 		}

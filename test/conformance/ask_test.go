@@ -155,7 +155,7 @@ func (f *flow) nameOf(echo testnet.Echo) string {
 }
 
 func patienceFor(expected string) time.Duration {
-	if expected == silent {
+	if strings.HasSuffix(expected, silent) {
 		return silence
 	}
 	return patience
@@ -171,7 +171,9 @@ func (w *world) note(o *outcome, from *testnet.Host, echo testnet.Echo, err erro
 		o.failures[refused]++
 	case errors.As(err, &timedOut) && timedOut.Timeout():
 		o.failures[silent]++
-	case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EPERM):
+	case errors.Is(err, unix.ECONNRESET):
+		o.failures[reset]++
+	case errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EPERM):
 		o.failures[err.Error()]++
 	default:
 		return err

@@ -15,6 +15,8 @@ type behaviour struct {
 	config proxysite.Config
 	// beside is another proxy that runs on the node.
 	beside proxysite.Kind
+	// guarded is of who may reach node ports: beside a kube-proxy runs a node-proxy that serves no Services.
+	guarded bool
 	// alone gives it a site and a proxy of its own, as it restarts the one or changes the other.
 	alone bool
 	// of are the kinds of proxies that can do it at all; nil: all.

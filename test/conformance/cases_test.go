@@ -4,5 +4,5 @@ import "slices"
 
 // behaviours are all cases.
 func behaviours() []behaviour {
-	return slices.Concat(frontends, choices, masquerading, affinities, flowing, selections, healths)
+	return slices.Concat(frontends, choices, masquerading, affinities, flowing, selections, healths, guarding)
 }

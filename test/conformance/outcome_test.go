@@ -13,6 +13,7 @@ import (
 //	refused                       an error
 //	refused late                  an error, but not at once, where that is asked for
 //	silent                        no answer
+//	reset                         the connection was there, and has been ended
 //	local1, remote1               all of these answer, and see who asked
 //	local1, remote1 masqueraded   they see the node instead
 //	remote1; local1 masqueraded   some of them do
@@ -56,6 +57,7 @@ const (
 	refused = "refused"
 	silent  = "silent"
 	late    = "refused late"
+	reset   = "reset"
 
 	oneOf     = "one of "
 	anotherOf = "another of "

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 	"github.com/portolan-dev/portolan/test/proxysite"
@@ -52,7 +53,7 @@ func groups(kind proxysite.Kind, all []behaviour) []*group {
 		if b.of != nil && !slices.Contains(b.of, kind) {
 			continue
 		}
-		key := fmt.Sprintf("%+v %s", b.config, b.beside)
+		key := fmt.Sprintf("%+v %s %t", b.config, b.beside, b.guarded)
 		g := shared[key]
 		if g == nil || b.alone {
 			g = &group{name: groupName(b)}
@@ -76,6 +77,8 @@ func groupName(b behaviour) string {
 		"by-" + string(b.config.DetectLocal): b.config.DetectLocal != "",
 		"services-" + b.config.Services:      b.config.Services != "",
 		"beside-" + string(b.beside):         b.beside != "",
+		"guarded":                            b.guarded,
+		"close-unallocated":                  b.config.CloseUnallocated,
 	} {
 		if set {
 			parts = append(parts, name)
@@ -90,7 +93,9 @@ func groupName(b behaviour) string {
 // run runs the cases side by side, on one site with one proxy, which are made when the first case needs them.
 func (g *group) run(t *testing.T, kind proxysite.Kind) {
 	first := g.behaviours[0]
-	stage := &stage{command: proxysite.Command{Kind: kind, Config: first.config}, beside: first.beside, ports: map[string]uint16{}}
+	stage := &stage{
+		command: proxysite.Command{Kind: kind, Config: first.config}, beside: first.beside, guarded: first.guarded, ports: map[string]uint16{},
+	}
 	t.Cleanup(stage.strike)
 	for _, b := range g.behaviours {
 		t.Run(b.name, func(t *testing.T) {
@@ -108,12 +113,13 @@ func (g *group) run(t *testing.T, kind proxysite.Kind) {
 type stage struct {
 	command proxysite.Command
 	beside  proxysite.Kind // another proxy on the node; "": none
+	guarded bool
 	once    sync.Once
 	err     error
 	site    *proxysite.Site
-	// proxy is changed by cases that are alone.
-	proxy, neighbour *proxysite.Proxy
-	end              func()
+	// proxy and guard are changed by cases that are alone. A node-proxy that serves Services is its own guard.
+	proxy, guard, neighbour *proxysite.Proxy
+	end                     func()
 
 	mu    sync.Mutex        // guards ports
 	ports map[string]uint16 // the last that a host has used, by host and network
@@ -157,13 +163,37 @@ func (s *stage) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.proxy, err = s.site.Start(ctx, s.command)
+	if s.proxy, err = s.site.Start(ctx, s.command); err != nil || !s.guarded {
+		return err
+	}
+	if err := s.startGuard(ctx); err != nil {
+		return err
+	}
+	return s.site.AwaitGuard(ctx)
+}
+
+// startGuard starts the guard where that is a process of its own.
+func (s *stage) startGuard(ctx context.Context) (err error) {
+	if s.command.Kind == proxysite.NodeProxy {
+		return nil
+	}
+	config := s.command.Config
+	config.Services = "none"
+	s.guard, err = s.site.Start(ctx, proxysite.Command{Kind: proxysite.NodeProxy, Config: config})
 	return err
+}
+
+// logs are the ends of what the proxies have written.
+func (s *stage) logs() string {
+	if s.guard == nil {
+		return s.proxy.Log()
+	}
+	return s.proxy.Log() + "\nthe guard:\n" + s.guard.Log()
 }
 
 // strike ends the proxy and removes the site.
 func (s *stage) strike() {
-	for _, p := range []*proxysite.Proxy{s.proxy, s.neighbour} {
+	for _, p := range []*proxysite.Proxy{s.proxy, s.guard, s.neighbour} {
 		if p != nil {
 			p.Stop()
 		}
@@ -175,7 +205,7 @@ func (s *stage) strike() {
 
 func newWorld(t *testing.T, s *stage, number int) *world {
 	w := &world{
-		stage: s, number: number, namespace: fmt.Sprintf("%s-%d", s.site.NodeName, number),
+		stage: s, number: number, namespace: fmt.Sprintf("%s-%d", s.site.NodeName, number), written: map[string]client.Object{},
 		services: map[string]*corev1.Service{}, nodePorts: map[string]int32{}, flows: map[string]*flow{}, before: map[string]string{},
 	}
 	_, err := s.site.Plane.API.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}, metav1.CreateOptions{})
@@ -196,7 +226,7 @@ func (b behaviour) run(t *testing.T, w *world) {
 		}
 		if err != nil {
 			results.fail(b.name, w.command.Kind, fmt.Sprintf("%s: %v", s.name, err))
-			t.Fatalf("%s: %v\n%s", s.name, err, w.proxy.Log())
+			t.Fatalf("%s: %v\n%s", s.name, err, w.logs())
 		}
 		var asking sync.WaitGroup
 		for _, p := range s.probes {

@@ -51,15 +51,45 @@ func anotherPrimaryAddress(ctx context.Context, w *world) error {
 }
 
 // zoneBecame labels the node with a zone; "" is none.
-func zoneBecame(zone string) change {
+func zoneBecame(zone string) change { return nodeBecame(corev1.LabelTopologyZone, zone) }
+
+// nodeBecame labels the node; "" takes the label away.
+func nodeBecame(label, value string) change {
 	return func(ctx context.Context, w *world) error {
-		label := "null"
-		if zone != "" {
-			label = strconv.Quote(zone)
+		quoted := "null"
+		if value != "" {
+			quoted = strconv.Quote(value)
 		}
-		patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%s}}}`, corev1.LabelTopologyZone, label)
+		patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%s}}}`, label, quoted)
 		_, err := w.site.Plane.API.CoreV1().Nodes().Patch(ctx, w.site.NodeName, types.MergePatchType, patch, metav1.PatchOptions{})
 		return err
+	}
+}
+
+// nodeServes has a process of the node listen.
+func nodeServes(port uint16) change {
+	return func(_ context.Context, w *world) error {
+		w.site.Node.Serve(port)
+		return nil
+	}
+}
+
+// podHas gives a pod of the node a hostPort of TCP. Namespaces get their service accounts in a moment.
+func podHas(port int32) change {
+	return func(ctx context.Context, w *world) error {
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "with-a-host-port"},
+			Spec: corev1.PodSpec{NodeName: w.site.NodeName, Containers: []corev1.Container{{
+				Name: "c", Image: "example.com/c", Ports: []corev1.ContainerPort{{ContainerPort: port, HostPort: port}},
+			}}},
+		}
+		return wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+			err := w.site.Plane.Objects.Create(ctx, pod)
+			if apierrors.IsForbidden(err) {
+				return false, nil
+			}
+			return true, err
+		})
 	}
 }
 

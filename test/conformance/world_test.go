@@ -13,6 +13,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // world is a site as one case sees it: with objects of its own.
@@ -23,6 +24,7 @@ type world struct {
 
 	services  map[string]*corev1.Service // as they are, or were when they went
 	nodePorts map[string]int32           // that a port, or the health check of a Service, has, or had last
+	written   map[string]client.Object   // NodePortAccess and pools, by kind and name
 
 	mu     sync.Mutex // guards the fields below
 	flows  map[string]*flow
@@ -99,6 +101,20 @@ func whileAway(changes ...change) change {
 			return err
 		}
 		return w.startProxy(ctx)
+	}
+}
+
+// whileUnguarded makes changes while no guard runs, which may be the proxy itself.
+func whileUnguarded(changes ...change) change {
+	return func(ctx context.Context, w *world) error {
+		if w.guard == nil {
+			return whileAway(changes...)(ctx, w)
+		}
+		w.guard.Stop()
+		if err := inTurn(changes...)(ctx, w); err != nil {
+			return err
+		}
+		return w.startGuard(ctx)
 	}
 }
 
@@ -205,6 +221,9 @@ func (w *world) clear() {
 	}
 	for name := range w.services {
 		_ = away(name)(ctx, w)
+	}
+	for _, o := range w.written {
+		_ = w.site.Plane.Objects.Delete(ctx, o)
 	}
 	_ = w.site.Plane.API.CoreV1().Namespaces().Delete(ctx, w.namespace, metav1.DeleteOptions{})
 }

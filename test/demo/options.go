@@ -23,8 +23,9 @@ Usage: make demo [ARGS="FLAGS"], or: go run ./test/demo [FLAGS]
   --nodes=3         how many nodes; 0: the control plane and Portolan alone
   --proxy=PROXY     what programs Services on the nodes:
                       node-proxy            Portolan's own, which is the default
-                      kube-proxy            the real one, in nftables mode
-                      kube-proxy-iptables   the real one, in iptables mode
+                      kube-proxy            the real one, in nftables mode; node-proxy
+                                            says who reaches node ports, here too
+                      kube-proxy-iptables   the same, in iptables mode
                       both                  kube-proxy, and node-proxy for the
                                             Services whose label names it
                       none                  nothing
@@ -44,8 +45,8 @@ const defaultProxy = "node-proxy"
 
 var proxies = map[string]proxy{
 	defaultProxy:          {kubeProxy: cluster.NoProxy, services: "all"},
-	"kube-proxy":          {kubeProxy: cluster.KubeProxyNFTables, program: "nft", pkg: "nftables"},
-	"kube-proxy-iptables": {kubeProxy: cluster.KubeProxyIPTables, program: "iptables", pkg: "iptables"},
+	"kube-proxy":          {kubeProxy: cluster.KubeProxyNFTables, services: "none", program: "nft", pkg: "nftables"},
+	"kube-proxy-iptables": {kubeProxy: cluster.KubeProxyIPTables, services: "none", program: "iptables", pkg: "iptables"},
 	"both":                {kubeProxy: cluster.KubeProxyNFTables, services: "labelled", program: "nft", pkg: "nftables"},
 	"none":                {kubeProxy: cluster.NoProxy},
 }

@@ -82,7 +82,8 @@ func installOn(ctx context.Context, c *cluster.Cluster, o *options, log *progres
 }
 
 func startNodeProxy(ctx context.Context, c *cluster.Cluster, o *options) (*install.NodeProxy, error) {
-	p, err := install.ApplyNodeProxy(ctx, c, "", "--services="+o.proxy.services)
+	// So few nodes may all report at once.
+	p, err := install.ApplyNodeProxy(ctx, c, "", "--services="+o.proxy.services, "--report-spread=0s")
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func startNodeProxy(ctx context.Context, c *cluster.Cluster, o *options) (*insta
 func show(ctx context.Context, c *cluster.Cluster, p portolan, o *options) error {
 	t := &tour.Tour{
 		Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Manager: p.manager,
-		Packets: o.without == "", NodeProxy: p.nodeProxy, BesideKubeProxy: o.proxy.kubeProxy != cluster.NoProxy,
+		Packets: o.without == "", NodeProxy: p.nodeProxy, GuardOnly: o.proxy.services == "none", BesideKubeProxy: o.proxy.kubeProxy != cluster.NoProxy,
 	}
 	return t.Run(ctx)
 }

@@ -133,14 +133,15 @@ func processesOf(dir string) []string {
 
 func TestDemosRunSideBySideAndLeaveNothing(t *testing.T) {
 	needKubeProxy(t)
-	demos := []*demo{
-		startDemo(t, t.TempDir(), "--once"),
-		startDemo(t, t.TempDir(), "--once", "--proxy=both", "--nodes=2"),
-		startDemo(t, t.TempDir(), "--once", "--proxy=kube-proxy", "--nodes=2"),
-	}
-	for _, d := range demos {
-		d.awaitEnd(t, 0)
-		d.wantNothingLeft(t)
+	for _, proxies := range [][]string{{"node-proxy", "both"}, {"kube-proxy", "kube-proxy-iptables"}} {
+		var demos []*demo
+		for _, proxy := range proxies {
+			demos = append(demos, startDemo(t, t.TempDir(), "--once", "--proxy="+proxy))
+		}
+		for _, d := range demos {
+			d.awaitEnd(t, 0)
+			d.wantNothingLeft(t)
+		}
 	}
 }
 

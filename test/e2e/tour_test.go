@@ -30,7 +30,7 @@ func TestTourShowsWhatTheTranscriptSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nodeProxy := startNodeProxy(t, c, "--services=all")
+	nodeProxy := startNodeProxy(t, c, "--services=all", "--report-spread=0s")
 	var shown bytes.Buffer
 	walk := tour.Tour{Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(&shown), Manager: manager, Packets: true, NodeProxy: nodeProxy}
 	if err := walk.Run(t.Context()); err != nil {
@@ -100,6 +100,7 @@ func normalised(text string) string {
 		{`(No connection has|1 new connection has|\d+ new connections have) come from outside`, "N new connections have come from outside"},
 		{`wget -qO-`, "curl -s"},
 		{`(?m) (\d+m)?\d+s$`, " AGE"},
+		{`(InUse|Reserved) +(<none>|(\d+m)?\d+s) +AGE`, "$1  USED  AGE"},
 		{`(?m) +$`, ""},
 		{`(\S) {2,}`, "$1  "},
 	} {

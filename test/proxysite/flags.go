@@ -57,8 +57,8 @@ conntrack:
 		list, HealthPort, MetricsPort, c.MasqueradeAll, max(c.MinSyncPeriod, time.Millisecond), c.Localhost)
 }
 
-// Where a proxy serves its health, on all addresses of the node, and its metrics, on its loopback. One for labelled
-// Services keeps to its own defaults, as kube-proxy may run beside it.
+// Where a proxy serves its health, on all addresses of the node, and its metrics, on its loopback. One that does not serve
+// all Services keeps to its own defaults, as kube-proxy may run beside it.
 const (
 	HealthPort  = 10256
 	MetricsPort = 10249
@@ -84,7 +84,10 @@ func (s *Site) nodeProxyFlags(c Config, kubeconfig string) []string {
 		"--pod-bridge-interface=" + PodInterfaces + "1",
 		"--pod-interface-name-prefix=" + PodInterfaces,
 	}
-	if services == "labelled" {
+	if c.CloseUnallocated {
+		flags = append(flags, "--close-unallocated")
+	}
+	if services != "all" {
 		return flags
 	}
 	return append(flags,

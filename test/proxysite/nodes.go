@@ -49,6 +49,9 @@ func (s *Site) deregister() {
 	for _, n := range s.sentinels {
 		_ = s.Plane.API.CoreV1().Services(s.namespace).Delete(ctx, n.name, metav1.DeleteOptions{})
 	}
+	if s.gates != nil {
+		s.gates.strike(ctx)
+	}
 	_ = s.Plane.API.CoreV1().Namespaces().Delete(ctx, s.namespace, metav1.DeleteOptions{})
 	for _, name := range []string{s.NodeName, s.OtherName} {
 		_ = s.Plane.API.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{})

@@ -4,8 +4,13 @@ import (
 	"context"
 	"sync/atomic"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/test/cluster"
 	"github.com/portolan-dev/portolan/test/install"
 )
@@ -23,6 +28,8 @@ type Plane struct {
 	*cluster.Cluster
 	// API is the admin's client.
 	API kubernetes.Interface
+	// Objects is the admin's client of all kinds, our own too.
+	Objects client.Client
 
 	kubeProxy string // kubeconfig
 	sites     atomic.Int32
@@ -44,8 +51,18 @@ func StartPlane(ctx context.Context, options cluster.Options) (_ *Plane, err err
 	if p.API, err = kubernetes.NewForConfig(p.Config()); err != nil {
 		return nil, err
 	}
+	if p.Objects, err = client.New(p.Config(), client.Options{Scheme: scheme()}); err != nil {
+		return nil, err
+	}
 	if p.kubeProxy, err = p.KubeconfigOf("system:kube-proxy"); err != nil {
 		return nil, err
 	}
 	return p, install.ApplyNodeProxyRights(ctx, p.Cluster)
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(s))
+	utilruntime.Must(v1alpha1.AddToScheme(s))
+	return s
 }

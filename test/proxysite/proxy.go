@@ -61,8 +61,10 @@ type Config struct {
 	// MinSyncPeriod is how long kube-proxy waits at least from one sync to the next, which by default is a second; 0: a
 	// millisecond. Ours does not wait.
 	MinSyncPeriod time.Duration
-	// Services is our --services: "labelled" (with "portolan"), or "all" if empty. kube-proxy knows only "all".
+	// Services is our --services: "labelled" (with "portolan"), "none", or "all" if empty. kube-proxy knows only "all".
 	Services string
+	// CloseUnallocated shuts what no Service and no pod has. kube-proxy does not know it.
+	CloseUnallocated bool
 }
 
 // Command is how to run a proxy on a site's node.
@@ -82,7 +84,8 @@ type Proxy struct {
 }
 
 // Start starts a proxy in the node's namespace, with the rights at the API server that it has in a cluster, and returns
-// when it is in step. Others may run that serve other Services; what one leaves on the node is there for the next.
+// when it is in step; of one that serves no Services, AwaitGuard tells. Others may run that serve other Services; what one
+// leaves on the node is there for the next.
 func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
 	launch, err := s.Prepare(ctx, c)
 	if err != nil {
@@ -102,8 +105,10 @@ func (s *Site) Start(ctx context.Context, c Command) (*Proxy, error) {
 // Prepare does of Start what needs the API server. The function that it returns does the rest, any number of times, and
 // does not wait for the proxy to be in step.
 func (s *Site) Prepare(ctx context.Context, c Command) (launch func() (*Proxy, error), err error) {
-	if err := s.raiseSentinel(ctx, c.label()); err != nil {
-		return nil, err
+	if c.Config.Services != "none" {
+		if err := s.raiseSentinel(ctx, c.label()); err != nil {
+			return nil, err
+		}
 	}
 	name := fmt.Sprintf("%s-%s", s.NodeName, c.Kind)
 	cmd, err := s.command(ctx, c, name)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,16 +33,8 @@ type sentinel struct {
 	name, label string // label is the value of LabelServiceProxyName; "": it has none
 	addresses   []netip.Addr
 
-	rounds  chan struct{} // held by who is making one
-	mu      sync.Mutex    // guards next
-	next    *round        // that has not begun, nil if nobody waits for one
-	changes int           // guarded by rounds
-}
-
-// round is one change of the sentinel. Who calls while it has not begun shares it.
-type round struct {
-	done chan struct{}
-	err  error
+	*rounds
+	changes int // of the round that is made
 }
 
 // raiseSentinel makes the sentinel of a label, unless the site has it.
@@ -53,7 +44,7 @@ func (s *Site) raiseSentinel(ctx context.Context, label string) error {
 	if slices.ContainsFunc(s.sentinels, func(n *sentinel) bool { return n.label == label }) {
 		return nil
 	}
-	n := &sentinel{site: s, name: "sentinel" + label, label: label, rounds: make(chan struct{}, 1)}
+	n := &sentinel{site: s, name: "sentinel" + label, label: label, rounds: newRounds()}
 	svc := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: n.labels()},
 		Spec:       corev1.ServiceSpec{IPFamilyPolicy: new(corev1.IPFamilyPolicyRequireDualStack), Ports: n.ports()},
@@ -114,11 +105,14 @@ func (n *sentinel) slice(address netip.Addr) *discoveryv1.EndpointSlice {
 // before the call.
 func (s *Site) InStep(ctx context.Context) error {
 	s.mu.Lock()
-	sentinels := slices.Clone(s.sentinels)
+	sentinels, gates := slices.Clone(s.sentinels), s.gates
 	s.mu.Unlock()
 	var errs []error
 	for _, n := range sentinels {
-		errs = append(errs, n.await(ctx))
+		errs = append(errs, n.await(ctx, n.make))
+	}
+	if gates != nil {
+		errs = append(errs, gates.await(ctx, gates.make))
 	}
 	return errors.Join(errs...)
 }
@@ -138,37 +132,12 @@ func (s *Site) Settled(ctx context.Context) error {
 	return err
 }
 
-// await waits for a round that begins after the call.
-func (n *sentinel) await(ctx context.Context) error {
-	n.mu.Lock()
-	r := n.next
-	if r == nil {
-		r = &round{done: make(chan struct{})}
-		n.next = r
-		go n.make(context.WithoutCancel(ctx), r)
+// make makes a round.
+func (n *sentinel) make(ctx context.Context) error {
+	if err := n.change(ctx); err != nil {
+		return err
 	}
-	n.mu.Unlock()
-	select {
-	case <-r.done:
-		return r.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// make begins a round when the one before has ended.
-func (n *sentinel) make(ctx context.Context, r *round) {
-	n.rounds <- struct{}{}
-	n.mu.Lock()
-	n.next = nil
-	n.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if r.err = n.change(ctx); r.err == nil {
-		r.err = n.site.Node.Do(func() error { return n.awaitAnswers(ctx) })
-	}
-	<-n.rounds
-	close(r.done)
+	return n.site.Node.Do(func() error { return n.awaitAnswers(ctx) })
 }
 
 func (n *sentinel) change(ctx context.Context) error {

@@ -53,8 +53,9 @@ type Site struct {
 	lan       *testnet.Namespace
 	namespace string // of sentinels
 
-	mu        sync.Mutex // guards sentinels
+	mu        sync.Mutex // guards the fields below
 	sentinels []*sentinel
+	gates     *gates // nil: nobody asks for a guard
 }
 
 // NewSite makes a site that lives as long as t. Without the right to it, t is skipped.

@@ -44,7 +44,7 @@ func (g *guide) everyNodeAnswers(backends ...backend) {
 		g.say(fmt.Sprintf("All %d nodes answer, to each of %d places.", len(nodes), len(places)))
 		return
 	}
-	g.Screen.Say(strings.TrimRight(answerTable(places, len(nodes), backends), "\n"))
+	g.Screen.Say(answerTable(places, len(nodes), backends))
 }
 
 func (g *guide) askAll(from place, backends []backend) error {
@@ -64,21 +64,30 @@ func answerTable(places []place, nodes int, backends []backend) string {
 	for _, b := range backends {
 		ports = append(ports, fmt.Sprint(b.port))
 	}
-	cell := strings.Join(ports, " ")
-	width := max(len(cell), len("to node-1")) + 3
-	var table strings.Builder
+	return table(places, nodes, func(place, int) string { return strings.Join(ports, " ") })
+}
+
+// table has a line for each place and a column for each node.
+func table(places []place, nodes int, cell func(from place, node int) string) string {
+	width := len("to node-1")
+	for _, from := range places {
+		for node := range nodes {
+			width = max(width, len(cell(from, node)))
+		}
+	}
+	var lines []string
 	row := func(first string, cell func(node int) string) {
 		cells := []string{fmt.Sprintf("%-14s", first)}
 		for node := range nodes {
-			cells = append(cells, fmt.Sprintf("%-*s", width, cell(node+1)))
+			cells = append(cells, fmt.Sprintf("%-*s", width+3, cell(node)))
 		}
-		fmt.Fprintln(&table, strings.TrimRight(strings.Join(cells, ""), " "))
+		lines = append(lines, strings.TrimRight(strings.Join(cells, ""), " "))
 	}
-	row("FROM", func(node int) string { return fmt.Sprintf("TO NODE-%d", node) })
+	row("FROM", func(node int) string { return fmt.Sprintf("TO NODE-%d", node+1) })
 	for _, from := range places {
-		row(from.name, func(int) string { return cell })
+		row(from.name, func(node int) string { return cell(from, node) })
 	}
-	return table.String()
+	return strings.Join(lines, "\n")
 }
 
 // turns is how many requests are shown; turnTries is how often they are made until not all of them met the same Pod,

@@ -25,9 +25,10 @@ const (
 
 // place is where a request comes from.
 type place struct {
-	name   string
-	prefix string // before a command that is to run there
-	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	name    string
+	prefix  string // before a command that is to run there
+	address net.IP // nil: of the host, which has many
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func (g *guide) host() place {
@@ -39,7 +40,7 @@ func (g *guide) client() place {
 }
 
 func machine(m *cluster.Machine) place {
-	return place{name: m.Name, prefix: "ip netns exec " + m.Namespace() + " ", dial: m.DialContext}
+	return place{name: m.Name, prefix: "ip netns exec " + m.Namespace() + " ", address: m.IP, dial: m.DialContext}
 }
 
 // places are all there are: nodes, client, host.

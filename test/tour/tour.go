@@ -26,6 +26,8 @@ type Tour struct {
 	Packets bool
 	// NodeProxy is what runs on the nodes; nil where node-proxy does not, and then the tour leaves out what it does.
 	NodeProxy *install.NodeProxy
+	// GuardOnly says that node-proxy serves no Services.
+	GuardOnly bool
 	// BesideKubeProxy says that node-proxy serves the Services that are labelled for it, and kube-proxy the others.
 	BesideKubeProxy bool
 }
@@ -52,7 +54,7 @@ func (t *Tour) Run(ctx context.Context) error {
 	g := &guide{Tour: t, ctx: ctx}
 	for _, step := range []func(){
 		g.pools, g.chosenNumber, g.askedNumber, g.externalIP, g.refusals, g.sameNumber, g.reservation, g.quota, g.operatorsView, g.withoutManager,
-		g.nodes,
+		g.access, g.nodes,
 	} {
 		step()
 	}
