@@ -133,6 +133,10 @@ func (g *guardian) plan(view node.View, changes []track.Change, all func() []tra
 	if !g.begun() {
 		note(g.planner.Prune())
 		g.found = nil
+		// A node-proxy that ends between a change and the look at flows that follows leaves that to the next one.
+		for port := range g.planner.Guarded() {
+			g.narrowed[port] = narrowing{}
+		}
 	}
 	return planned
 }

@@ -155,6 +155,25 @@ func TestASourceThatLosesAccessLosesItsConnections(t *testing.T) {
 	})
 }
 
+func TestConnectionsThatANodeProxyBeforeShouldHaveCutAreCutAtTheStart(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.allow("shop", "203.0.113.0/24")
+		w.start()
+		w.pass(2 * secondLook)
+		w.stop()
+		w.flows.open = []conntrack.Connection{{
+			Protocol: conntrack.Protocol(nft.TCP), Source: ip("198.51.100.7"), To: netip.MustParseAddrPort("192.0.2.1:30080"),
+		}}
+		w.start()
+		w.pass(0)
+		if len(w.flows.open) != 0 {
+			t.Errorf("there are %v", w.flows.open)
+		}
+	})
+}
+
 func TestHostPortsOfPodsCountAsUsed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
