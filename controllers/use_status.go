@@ -73,7 +73,7 @@ func idleCondition(status *v1alpha1.NodePortAllocationStatus, o observed) metav1
 	c := metav1.Condition{Type: v1alpha1.AllocationIdle, Status: metav1.ConditionFalse}
 	before := meta.FindStatusCondition(status.Conditions, v1alpha1.AllocationIdle)
 	switch {
-	case before != nil && before.Status == metav1.ConditionTrue && !unused.After(before.LastTransitionTime.Time):
+	case before != nil && before.Status == metav1.ConditionTrue && !unused.After(before.LastTransitionTime.Time) && !o.now.Before(unused.Add(o.idleAfter)):
 		c = *before // however long nodes have counted that are left
 	case !o.now.Before(counted.Add(o.idleAfter)):
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.AllocationReasonNoTraffic

@@ -104,6 +104,29 @@ func TestAnAllocationSaysWhenItsNumberWasLastUsedAndWhetherItIsIdle(t *testing.T
 	}
 }
 
+func TestANumberIsIdleByTodaysIdleAfter(t *testing.T) {
+	a := &v1alpha1.NodePortAllocation{Spec: specOf("web", withUID("1"))}
+	o := observed{number: 30080, allocation: a, carriers: []*corev1.Service{carrier("shop/web", "1", 0)}, used: neverUsed(0)}
+	for _, step := range []struct {
+		name              string
+		minute, idleAfter int
+		want              string
+	}{
+		{"bound", 0, 60, "TooEarly since 12:00"},
+		{"an hour later", 60, 60, "NoTraffic since 13:00"},
+		{"it takes longer from now on", 70, 120, "TooEarly since 13:10"},
+		{"that is over", 120, 120, "NoTraffic since 14:00"},
+		{"longer, and over already", 130, 125, "NoTraffic since 14:00"},
+		{"shorter", 131, 30, "NoTraffic since 14:00"},
+	} {
+		o.now, o.idleAfter = later(step.minute), time.Duration(step.idleAfter)*time.Minute
+		a.Status = statusFor(o)
+		if got := saidOfUse(a.Status); got != step.want {
+			t.Errorf("%s: %q, want %q", step.name, got, step.want)
+		}
+	}
+}
+
 func TestAnIdleNumberSaysSinceWhenNobodyHasUsedIt(t *testing.T) {
 	a := &v1alpha1.NodePortAllocation{Spec: specOf("web", withUID("1"))}
 	a.Generation = 3
