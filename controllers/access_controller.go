@@ -25,7 +25,8 @@ import (
 type accessReconciler struct {
 	client.Client
 	clock clock.PassiveClock
-	turns *turns[types.NamespacedName]
+	// turns are for what nodes report, counts for that of which only how many nodes there are is new.
+	turns, counts *turns[types.NamespacedName]
 
 	mu     sync.Mutex // guards guards
 	guards *guards
@@ -33,20 +34,24 @@ type accessReconciler struct {
 
 // Reconcile implements reconcile.Reconciler.
 func (r *accessReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	turn, wait := r.turns.begin(req.NamespacedName, r.clock.Now()) // before the nodes are looked at
+	turn, countTurn, wait := r.begin(req.NamespacedName) // before the nodes are looked at
 	object, err := found(ctx, r, req.NamespacedName, &v1alpha1.NodePortAccess{})
 	if err != nil || object == nil {
 		return reconcile.Result{}, err
 	}
 	status, err := r.statusOf(ctx, object)
-	switch {
-	case err != nil:
+	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if onlyCounts(object.Status, *status.Nodes) {
+		turn = countTurn
+	}
+	switch {
 	case equality.Semantic.DeepEqual(status, object.Status):
 		return reconcile.Result{RequeueAfter: wait}, nil
 	case !turn && onlyGuardsDiffer(status, object.Status):
-		wait, _ = r.turns.ask(req.NamespacedName, r.clock.Now())
-		return reconcile.Result{RequeueAfter: wait}, nil
+		asked, _ := r.ask(object, *status.Nodes)
+		return reconcile.Result{RequeueAfter: sooner(wait, asked)}, nil
 	}
 	object.Status = status
 	err = r.Status().Update(ctx, object)
@@ -65,8 +70,12 @@ func (r *accessReconciler) statusOf(ctx context.Context, object *v1alpha1.NodePo
 	if err := r.List(ctx, services, client.InNamespace(object.Namespace), client.MatchingLabelsSelector{Selector: policy.Services()}, client.UnsafeDisableDeepCopy); err != nil {
 		return v1alpha1.NodePortAccessStatus{}, fmt.Errorf("list Services: %w", err)
 	}
+	return accessStatus(object, guardingOf(policy, services.Items), r.nodesOf(object), r.clock.Now()), nil
+}
+
+// nodesOf is how many nodes enforce an object as it is.
+func (r *accessReconciler) nodesOf(object *v1alpha1.NodePortAccess) v1alpha1.NodeCounts {
 	r.mu.Lock()
-	nodes := r.guards.of(specVersion(object))
-	r.mu.Unlock()
-	return accessStatus(object, guardingOf(policy, services.Items), nodes, r.clock.Now()), nil
+	defer r.mu.Unlock()
+	return r.guards.of(specVersion(object))
 }

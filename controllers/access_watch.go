@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -27,7 +26,8 @@ import (
 // first to enforce, each at its turn.
 
 func newAccessReconciler(c client.Client, clock clock.PassiveClock) *accessReconciler {
-	return &accessReconciler{Client: c, clock: clock, turns: newTurns[types.NamespacedName](), guards: newGuards()}
+	return &accessReconciler{Client: c, clock: clock, guards: newGuards(),
+		turns: newTurns[types.NamespacedName](), counts: newTurns[types.NamespacedName]()}
 }
 
 func (r *accessReconciler) setUp(mgr manager.Manager) error {
@@ -52,9 +52,13 @@ func changesAccess(e event.UpdateEvent) bool {
 
 // selecting are the objects that select a Service.
 func (r *accessReconciler) selecting(ctx context.Context, service client.Object) []request {
-	return r.where(ctx, func(object *v1alpha1.NodePortAccess) bool {
-		return access.NewSelector(object).Matches(labels.Set(service.GetLabels()))
-	}, client.InNamespace(service.GetNamespace()))
+	var requests []request
+	for _, object := range r.where(ctx, func(object *v1alpha1.NodePortAccess) bool {
+		return access.NewSelection(object).Selects(service.GetLabels())
+	}, client.InNamespace(service.GetNamespace())) {
+		requests = append(requests, request{NamespacedName: client.ObjectKeyFromObject(object)})
+	}
+	return requests
 }
 
 // ofNodes has those objects looked at that more nodes enforce than before, or fewer.
@@ -85,25 +89,26 @@ func (r *accessReconciler) enqueue(ctx context.Context, a advance, q queue) {
 	if !a.all && a.before == a.after {
 		return
 	}
-	for _, item := range r.where(ctx, func(object *v1alpha1.NodePortAccess) bool { return a.concerns(specVersion(object)) }) {
-		if wait, news := r.turns.ask(item.NamespacedName, r.clock.Now()); news {
+	for _, object := range r.where(ctx, func(object *v1alpha1.NodePortAccess) bool { return a.concerns(specVersion(object)) }) {
+		item := request{NamespacedName: client.ObjectKeyFromObject(object)}
+		if wait, news := r.ask(object, r.nodesOf(object)); news {
 			q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{After: wait, Priority: new(last)}, item)
 		}
 	}
 }
 
 // where are the objects for which something holds.
-func (r *accessReconciler) where(ctx context.Context, holds func(*v1alpha1.NodePortAccess) bool, which ...client.ListOption) []request {
+func (r *accessReconciler) where(ctx context.Context, holds func(*v1alpha1.NodePortAccess) bool, which ...client.ListOption) []*v1alpha1.NodePortAccess {
 	objects := &v1alpha1.NodePortAccessList{}
 	if err := r.List(ctx, objects, append(which, client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "List NodePortAccess")
 		return nil
 	}
-	var requests []request
+	var found []*v1alpha1.NodePortAccess
 	for i := range objects.Items {
 		if holds(&objects.Items[i]) {
-			requests = append(requests, request{NamespacedName: client.ObjectKeyFromObject(&objects.Items[i])})
+			found = append(found, &objects.Items[i])
 		}
 	}
-	return requests
+	return found
 }

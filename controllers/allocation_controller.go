@@ -268,7 +268,7 @@ func (r *allocationReconciler) report(ctx context.Context, o observed, p plan) (
 		return result, nil
 	}
 	if !o.turn && onlyNodesDiffer(status, o.allocation.Status) {
-		wait, _ := r.nodes.pace.ask(o.number, o.now)
+		wait, _ := r.nodes.pace.ask(o.number, o.now, rollUp)
 		return reconcile.Result{RequeueAfter: sooner(again, wait)}, nil
 	}
 	r.ledger.Yield(ctx)

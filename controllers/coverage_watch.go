@@ -91,7 +91,7 @@ func (n *nodes) enqueue(ctx context.Context, changed changes, q queue) {
 		numbers = n.allNumbers(ctx)
 	}
 	for _, number := range numbers {
-		if wait, news := n.pace.ask(number, n.clock.Now()); news {
+		if wait, news := n.pace.ask(number, n.clock.Now(), rollUp); news {
 			item := request{NamespacedName: client.ObjectKey{Name: allocator.NameOf(number)}}
 			q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{After: wait, Priority: new(last)}, item)
 		}

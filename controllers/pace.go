@@ -5,13 +5,16 @@ import (
 	"time"
 )
 
-const (
-	// rollUpSettle is how long a turn waits, after a node has reported, for others to report the same.
-	rollUpSettle = 2 * time.Second
-	// rollUpGap is the time between two numbers' turns: of 5,000 nodes that come with 2,768 numbers each number is written
-	// once a minute.
-	rollUpGap = 20 * time.Millisecond
-)
+// tempo is how fast turns follow.
+type tempo struct {
+	// settle is how long a turn waits, after a node has reported, for others to report the same.
+	settle time.Duration
+	// gap is the time between two turns.
+	gap time.Duration
+}
+
+// rollUp is the tempo of numbers: of 5,000 nodes that come with 2,768 numbers each number is written once a minute.
+var rollUp = tempo{settle: 2 * time.Second, gap: 20 * time.Millisecond}
 
 // pace is that of numbers whose coverage has changed.
 type pace = turns[int32]
@@ -28,15 +31,15 @@ type turns[K comparable] struct {
 
 func newTurns[K comparable]() *turns[K] { return &turns[K]{next: map[K]time.Time{}} }
 
-// ask gives a thing a turn, unless it has one already, and returns how long that is from now. News is false where it had
-// one.
-func (p *turns[K]) ask(what K, now time.Time) (wait time.Duration, news bool) {
+// ask gives a thing a turn of a tempo, unless it has one already, and returns how long that is from now. News is false
+// where it had one.
+func (p *turns[K]) ask(what K, now time.Time, of tempo) (wait time.Duration, news bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	turn, waits := p.next[what]
 	if !waits {
-		turn = now.Add(rollUpSettle)
-		if next := p.last.Add(rollUpGap); next.After(turn) {
+		turn = now.Add(of.settle)
+		if next := p.last.Add(of.gap); next.After(turn) {
 			turn = next
 		}
 		p.next[what], p.last = turn, turn

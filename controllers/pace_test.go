@@ -9,7 +9,7 @@ func TestANumberHasOneTurnForAllThatChangesUntilThen(t *testing.T) {
 	p, now := newPace(), noon
 	ask := func(number int32, want time.Duration, wantNews bool) {
 		t.Helper()
-		if wait, news := p.ask(number, now); wait != want || news != wantNews {
+		if wait, news := p.ask(number, now, rollUp); wait != want || news != wantNews {
 			t.Errorf("%d asks: %s, %t, want %s, %t", number, wait, news, want, wantNews)
 		}
 	}
@@ -20,21 +20,21 @@ func TestANumberHasOneTurnForAllThatChangesUntilThen(t *testing.T) {
 		}
 	}
 	begin(1, false, 0)
-	ask(1, rollUpSettle, true)
-	ask(2, rollUpSettle+rollUpGap, true)
+	ask(1, rollUp.settle, true)
+	ask(2, rollUp.settle+rollUp.gap, true)
 	now = now.Add(time.Second)
-	ask(1, rollUpSettle-time.Second, false)
-	begin(1, false, rollUpSettle-time.Second)
-	now = now.Add(rollUpSettle - time.Second)
+	ask(1, rollUp.settle-time.Second, false)
+	begin(1, false, rollUp.settle-time.Second)
+	now = now.Add(rollUp.settle - time.Second)
 	begin(1, true, 0)
 	begin(1, false, 0)
-	ask(1, rollUpSettle, true)
-	begin(2, false, rollUpGap)
+	ask(1, rollUp.settle, true)
+	begin(2, false, rollUp.gap)
 	now = now.Add(time.Minute)
-	ask(2, rollUpGap-time.Minute, false)
+	ask(2, rollUp.gap-time.Minute, false)
 	begin(2, true, 0)
 	begin(1, true, 0)
-	ask(3, rollUpSettle, true)
+	ask(3, rollUp.settle, true)
 }
 
 func TestNumbersOfManyNodesAreWrittenOverTime(t *testing.T) {
@@ -42,11 +42,11 @@ func TestNumbersOfManyNodesAreWrittenOverTime(t *testing.T) {
 	var longest time.Duration
 	for range 5000 { // nodes
 		for number := range int32(2768) {
-			wait, _ := p.ask(number, noon)
+			wait, _ := p.ask(number, noon, rollUp)
 			longest = max(longest, wait)
 		}
 	}
-	if want := rollUpSettle + 2767*rollUpGap; longest != want {
+	if want := rollUp.settle + 2767*rollUp.gap; longest != want {
 		t.Errorf("the last number's turn comes in %s, want %s", longest, want)
 	}
 }

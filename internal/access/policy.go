@@ -44,13 +44,8 @@ type Policy struct {
 // NewPolicy reads a NodePortAccess.
 func NewPolicy(object *v1alpha1.NodePortAccess) *Policy {
 	spec, at := &object.Spec, field.NewPath("spec")
-	p := &Policy{
-		Name:       types.NamespacedName{Namespace: object.Namespace, Name: object.Name},
-		Ports:      spec.Ports,
-		Interfaces: spec.Interfaces,
-		nodes:      labels.Everything(),
-	}
-	p.services = p.selector(&spec.ServiceSelector, at.Child("serviceSelector"))
+	p := NewSelection(object)
+	p.Interfaces, p.nodes = spec.Interfaces, labels.Everything()
 	if spec.NodeSelector != nil {
 		p.nodes = p.selector(spec.NodeSelector, at.Child("nodeSelector"))
 	}
@@ -64,9 +59,15 @@ func NewPolicy(object *v1alpha1.NodePortAccess) *Policy {
 	return p
 }
 
-// NewSelector reads no more of a NodePortAccess than which Services of its namespace it is about.
-func NewSelector(object *v1alpha1.NodePortAccess) labels.Selector {
-	return (&Policy{}).selector(&object.Spec.ServiceSelector, nil)
+// NewSelection reads no more of a NodePortAccess than which ports of which Services it is about. It grants nothing.
+func NewSelection(object *v1alpha1.NodePortAccess) *Policy {
+	p := &Policy{
+		Name:  types.NamespacedName{Namespace: object.Namespace, Name: object.Name},
+		Ports: object.Spec.Ports,
+		nodes: labels.Nothing(),
+	}
+	p.services = p.selector(&object.Spec.ServiceSelector, field.NewPath("spec", "serviceSelector"))
+	return p
 }
 
 // Selects says whether it is about Services of its namespace with these labels.

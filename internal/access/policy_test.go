@@ -80,6 +80,22 @@ func TestAPolicyIsAboutWhatItSelects(t *testing.T) {
 	}
 }
 
+func TestASelectionIsAboutTheSamePortsAndGrantsNothing(t *testing.T) {
+	object := &v1alpha1.NodePortAccess{Spec: v1alpha1.NodePortAccessSpec{
+		ServiceSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}, Ports: []string{"http"}, From: from("ten"),
+	}}
+	s := NewSelection(object)
+	if !s.Selects(map[string]string{"app": "web"}) || s.Selects(nil) || !s.SelectsPort("http") || s.SelectsPort("https") {
+		t.Errorf("it is about other ports: %+v", s)
+	}
+	if s.GrantsOn(nil) {
+		t.Error("it lets somebody in")
+	}
+	if len(s.Problems) > 0 {
+		t.Errorf("it reads the sources: %v", s.Problems)
+	}
+}
+
 func TestTheMoreGenerousRateComesFirst(t *testing.T) {
 	rates := []Rate{{}, {PerSecond: 9, Burst: 1}, {PerSecond: 5, Burst: 9}, {PerSecond: 5, Burst: 1}}
 	for i, a := range rates {
