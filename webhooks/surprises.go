@@ -29,9 +29,12 @@ const (
 func (v *serviceValidator) surprises(ctx context.Context, q rules.Question, answer rules.Answer) []string {
 	ctx, cancel := context.WithTimeout(ctx, lookAround)
 	defer cancel()
-	around := rules.Surroundings{Accesses: v.accesses(ctx, q.Namespace)}
+	var around rules.Surroundings
 	if rules.WantsPods(q) {
 		around.Pods = v.pods(ctx, q)
+	}
+	if rules.WantsAccesses(answer) {
+		around.Accesses = v.accesses(ctx, q.Namespace)
 	}
 	return rules.Surprises(v.ledger.Chart(), q, answer, around)
 }
@@ -50,7 +53,7 @@ func (v *serviceValidator) pods(ctx context.Context, q rules.Question) []corev1.
 	return found.Items
 }
 
-// accesses are the NodePortAccess of a namespace.
+// accesses are what the NodePortAccess of a namespace are about.
 func (v *serviceValidator) accesses(ctx context.Context, namespace string) []*access.Policy {
 	found := &v1alpha1.NodePortAccessList{}
 	if err := v.cached.List(ctx, found, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -59,7 +62,7 @@ func (v *serviceValidator) accesses(ctx context.Context, namespace string) []*ac
 	}
 	policies := make([]*access.Policy, len(found.Items))
 	for i := range found.Items {
-		policies[i] = access.NewPolicy(&found.Items[i])
+		policies[i] = access.NewSelection(&found.Items[i])
 	}
 	return policies
 }

@@ -35,6 +35,28 @@ func onePod(list client.ObjectList, more string) error {
 	return nil
 }
 
+func TestWhereNoNumberIsNewNobodyAsksForAccess(t *testing.T) {
+	ledger := allocator.New(&allocator.FakeStore{}, testingclock.NewFakePassiveClock(time.Now()))
+	ledger.SetClusterRange(v1alpha1.PortRange{From: 30000, To: 32767})
+	asked := false
+	v := &serviceValidator{&desk{ledger: ledger, cached: lister{list: func(context.Context, client.ObjectList) error {
+		asked = true
+		return nil
+	}}}}
+	svc := MakeService("shop/web").NodePort(80, 30080).Obj()
+	for _, c := range []struct {
+		old  *corev1.Service
+		want bool
+	}{{nil, true}, {svc, false}} {
+		asked = false
+		q := rules.Question{Service: svc, Old: c.old, Namespace: "shop"}
+		v.surprises(t.Context(), q, rules.Judge(ledger.Chart(), ledger, q))
+		if asked != c.want {
+			t.Errorf("the Service was there: %t, and it asks: %t", c.old != nil, asked)
+		}
+	}
+}
+
 func TestWarningsNeverKeepAServiceWaiting(t *testing.T) {
 	const missing = `spec.ports[0].targetPort: no container of the 1 Pod that the selector selects has a TCP port of the name "http": nothing answers`
 	const open = "node port 30080 is open to every source: no NodePortAccess of this namespace selects it"

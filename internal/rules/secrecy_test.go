@@ -87,7 +87,7 @@ func surroundings(s secrecytest.Scene) Surroundings {
 		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 		return p
 	})
-	selecting := access.NewPolicy(&v1alpha1.NodePortAccess{Spec: v1alpha1.NodePortAccessSpec{Ports: []string{"p0"}}})
+	selecting := access.NewSelection(&v1alpha1.NodePortAccess{Spec: v1alpha1.NodePortAccessSpec{Ports: []string{"p0"}}})
 	return Surroundings{Pods: rapid.SliceOfN(pod, 0, 2).Draw(s.T, "pods"), Accesses: []*access.Policy{selecting}}
 }
 

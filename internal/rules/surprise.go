@@ -20,13 +20,23 @@ import (
 type Surroundings struct {
 	// Pods are all that its selector selects; nil where they are not known.
 	Pods []corev1.Pod
-	// Accesses are the NodePortAccess of its namespace.
+	// Accesses are the NodePortAccess of its namespace. Of them it matters which ports they select.
 	Accesses []*access.Policy
 }
 
 // WantsPods says whether Surprises looks at the Service's Pods.
 func WantsPods(q Question) bool {
 	return len(q.Service.Spec.Selector) > 0 && (len(newTargetNames(q)) > 0 || newlyLocal(q))
+}
+
+// WantsAccesses says whether Surprises looks at the NodePortAccess of the Service's namespace.
+func WantsAccesses(answer Answer) bool { return len(newNumbers(answer)) > 0 }
+
+// newNumbers are the requests of node ports, with their numbers, that the Service did not have.
+func newNumbers(answer Answer) []serviceports.Request {
+	return slices.DeleteFunc(slices.Clone(answer.New), func(r serviceports.Request) bool {
+		return r.NodePort == 0 || r.Role != serviceports.Traffic
+	})
 }
 
 // Surprises are the warnings about a Service with its numbers, of which answer is Judge's.
@@ -134,16 +144,15 @@ func isReady(pod corev1.Pod) bool {
 	})
 }
 
-// open warns of new numbers that every source may reach, in a cluster that says of others who may; "" for none.
+// open warns of new numbers that every source may reach, in a namespace that has others of which it is said who may:
+// by NodePortAccess of its own, or by its pools. What is said of other tenants' is not known there. "" for none.
 func open(c *Chart, q Question, answer Answer, accesses []*access.Policy) string {
-	if len(accesses) == 0 && !slices.ContainsFunc(c.pools, func(p *Pool) bool { return p.Spec.Access != nil }) {
+	if len(accesses) == 0 && !slices.ContainsFunc(c.PoolsFor(q.NamespaceLabels), capped) {
 		return ""
 	}
 	var numbers []string
-	for _, r := range answer.New {
-		pool := c.PoolOf(r.NodePort)
-		ceiling := pool != nil && pool.Spec.Access != nil
-		if r.NodePort != 0 && r.Role == serviceports.Traffic && !ceiling && !allSelected(q.Service, r, accesses) {
+	for _, r := range newNumbers(answer) {
+		if pool := c.PoolOf(r.NodePort); (pool == nil || !capped(pool)) && !allSelected(q.Service, r, accesses) {
 			numbers = append(numbers, fmt.Sprint(r.NodePort))
 		}
 	}
@@ -155,6 +164,9 @@ func open(c *Chart, q Question, answer Answer, accesses []*access.Policy) string
 	}
 	return fmt.Sprintf("node ports %s are open to every source: no NodePortAccess of this namespace selects them", strings.Join(numbers, ", "))
 }
+
+// capped says whether a pool has a ceiling of who may reach its numbers.
+func capped(p *Pool) bool { return p.Spec.Access != nil }
 
 // allSelected says whether each entry that carries a number is selected by some NodePortAccess.
 func allSelected(svc *corev1.Service, r serviceports.Request, accesses []*access.Policy) bool {

@@ -145,6 +145,26 @@ func TestPodsAreWantedWhereAWarningMayComeOfThem(t *testing.T) {
 	}
 }
 
+func TestAccessIsWantedWhereANodePortIsNew(t *testing.T) {
+	web := MakeService("shop/web").NodePort(80, 30080)
+	for _, c := range []struct {
+		name     string
+		svc, old *corev1.Service
+		want     bool
+	}{
+		{"a number", web.Obj(), nil, true},
+		{"one that it had", web.Label("a", "b").Obj(), web.Obj(), false},
+		{"one more", MakeService("shop/web").NodePort(80, 30080, Named("a")).NodePort(81, 30081, Named("b")).Obj(), web.Obj(), true},
+		{"none", MakeService("shop/web").Port(80).Obj(), nil, false},
+		{"one that is to be chosen", MakeService("shop/web").NodePort(80, 0).Obj(), nil, false},
+		{"that of a health check", MakeService("shop/web").LoadBalancer().LocalTraffic().AllocateNodePorts(false).Port(80).HealthCheck(30900).Obj(), nil, false},
+	} {
+		if got := WantsAccesses(Judge(chartOf(), FakeLedger{}, ask(c.svc, c.old))); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
+
 // allowing is a NodePortAccess for Services with the label app, of these ports.
 func allowing(app string, ports ...string) *access.Policy {
 	a := &v1alpha1.NodePortAccess{}
@@ -152,7 +172,7 @@ func allowing(app string, ports ...string) *access.Policy {
 	if app != "" {
 		a.Spec.ServiceSelector.MatchLabels = map[string]string{"app": app}
 	}
-	return access.NewPolicy(a)
+	return access.NewSelection(a)
 }
 
 func TestANodePortThatIsOpenToEverySourceIsWarnedAboutWhereOthersAreNot(t *testing.T) {
@@ -161,8 +181,11 @@ func TestANodePortThatIsOpenToEverySourceIsWarnedAboutWhereOthersAreNot(t *testi
 	two := func() *Service { return web().NodePort(443, 30443, Named("https")) }
 	ceiling := makePool("team-a", "30000-30099").For("a")
 	ceiling.Spec.Access = &v1alpha1.PoolAccess{From: []v1alpha1.AccessPeer{{IPBlock: v1alpha1.IPBlock{CIDR: "203.0.113.0/24"}}}}
-	elsewhere := makePool("team-b", "31000-31099").For("b")
-	elsewhere.Spec.Access = ceiling.Spec.Access
+	capped := func(name, ranges, app string) *testPool {
+		p := makePool(name, ranges).For(app)
+		p.Spec.Access = ceiling.Spec.Access
+		return p
+	}
 	for _, c := range []struct {
 		name     string
 		svc, old *Service
@@ -180,7 +203,9 @@ func TestANodePortThatIsOpenToEverySourceIsWarnedAboutWhereOthersAreNot(t *testi
 		{name: "neither is", svc: two(), accesses: []*access.Policy{allowing("other")},
 			want: []string{"node ports 30080, 30443 are open to every source: no NodePortAccess of this namespace selects them"}},
 		{name: "its pool has a ceiling", svc: web(), pools: pools(ceiling)},
-		{name: "another pool has one", svc: web(), pools: pools(makePool("team-a", "30000-30099").For("a"), elsewhere), want: []string{one}},
+		{name: "another pool of the namespace has one", svc: web(), pools: pools(makePool("team-a", "30000-30099").For("a"), capped("more", "31000-31099", "a")), want: []string{one}},
+		{name: "another tenant's pool has one", svc: web(), pools: pools(makePool("team-a", "30000-30099").For("a"), capped("team-b", "31000-31099", "b"))},
+		{name: "a tenant's pool has one, and no pool selects the namespace", svc: web(), pools: pools(capped("team-b", "31000-31099", "b"))},
 		{name: "it has the number already", svc: web().Label("x", "y"), old: web(), accesses: []*access.Policy{allowing("other")}},
 		{name: "a health check is nobody's to select", svc: MakeService("shop/web").LoadBalancer().LocalTraffic().AllocateNodePorts(false).Port(80).HealthCheck(30900),
 			accesses: []*access.Policy{allowing("other")}},
