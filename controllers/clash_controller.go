@@ -23,15 +23,14 @@ import (
 	"github.com/portolan-dev/portolan/internal/allocator"
 	"github.com/portolan-dev/portolan/internal/bitmap"
 	"github.com/portolan-dev/portolan/internal/metrics"
-	"github.com/portolan-dev/portolan/internal/rules"
 )
 
 // gather is how long it waits until the owner of a Service is told of a clash: what is rolled out to all nodes is one
 // event, with the number of nodes.
 const gather = 10 * time.Second
 
-// all is the request to count the numbers that clash.
-var all = request{}
+// countAll is the request to count the numbers that clash.
+var countAll = request{}
 
 // clashReconciler tells the owners of Services when something else begins to use their numbers on nodes, and counts such
 // numbers. It writes events alone: a condition would change with every node, and each write of a Service wakes all.
@@ -58,7 +57,7 @@ func (r *clashReconciler) ofServices() handler.EventHandler {
 		if slices.Equal(numbersOf(before), numbersOf(after)) {
 			return
 		}
-		q.AddAfter(all, settle)
+		q.AddAfter(countAll, settle)
 		q.AddAfter(request{NamespacedName: client.ObjectKeyFromObject(cmp.Or(after, before))}, gather)
 	}
 	return handler.Funcs{
@@ -74,7 +73,7 @@ func (r *clashReconciler) ofNodes() handler.EventHandler {
 		if clashingOn(before) == clashingOn(after) {
 			return
 		}
-		q.AddAfter(all, settle)
+		q.AddAfter(countAll, settle)
 		for n := range differing(clashingOn(before), clashingOn(after)) {
 			for _, carrier := range r.carriersOf(ctx, n) {
 				q.AddAfter(carrier, gather)
@@ -128,8 +127,8 @@ func (r *clashReconciler) Reconcile(ctx context.Context, req request) (reconcile
 	if !r.ledger.Ready() {
 		return reconcile.Result{RequeueAfter: settle}, nil
 	}
-	if req == all {
-		observeClashes(countClashes(r.ledger.ClashingNumbers(), r.ledger))
+	if req == countAll {
+		observeClashes(countClashes(r.ledger))
 		return reconcile.Result{}, nil
 	}
 	svc := &corev1.Service{}
@@ -137,37 +136,28 @@ func (r *clashReconciler) Reconcile(ctx context.Context, req request) (reconcile
 		delete(r.told, req.NamespacedName)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	free, err := r.freeFor(ctx, svc)
-	if err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	namespace := &corev1.Namespace{}
+	if err := r.Get(ctx, client.ObjectKey{Name: svc.Namespace}, namespace); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("read namespace %q: %w", svc.Namespace, err))
 	}
-	r.tell(svc, free)
+	r.tell(svc, namespace.Labels)
 	return reconcile.Result{}, nil
 }
 
 // tell makes an event where a number clashes that did not when its owner was last told.
-func (r *clashReconciler) tell(svc *corev1.Service, free []int32) {
-	found, numbers := clashTrouble(svc, r.ledger.Clashes, free)
+// Labels are those of its namespace.
+func (r *clashReconciler) tell(svc *corev1.Service, labels map[string]string) {
+	found, numbers := clashTrouble(svc, labels, r.ledger.Clashes)
 	before := r.told[nameOf(svc)]
 	if r.told[nameOf(svc)] = numbers; len(numbers) == 0 {
 		delete(r.told, nameOf(svc))
 	}
 	for n := range numbers {
 		if !before[n] {
-			r.events.Eventf(svc, nil, corev1.EventTypeWarning, found.reason, "Allocate", "%s", found.note())
+			r.events.Eventf(svc, nil, corev1.EventTypeWarning, found.reason, "Allocate", "%s", found.note(freeIn(r.ledger, r.ledger.Chart())))
 			return
 		}
 	}
-}
-
-// freeFor are numbers that a Service could have instead.
-func (r *clashReconciler) freeFor(ctx context.Context, svc *corev1.Service) ([]int32, error) {
-	namespace := &corev1.Namespace{}
-	if err := r.Get(ctx, client.ObjectKey{Name: svc.Namespace}, namespace); err != nil {
-		return nil, fmt.Errorf("read namespace %q: %w", svc.Namespace, err)
-	}
-	pools := r.ledger.Chart().PoolsFor(namespace.Labels)
-	return spread(svc, rules.Suggestions(r.ledger, pools, 32)), nil
 }
 
 func observeClashes(counts map[clashCount]int) {

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +35,7 @@ func TestAClashSaysOnHowManyNodesAndHowToMendIt(t *testing.T) {
 		{
 			name: "a process", svc: web(), clashes: map[int32][]rules.Clash{30080: {listener}}, free: []int32{30100},
 			message: "node port 30080 clashes with a process on 2 nodes: one of the two gets no traffic there",
-			advice:  `to give it another number: kubectl -n shop patch service web --type=json -p '[{"op":"test","path":"/spec/ports/0/nodePort","value":30080},{"op":"replace","path":"/spec/ports/0/nodePort","value":30100}]'`,
+			advice:  `to give this Service another number: kubectl -n shop patch service web --type=json -p '[{"op":"test","path":"/spec/ports/0/nodePort","value":30080},{"op":"replace","path":"/spec/ports/0/nodePort","value":30100}]'`,
 		},
 		{
 			name: "no number is free", svc: web(), clashes: map[int32][]rules.Clash{30080: {listener}},
@@ -45,7 +44,7 @@ func TestAClashSaysOnHowManyNodesAndHowToMendIt(t *testing.T) {
 		{
 			name: "two numbers", svc: web().NodePort(81, 30081, Named("b")), clashes: map[int32][]rules.Clash{30080: {listener}, 30081: {hostPort}}, free: []int32{30100},
 			message: "node port 30080 clashes with a process on 2 nodes; node port 30081 clashes with a hostPort on 1 node: one of the two gets no traffic there",
-			advice:  `to give it another number: kubectl -n shop patch service web --type=json -p '[{"op":"test","path":"/spec/ports/0/nodePort","value":30080},{"op":"replace","path":"/spec/ports/0/nodePort","value":30100}]'`,
+			advice:  `to give this Service another number: kubectl -n shop patch service web --type=json -p '[{"op":"test","path":"/spec/ports/0/nodePort","value":30080},{"op":"replace","path":"/spec/ports/0/nodePort","value":30100}]'`,
 		},
 		{
 			name: "a health check, which cannot be changed", svc: MakeService("shop/web").LoadBalancer().LocalTraffic().HealthCheck(30080),
@@ -54,9 +53,9 @@ func TestAClashSaysOnHowManyNodesAndHowToMendIt(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, _ := clashTrouble(c.svc.Obj(), func(n int32) []rules.Clash { return c.clashes[n] }, c.free)
-			if advice := strings.Join(got.advice, "; "); got.message != c.message || advice != c.advice {
-				t.Errorf("got %q, %q", got.message, advice)
+			got, _ := clashTrouble(c.svc.Obj(), nil, func(n int32) []rules.Clash { return c.clashes[n] })
+			if diff := cmp.Diff([]string{c.message, c.advice}, messageAndAdvice(got, c.free)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -101,12 +100,15 @@ func TestTheOwnerOfAServiceIsToldOnceOfEachClash(t *testing.T) {
 func TestNumbersThatClashAreCounted(t *testing.T) {
 	l := reporting("30001-30003")
 	l.ServiceSeen(MakeService("shop/web").NodePort(80, 30001).Obj())
+	kept := &v1alpha1.NodePortAllocation{Spec: specOf("api", heldUntil(time.Hour))}
+	kept.Name = "30002"
+	l.AllocationSeen(kept) // for a Service that has gone
 	other := &v1alpha1.NodePortNodeState{Status: v1alpha1.NodePortNodeStateStatus{ClashingNodePorts: "30001,30004", Clashes: []v1alpha1.Clash{
 		{NodePort: 30001, Protocol: corev1.ProtocolTCP, Kind: v1alpha1.ClashHostListener}, {NodePort: 30004, Protocol: corev1.ProtocolTCP, Kind: v1alpha1.ClashHostPort},
 	}}}
 	other.Name = "two"
 	l.NodeStateSeen(other)
-	observeClashes(countClashes(l.ClashingNumbers(), l))
+	observeClashes(countClashes(l))
 	for _, c := range []struct {
 		kind, allocated string
 		want            float64
@@ -119,7 +121,7 @@ func TestNumbersThatClashAreCounted(t *testing.T) {
 		}
 	}
 	l.NodeStateGone("two")
-	observeClashes(countClashes(l.ClashingNumbers(), l))
+	observeClashes(countClashes(l))
 	if got := testutil.ToFloat64(metrics.ClashingNodePorts.WithLabelValues("HostPort", "false")); got != 0 {
 		t.Errorf("a node has gone, and %g hostPorts clash", got)
 	}

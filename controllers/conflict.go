@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cespare/xxhash/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -37,23 +36,22 @@ func (c *conflicts) note(o observed) {
 }
 
 // conflictTrouble tells the owner of a Service which of its numbers others carry too, and how to give it free ones. Of
-// Services of other namespaces it tells nothing but that they are there.
-func conflictTrouble(svc *corev1.Service, shared map[int32][]corev1.Service, free []int32) trouble {
-	var texts, advice []string
+// Services of other namespaces it tells nothing but that they are there. Labels are those of its namespace.
+func conflictTrouble(svc *corev1.Service, labels map[string]string, shared map[int32][]corev1.Service) trouble {
+	t := trouble{reason: reasonConflict}
+	var texts []string
 	for _, request := range serviceports.Requests(svc) {
 		others := othersAs(svc, shared[request.NodePort])
 		if len(others) == 0 {
 			continue
 		}
 		texts = append(texts, fmt.Sprintf("node port %d is also carried by %s", request.NodePort, strings.Join(others, " and ")))
-		if request.Role == serviceports.HealthCheck || len(free) == 0 {
-			advice = append(advice, "delete and create one of them to give it another number")
-			continue
-		}
-		advice = append(advice, "to give this one another number: "+renumbering(nameOf(svc), request, free[0]))
-		free = free[1:]
+		t.remedies = append(t.remedies, remediesFor(nameOf(svc), labels, []serviceports.Request{request}, request.NodePort)...)
 	}
-	return trouble{reason: reasonConflict, message: strings.Join(texts, "; "), advice: advice}
+	if len(texts) > 0 {
+		t.message, t.otherwise = strings.Join(texts, "; "), "delete and create one of them to give it another number"
+	}
+	return t
 }
 
 // observeConflict finds how to give other numbers to those that share one with its holder, for operators.
@@ -93,14 +91,4 @@ func othersAs(svc *corev1.Service, carriers []corev1.Service) []string {
 	}
 	slices.Sort(others)
 	return slices.Compact(others)
-}
-
-// spread begins elsewhere in free for each Service, so that two that are mended at the same time are not sent to the
-// same number.
-func spread(svc *corev1.Service, free []int32) []int32 {
-	if len(free) == 0 {
-		return nil
-	}
-	begin := xxhash.Sum64String(nameOf(svc).String()) % uint64(len(free))
-	return slices.Concat(free[begin:], free[:begin])
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// What operators read of Services that should have other numbers goes on with the commands that give them others. Each
-// names a number that is free as it is written, and of those always the same one for a Service: so the text stays as it
-// is until that number is taken.
+// What operators and owners read of Services that should have other numbers goes on with the commands that give them
+// others. Each names a number that is free as it is written, and of those always the same one in the place of a Service's
+// number: so the text stays as it is until that number is taken, and an event advises the same as a condition.
 
 // remedy is how a Service gets another number in the place of one.
 type remedy struct {
 	service types.NamespacedName
+	instead int32             // of which
 	labels  map[string]string // of its namespace
 	// command does it, given a number that is free.
 	command func(number int32) string
@@ -37,23 +38,30 @@ func freeIn(l rules.Ledger, chart *rules.Chart) freeNumbers {
 
 // advice is " To ...: COMMAND; COMMAND", at most maxListed of them; nothing where there is no number to be given.
 func advice(remedies []remedy, free freeNumbers) string {
-	var commands []string
-	named := map[int32]bool{}
-	for _, r := range remedies[:min(len(remedies), maxListed)] {
-		if number, ok := firstChoice(r.service, free(r.labels), named); ok {
-			named[number] = true
-			commands = append(commands, r.command(number))
-		}
-	}
+	commands := commandsOf(remedies, free)
 	if len(commands) == 0 {
 		return ""
 	}
 	return ". To give them others: " + strings.Join(commands, "; ")
 }
 
-// firstChoice is the free number of the greatest weight for a Service, of those that have not been named to another.
-func firstChoice(service types.NamespacedName, free []int32, named map[int32]bool) (number int32, ok bool) {
-	seed := xxhash.Sum64String(service.String())
+// commandsOf are those of the first maxListed remedies, each with a number of its own; without those for which none is
+// free.
+func commandsOf(remedies []remedy, free freeNumbers) []string {
+	var commands []string
+	named := map[int32]bool{}
+	for _, r := range remedies[:min(len(remedies), maxListed)] {
+		if number, ok := r.firstChoice(free(r.labels), named); ok {
+			named[number] = true
+			commands = append(commands, r.command(number))
+		}
+	}
+	return commands
+}
+
+// firstChoice is the free number of the greatest weight for a remedy, of those that have not been named to another.
+func (r remedy) firstChoice(free []int32, named map[int32]bool) (number int32, ok bool) {
+	seed := xxhash.Sum64String(fmt.Sprint(r.service, r.instead))
 	var greatest uint64
 	for _, n := range free {
 		if named[n] {
@@ -72,7 +80,7 @@ func remediesFor(service types.NamespacedName, labels map[string]string, request
 	for _, request := range requests {
 		for _, number := range numbers {
 			if request.NodePort == number && request.Role != serviceports.HealthCheck {
-				remedies = append(remedies, remedy{service, labels, func(n int32) string { return renumbering(service, request, n) }})
+				remedies = append(remedies, remedy{service, number, labels, func(n int32) string { return renumbering(service, request, n) }})
 			}
 		}
 	}

@@ -32,7 +32,7 @@ func TestAdviceNamesAnotherFreeNumberToEachAndTheSameEachTime(t *testing.T) {
 	before := advice(remedies, someFree(free...))
 	var chosen []int32
 	for _, r := range remedies {
-		n, _ := firstChoice(r.service, free, nil)
+		n, _ := r.firstChoice(free, nil)
 		chosen = append(chosen, n)
 	}
 	for _, n := range free {
@@ -112,16 +112,35 @@ func TestAServiceOutsideItsPoolIsToldOfNumbersThatAreFreeForIt(t *testing.T) {
 	chart := rules.NewChart(v1alpha1.PortRange{From: 30000, To: 32767}, []v1alpha1.NodePortPool{pool})
 	svc := MakeService("shop/web").NodePort(80, 30150, Named("a")).NodePort(81, 31000, Named("b")).NodePort(82, 31001, Named("c")).Obj()
 	breaches := rules.LiveBreaches(chart, rules.Question{Service: svc, Namespace: "shop"})
-	want := []string{`to give it another number for 31000: kubectl -n shop patch service web --type=json -p '[{"op":"test","path":"/spec/ports/1/nodePort","value":31000},{"op":"replace","path":"/spec/ports/1/nodePort","value":30100}]'`}
-	if diff := cmp.Diff(want, breachTrouble(svc, breaches, []int32{30100}).advice); diff != "" {
+	want := `to give this Service another number: kubectl -n shop patch service web --type=json -p '[{"op":"test","path":"/spec/ports/1/nodePort","value":31000},{"op":"replace","path":"/spec/ports/1/nodePort","value":30100}]'`
+	if diff := cmp.Diff(want, messageAndAdvice(breachTrouble(svc, nil, breaches), []int32{30100})[1]); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 
 func TestAnEventHasNoHalfCommand(t *testing.T) {
 	command := "kubectl " + strings.Repeat("x", 400)
-	trouble := trouble{message: strings.Repeat("m", 300), advice: []string{command, command + "longer than there is room for", "kubectl short"}}
-	if got, want := trouble.note(), trouble.message+"; "+command+"; kubectl short"; got != want {
+	does := func(command string) remedy { return remedy{command: func(int32) string { return command }} }
+	trouble := trouble{message: strings.Repeat("m", 300), remedies: []remedy{does(command), does(command + "longer than there is room for"), does("kubectl short")}}
+	const intro = "; to give this Service another number: "
+	if got, want := trouble.note(someFree(30100, 30101, 30102)), trouble.message+intro+command+intro+"kubectl short"; got != want {
 		t.Errorf("the event says\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestAnEventAdvisesTheSameAsTheConditionOfTheNumber(t *testing.T) {
+	var free []int32
+	for n := range int32(100) {
+		free = append(free, 30100+n)
+	}
+	svc := MakeService("shop/web").NodePort(80, 30080, Named("a")).NodePort(81, 30081, Named("b")).Obj()
+	both := trouble{message: "trouble", remedies: remediesFor(nameOf(svc), nil, serviceports.Requests(svc), 30080, 30081)}
+	event := both.note(someFree(free...))
+	for _, n := range []int32{30080, 30081} {
+		condition := advice(remediesFor(nameOf(svc), nil, serviceports.Requests(svc), n), someFree(free...))
+		_, command, _ := strings.Cut(condition, ": ")
+		if !strings.Contains(event, command) {
+			t.Errorf("of %d the condition says %q, the event %q", n, command, event)
+		}
 	}
 }

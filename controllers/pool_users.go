@@ -90,7 +90,7 @@ func reservedElsewhere(reservation *v1alpha1.NodePortReservation, n int32, label
 		return nil
 	}
 	name := types.NamespacedName{Namespace: reservation.Namespace, Name: reservation.Name}
-	return []remedy{{name, labels, func(number int32) string {
+	return []remedy{{name, n, labels, func(number int32) string {
 		patch := []string{
 			fmt.Sprintf(`{"op":"test","path":"/spec/ports/%d/name","value":%q}`, at, reservation.Spec.Ports[at].Name),
 			fmt.Sprintf(`{"op":"add","path":"/spec/ports/%d/nodePort","value":%d}`, at, number),

@@ -20,17 +20,14 @@ import (
 // Every text that a controller writes where a tenant can read it: in its namespace. See secrecytest.
 var texts = map[string]secrecytest.Told{
 	"a conflict": func(s secrecytest.Scene) []string {
-		return toldBy(conflictTrouble(s.Question.Service, drawSharing(s),
-			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3)))
+		return toldBy(s, conflictTrouble(s.Question.Service, s.Question.NamespaceLabels, drawSharing(s)))
 	},
 	"a clash": func(s secrecytest.Scene) []string {
-		found, _ := clashTrouble(s.Question.Service, func(n int32) []rules.Clash { return []rules.Clash{{Nodes: int(n % 3)}} },
-			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3))
-		return toldBy(found)
+		found, _ := clashTrouble(s.Question.Service, s.Question.NamespaceLabels, func(n int32) []rules.Clash { return []rules.Clash{{Nodes: int(n % 3)}} })
+		return toldBy(s, found)
 	},
 	"rules that a live Service breaks": func(s secrecytest.Scene) []string {
-		return toldBy(breachTrouble(s.Question.Service, rules.LiveBreaches(s.Chart, s.Question),
-			rules.Suggestions(s.Ledger, s.Chart.PoolsFor(s.Question.NamespaceLabels), 3)))
+		return toldBy(s, breachTrouble(s.Question.Service, s.Question.NamespaceLabels, rules.LiveBreaches(s.Chart, s.Question)))
 	},
 	"why a reservation is not ready": func(s secrecytest.Scene) []string {
 		o := drawReserving(s)
@@ -88,11 +85,11 @@ func drawReserving(s secrecytest.Scene) reserving {
 }
 
 // toldBy is the condition and the event.
-func toldBy(t trouble) []string {
+func toldBy(s secrecytest.Scene, t trouble) []string {
 	if t.message == "" {
 		return nil
 	}
-	return []string{t.condition(secrecytest.Now).Message, t.note()}
+	return []string{t.condition(secrecytest.Now).Message, t.note(freeIn(s.Ledger, s.Chart))}
 }
 
 // drawSharing draws who else has the Service's numbers.

@@ -112,7 +112,7 @@ func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) 
 		return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("condition of Service %s: %w", nameOf(svc), err))
 	}
 	if found.message != "" {
-		r.events.Eventf(svc, nil, corev1.EventTypeWarning, found.reason, "Allocate", "%s", found.note())
+		r.events.Eventf(svc, nil, corev1.EventTypeWarning, found.reason, "Allocate", "%s", found.note(freeIn(r.ledger, r.ledger.Chart())))
 	}
 	return reconcile.Result{}, nil
 }
@@ -130,21 +130,17 @@ func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) 
 	if err != nil {
 		return trouble{}, err
 	}
-	free := func() []int32 { return spread(svc, rules.Suggestions(r.ledger, chart.PoolsFor(namespace.Labels), 32)) }
-	conflicts, err := r.conflictsOf(ctx, svc, free)
+	conflicts, err := r.conflictsOf(ctx, svc, namespace.Labels)
 	if err != nil || conflicts.message != "" {
 		return conflicts, err
 	}
 	question := rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: namespace.Labels, Now: r.clock.Now()}
 	breaches := rules.LiveBreaches(chart, question)
-	if len(breaches) == 0 {
-		return trouble{}, nil
-	}
-	return breachTrouble(svc, breaches, free()), nil
+	return breachTrouble(svc, namespace.Labels, breaches), nil
 }
 
 // conflictsOf tells of the numbers that other Services carry too, and how to mend it.
-func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service, free func() []int32) (trouble, error) {
+func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service, labels map[string]string) (trouble, error) {
 	shared := map[int32][]corev1.Service{}
 	for _, n := range numbersOf(svc) {
 		carriers := &corev1.ServiceList{}
@@ -158,5 +154,5 @@ func (r *serviceReconciler) conflictsOf(ctx context.Context, svc *corev1.Service
 	if len(shared) == 0 {
 		return trouble{}, nil
 	}
-	return conflictTrouble(svc, shared, free()), nil
+	return conflictTrouble(svc, labels, shared), nil
 }

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -25,9 +24,10 @@ const (
 // trouble is what is wrong with a Service's numbers; without a message nothing is.
 type trouble struct {
 	reason, message string
-	// advice is how to mend it, each by itself. It names numbers that are free now, so it is in the event alone: the
-	// condition would change with every Service that comes or goes.
-	advice []string
+	// remedies are how to mend it, each by itself; otherwise is what to do where there is none, or no free number. Their
+	// commands name numbers that are free now, so they are in the event alone: each write of a Service wakes all nodes.
+	remedies  []remedy
+	otherwise string
 }
 
 // told says whether the Service's condition says this already.
@@ -49,9 +49,16 @@ func (t trouble) condition(now time.Time) metav1.Condition {
 }
 
 // note is the text of the event, with as much advice as there is room for: half a command is none.
-func (t trouble) note() string {
+func (t trouble) note(free freeNumbers) string {
+	var advice []string
+	for _, command := range commandsOf(t.remedies, free) {
+		advice = append(advice, "to give this Service another number: "+command)
+	}
+	if len(advice) == 0 && t.otherwise != "" {
+		advice = append(advice, t.otherwise)
+	}
 	text := t.message
-	for _, advice := range t.advice {
+	for _, advice := range advice {
 		if longer := text + "; " + advice; len(longer) <= noteLimit {
 			text = longer
 		}
@@ -67,8 +74,9 @@ func note(text string) string {
 	return text
 }
 
-// breachTrouble tells of the rules that a live Service breaks, and how to give it numbers that are free for it.
-func breachTrouble(svc *corev1.Service, breaches []rules.Breach, free []int32) trouble {
+// breachTrouble tells of the rules that a live Service breaks, and how to give it numbers that are free for it. Labels
+// are those of its namespace.
+func breachTrouble(svc *corev1.Service, labels map[string]string, breaches []rules.Breach) trouble {
 	if len(breaches) == 0 {
 		return trouble{}
 	}
@@ -77,22 +85,14 @@ func breachTrouble(svc *corev1.Service, breaches []rules.Breach, free []int32) t
 		t = trouble{reason: reasonTooMany, message: "the Service keeps its numbers: "}
 	}
 	var errs field.ErrorList
+	var numbers []int32
 	for _, b := range breaches {
 		errs = append(errs, b.Err)
-	}
-	t.message += errs.ToAggregate().Error()
-	for _, request := range misplaced(svc, breaches) {
-		if request.Role != serviceports.HealthCheck && len(free) > 0 {
-			t.advice = append(t.advice, fmt.Sprintf("to give it another number for %d: %s", request.NodePort, renumbering(nameOf(svc), request, free[0])))
-			free = free[1:]
+		if number, ok := b.Err.BadValue.(int32); ok && !slices.Contains(numbers, number) {
+			numbers = append(numbers, number)
 		}
 	}
+	t.message += errs.ToAggregate().Error()
+	t.remedies = remediesFor(nameOf(svc), labels, serviceports.Requests(svc), numbers...)
 	return t
-}
-
-// misplaced are the requests whose numbers break rules.
-func misplaced(svc *corev1.Service, breaches []rules.Breach) []serviceports.Request {
-	return slices.DeleteFunc(serviceports.Requests(svc), func(r serviceports.Request) bool {
-		return !slices.ContainsFunc(breaches, func(b rules.Breach) bool { return b.Err.BadValue == r.NodePort })
-	})
 }

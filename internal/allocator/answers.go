@@ -29,6 +29,13 @@ func (l *Ledger) Holders(number int32) []rules.Holder {
 	return holders
 }
 
+// Carried says whether any live Service has the number.
+func (l *Ledger) Carried(number int32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.carriers[number]) > 0
+}
+
 // FreeNumbers implements rules.Ledger.
 func (l *Ledger) FreeNumbers(pool *rules.Pool, atMost int) []int32 {
 	l.mu.Lock()

@@ -59,7 +59,7 @@ var (
 	// ClashingNodePorts are the numbers that something else uses on nodes.
 	ClashingNodePorts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "portolan_clashing_node_ports",
-		Help: "Numbers that something else uses on at least one node, by kind of use (HostListener, HostPort, Unknown; with several it counts for each) and whether somebody has the number (allocated).",
+		Help: "Numbers that something else uses on at least one node, by kind of use (HostListener, HostPort, Unknown; with several it counts for each) and whether a Service has the number (allocated).",
 	}, []string{"kind", "allocated"})
 
 	// PoolBreaches are the live Services that break the rules of each pool.
@@ -95,7 +95,7 @@ func ForgetPool(name string) {
 	PoolBreaches.DeletePartialMatch(of)
 }
 
-func init() {
-	metrics.Registry.MustRegister(AdmissionDecisions, AdmissionBreaches, AdmissionDuration, Claims, ClaimConflicts,
-		HoldsGivenUp, Repairs, PoolPorts, ClashingNodePorts, PoolBreaches, Reservations, Conflicts, IdlePorts)
-}
+var all = []prometheus.Collector{AdmissionDecisions, AdmissionBreaches, AdmissionDuration, Claims, ClaimConflicts,
+	HoldsGivenUp, Repairs, PoolPorts, ClashingNodePorts, PoolBreaches, Reservations, Conflicts, IdlePorts}
+
+func init() { metrics.Registry.MustRegister(all...) }

@@ -66,7 +66,7 @@ func TestTheOwnerOfAServiceReadsThatSomethingElseBeginsToUseItsNumber(t *testing
 	w.wantAllBound(web)
 	w.must(one.report(t.Context(), clashing(fmt.Sprint(numbers.From), hostPort(numbers.From))))
 	advice := w.wantEvent(web, "NodePortClash", fmt.Sprintf("node port %d clashes with a hostPort on 1 node: one of the two gets no traffic there", numbers.From))
-	if !strings.HasPrefix(advice, "to give it another number: kubectl -n "+shop) {
+	if !strings.HasPrefix(advice, "to give this Service another number: kubectl -n "+shop) {
 		t.Errorf("the advice is %q", advice)
 	}
 }

@@ -202,7 +202,7 @@ func TestTwoServicesOnOneNumberAreReportedAndTheSurvivorTakesOver(t *testing.T) 
 		if got := w.wantTrouble(svc, reasonConflict); got != want {
 			t.Errorf("the condition of %s says %q, want %q", svc.Name, got, want)
 		}
-		if advice := w.wantEvent(svc, reasonConflict, want); !strings.HasPrefix(advice, "to give this one another number: kubectl ") {
+		if advice := w.wantEvent(svc, reasonConflict, want); !strings.HasPrefix(advice, "to give this Service another number: kubectl ") {
 			t.Errorf("the event of %s advises %q, want a command", svc.Name, advice)
 		}
 	}
