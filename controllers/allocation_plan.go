@@ -19,6 +19,9 @@ import (
 // need not be written twice.
 const pendingPatience = 5 * time.Second
 
+// adviceAge is how old the commands of a conflict may be: other Services take the numbers that they name.
+const adviceAge = time.Minute
+
 // observed is all that is known of one number.
 type observed struct {
 	number     int32
@@ -76,6 +79,9 @@ func planFor(o observed) plan {
 	state := allocator.StateOf(o.allocation, o.now)
 	if owner := o.owner(); owner != nil {
 		p := plan{spec: boundTo(o.allocation.Spec, owner, o.number)}
+		if len(o.carriers) > 1 {
+			p.again = adviceAge
+		}
 		if !equality.Semantic.DeepEqual(p.spec, o.allocation.Spec) {
 			p.change = bind
 		}

@@ -107,7 +107,7 @@ func TestPlanFor(t *testing.T) {
 		{
 			name: "what the ledger has counts, though an older Service carries it too", spec: claim(specOf("web", withUID("2"))),
 			carriers: []*corev1.Service{carrier("shop/older", "1", 0), carrier("shop/web", "2", 1)},
-			want:     plan{spec: specOf("web", withUID("2"))},
+			want:     plan{spec: specOf("web", withUID("2")), again: adviceAge},
 		},
 		{
 			name: "its Service is being created", spec: claim(specOf("web", claimed(30*time.Second))),
