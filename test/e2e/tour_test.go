@@ -99,8 +99,8 @@ func normalised(text string) string {
 		{`-[0-9a-f]{8,10}-[0-9a-z]{5}\b`, "-POD"},
 		{`(No connection has|1 new connection has|\d+ new connections have) come from outside`, "N new connections have come from outside"},
 		{`wget -qO-`, "curl -s"},
-		{`(?m) (\d+m)?\d+s$`, " AGE"},
-		{`(InUse|Reserved) +(<none>|(\d+m)?\d+s) +AGE`, "$1  USED  AGE"},
+		{`(?m) (\d+[hms])+$`, " AGE"},
+		{`(InUse|Reserved) +(<none>|(\d+[hms])+) +AGE`, "$1  USED  AGE"},
 		{`(?m) +$`, ""},
 		{`(\S) {2,}`, "$1  "},
 	} {

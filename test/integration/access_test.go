@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -241,11 +241,12 @@ func TestWhatOthersWriteIntoTheStatusOfAnAccessIsWrittenOver(t *testing.T) {
 	tenant := w.tenant(shop)
 	object := makeAccess(shop+"/office", "203.0.113.0/24")
 	w.must(tenant.Create(t.Context(), object))
-	seen := w.awaitAccess(object)
-	seen.Status.NodePorts, seen.Status.Sources = "30000-32767", "everybody"
-	if err := tenant.Status().Update(t.Context(), seen); err != nil && !apierrors.IsConflict(err) {
-		t.Fatal(err)
-	}
+	var seen *v1alpha1.NodePortAccess
+	w.must(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		seen = w.awaitAccess(object)
+		seen.Status.NodePorts, seen.Status.Sources = "30000-32767", "everybody"
+		return tenant.Status().Update(t.Context(), seen)
+	}))
 	w.eventually("it is as it was", func() error {
 		if err := w.Get(t.Context(), client.ObjectKeyFromObject(object), seen); err != nil || seen.Status.NodePorts != "" || seen.Status.Sources != "203.0.113.0/24" {
 			return fmt.Errorf("%q from %q: %w", seen.Status.NodePorts, seen.Status.Sources, err)

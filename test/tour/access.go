@@ -42,7 +42,7 @@ func (g *guide) reported() {
 		"kubectl wait --for=jsonpath={.status.lastTrafficTime} npa/31000 --timeout=120s")
 	nodes := len(g.Cluster.Nodes())
 	g.want(g.kubectl("get npacc"), fmt.Sprintf(`podinfo +31000 +198\.1[89]\.\d+\.3/32 and 1 more +True +%d +%d `, nodes, nodes))
-	g.want(g.kubectl("get npa 31000"), `(?m)^31000 .* InUse +(\d+m)?\d+s +(\d+m)?\d+s$`)
+	g.want(g.kubectl("get npa 31000"), `(?m)^31000 .* InUse +(\d+[hms])+ +(\d+[hms])+$`)
 }
 
 // onlyFrom is a command that prints a NodePortAccess for one place: the sample's, with its address in it.
