@@ -253,11 +253,11 @@ func TestAChangeOfAPoolWarnsWhatComesOfItAndIsNotRefused(t *testing.T) {
 	w := share(t)
 	s := &transcript{world: w}
 	shop, office := w.namespace("shop"), w.namespace("office")
-	guard := w.pool("guard", w.exactly(30500, 30529), serving(shop, office)) // from other tests
-	for name, n := range map[string]int32{"web": 30500, "api": 30505, "old": 30520} {
+	guard := w.pool("guard", w.exactly(30530, 30559), serving(shop, office)) // from other tests
+	for name, n := range map[string]int32{"web": 30530, "api": 30535, "old": 30550} {
 		w.wantAllBound(w.create(makeService(shop+"/"+name).NodePort(80, n)))
 	}
-	w.wantAllBound(w.create(makeService(office+"/desk").NodePort(80, 30506)))
+	w.wantAllBound(w.create(makeService(office+"/desk").NodePort(80, 30536)))
 	w.must(w.Delete(t.Context(), guard))
 	w.eventually("the guard is gone", func() error {
 		if w.replicas[0].Ledger.Chart().Pool(guard.Name) != nil {
@@ -266,7 +266,7 @@ func TestAChangeOfAPoolWarnsWhatComesOfItAndIsNotRefused(t *testing.T) {
 		return nil
 	})
 	pool := func(adjust ...poolOption) *v1alpha1.NodePortPool {
-		p := makePool("team-a", v1alpha1.PortRange{From: 30500, To: 30509}, append([]poolOption{serving(shop)}, adjust...)...)
+		p := makePool("team-a", v1alpha1.PortRange{From: 30530, To: 30539}, append([]poolOption{serving(shop)}, adjust...)...)
 		p.APIVersion, p.Kind = v1alpha1.GroupVersion.String(), "NodePortPool"
 		return p
 	}
@@ -277,14 +277,14 @@ func TestAChangeOfAPoolWarnsWhatComesOfItAndIsNotRefused(t *testing.T) {
 	}
 	s.apply("A pool that warns is made where there are Services", pool(onlyWarning))
 	seen(pool())
-	w.wantAllBound(w.create(makeService(shop+"/new").NodePort(80, 30507)))
-	former := w.create(makeService(shop+"/former").NodePort(80, 30508))
+	w.wantAllBound(w.create(makeService(shop+"/new").NodePort(80, 30537)))
+	former := w.create(makeService(shop+"/former").NodePort(80, 30538))
 	w.wantAllBound(former)
 	w.remove(former)
-	w.wantReason(30508, v1alpha1.AllocationReasonHeld)
+	w.wantReason(30538, v1alpha1.AllocationReasonHeld)
 	s.apply("It enforces", pool(enforcing))
 	s.apply("Nothing changes", pool(enforcing))
-	s.apply("Its range is moved", pool(func(s *v1alpha1.NodePortPoolSpec) { s.Ranges[0] = v1alpha1.PortRange{From: 30510, To: 30519} }), "--dry-run=server")
+	s.apply("Its range is moved", pool(func(s *v1alpha1.NodePortPoolSpec) { s.Ranges[0] = v1alpha1.PortRange{From: 30540, To: 30549} }), "--dry-run=server")
 	s.apply("It selects others", pool(serving(office)), "--dry-run=server")
 	s.note("It is deleted", w.mustKubectl("", "delete", "npp", "team-a"))
 	w.golden("pool-warnings", s.text.String())
