@@ -108,3 +108,11 @@ func normalised(text string) string {
 	}
 	return text
 }
+
+func TestAnAgeOfAnyUnitIsOneWord(t *testing.T) {
+	for _, age := range []string{"5s", "12m", "3m20s", "2h5m"} {
+		if got := normalised("31000  InUse  " + age + "  " + age); got != "31000  InUse  USED  AGE" {
+			t.Errorf("%s: %q", age, got)
+		}
+	}
+}
