@@ -113,7 +113,7 @@ func (a *Agent) tellOfFailures(before clashFailures) {
 	if isNews(before.reserving, now.reserving) {
 		a.log.Info("--reserve-ephemeral has no effect", "reason", now.reserving.Error())
 	}
-	if before.reserving != now.reserving {
+	if isNews(before.reserving, now.reserving) || isNews(now.reserving, before.reserving) {
 		a.publish(func(s *Status) { s.ReserveFailure = now.reserving })
 	}
 }
