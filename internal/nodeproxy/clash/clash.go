@@ -7,7 +7,9 @@
 //   - The health check's number of a Service is listened at by the node's proxy; that is no clash.
 //   - Only the node itself reaches a loopback address: there is no clash, unless node ports are served there.
 //   - A number that the node may give to its own connections is no reason not to hand it out: on many nodes these are all
-//     numbers. It is said of numbers that a Service has, for it can be mended.
+//     numbers. It is said of numbers that a Service has, for it can be mended. What listens at such a number has mostly been
+//     given it, and has another one the next time: only where a Service has it, it clashes. Else a few sockets on each of
+//     many nodes would take all numbers from everybody.
 package clash
 
 import (
@@ -79,17 +81,19 @@ func (c Clash) compare(other Clash) int {
 	return cmp.Or(cmp.Compare(rank(c), rank(other)), cmp.Compare(c.NodePort, other.NodePort), cmp.Compare(c.Protocol, other.Protocol))
 }
 
-// Find finds all clashes. Of a port that a pod has and something listens at, too, it tells the pod: mostly it is that.
+// Find finds all clashes. Of a port that a pod has and something listens at, too, it tells the pod: mostly it is that. Of
+// several pods, as at different addresses, it is always the same.
 func Find(f Facts) Report {
 	found := make(map[Port]Clash)
 	for _, l := range f.Listeners {
 		port := Port{corev1.Protocol(l.Protocol.String()), int32(l.Port)}
 		ofProxy := l.Process.Own || l.Protocol == listeners.TCP && f.Services[port] == HealthCheck
-		if !ofProxy && (f.Localhost || !l.Loopback()) {
+		byChance := f.Ephemeral.Chooses(port.Number) && f.Services[port] == 0
+		if !ofProxy && !byChance && (f.Localhost || !l.Loopback()) {
 			f.add(found, port, v1alpha1.ClashHostListener, cmp.Or(found[port].Process, l.Process.Name))
 		}
 	}
-	for _, h := range f.HostPorts {
+	for _, h := range slices.SortedFunc(slices.Values(f.HostPorts), HostPort.compare) {
 		if f.Localhost || !h.Loopback {
 			f.add(found, h.Port, v1alpha1.ClashHostPort, h.Pod.String())
 		}

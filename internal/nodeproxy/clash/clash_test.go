@@ -3,6 +3,7 @@ package clash
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,6 +95,10 @@ func TestClashesAreFound(t *testing.T) {
 			[]string{"* nginx listens on TCP 30080", "nginx listens on TCP 30001", "nginx listens on TCP 30002"}, "30001-30002,30080", "False Clashing"},
 		{"outgoing connections", facts(chosenFrom(1024, 60999, "30000-30079,30900-32767")),
 			[]string{"* outgoing connections may have TCP 30080"}, "", "False EphemeralOverlap"},
+		{"a process at a number that the kernel may have given it", facts(chosenFrom(1024, 60999, "30053,30080,30900"), nginx("::", 31000)), nil, "", "True Clear"},
+		{"one at a number that is reserved", facts(chosenFrom(1024, 60999, "30053,30080,30900,31000"), nginx("::", 31000)), []string{"nginx listens on TCP 31000"}, "31000", "False InTheWay"},
+		{"a hostPort that the kernel may give to others", facts(chosenFrom(1024, 60999, "30053,30080,30900"), hostPort(31000, false)),
+			[]string{"Pod shop/web-0 has the hostPort TCP 31000"}, "31000", "False InTheWay"},
 		{"outgoing connections may have no number of a Service", facts(chosenFrom(1024, 60999, "30053,30080,30900")), nil, "", "True Clear"},
 		{"a process, and outgoing connections", facts(chosenFrom(1024, 60999, "30053,30900"), nginx("::", 30080)),
 			[]string{"* nginx listens on TCP 30080", "* outgoing connections may have TCP 30080"}, "30080", "False Clashing"},
@@ -185,11 +190,15 @@ func TestAnEventIsOfANewClashWithAService(t *testing.T) {
 	}
 }
 
-func TestClashesAreCountedByKind(t *testing.T) {
-	got := Find(facts(chosenFrom(1024, 60999, "30053,30900"), nginx("::", 30080), nginx("::", 31000), hostPort(31001, false))).Counts()
-	want := map[v1alpha1.ClashKind]int{v1alpha1.ClashHostListener: 2, v1alpha1.ClashHostPort: 1, v1alpha1.ClashEphemeral: 1}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+func TestOfPodsWithOneHostPortTheSameIsAlwaysTold(t *testing.T) {
+	f := facts()
+	for _, name := range []string{"a", "b"} {
+		f.HostPorts = append(f.HostPorts, HostPort{Port{corev1.ProtocolTCP, 30080}, types.NamespacedName{Namespace: "shop", Name: name}, false})
+	}
+	before := Find(f)
+	slices.Reverse(f.HostPorts)
+	if after := Find(f); !after.Equal(before) || len(after.Clashes) != 1 {
+		t.Errorf("in another order: %v, before %v", after, before)
 	}
 }
 

@@ -17,6 +17,15 @@ type HostPort struct {
 	Loopback bool
 }
 
+func (h HostPort) compare(other HostPort) int {
+	return cmp.Or(
+		cmp.Compare(h.Number, other.Number),
+		cmp.Compare(h.Protocol, other.Protocol),
+		cmp.Compare(h.Pod.Namespace, other.Pod.Namespace),
+		cmp.Compare(h.Pod.Name, other.Pod.Name),
+	)
+}
+
 // HostPorts are those of a pod: none, once it has ended. Containers that have ended before the others began have none, as
 // for the scheduler (k8s.io/kubernetes/pkg/scheduler/util, GetHostPorts).
 func HostPorts(pod *corev1.Pod) []HostPort {

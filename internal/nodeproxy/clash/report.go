@@ -66,15 +66,6 @@ func (r Report) NodePorts() string {
 	return set.Text()
 }
 
-// Counts are how many clashes there are of each kind.
-func (r Report) Counts() map[v1alpha1.ClashKind]int {
-	counts := make(map[v1alpha1.ClashKind]int)
-	for _, c := range r.Clashes {
-		counts[c.Kind]++
-	}
-	return counts
-}
-
 // Condition is NoClashes, without a time.
 func (r Report) Condition() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.NodeStateNoClashes, Status: metav1.ConditionFalse}

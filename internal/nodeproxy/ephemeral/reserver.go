@@ -1,11 +1,6 @@
 package ephemeral
 
-import (
-	"maps"
-	"slices"
-
-	"github.com/portolan-dev/portolan/internal/bitmap"
-)
+import "github.com/portolan-dev/portolan/internal/bitmap"
 
 // Reserver keeps numbers out of what the kernel chooses, by its list of reserved ports. It is not safe for concurrent use.
 //
@@ -59,6 +54,3 @@ func (r *Reserver) set(settings Settings, others *bitmap.Set, own map[int32]bool
 	}
 	return nil
 }
-
-// Own are the numbers that it has reserved, ascending.
-func (r *Reserver) Own() []int32 { return slices.Sorted(maps.Keys(r.own)) }

@@ -27,9 +27,12 @@ const (
 	reservedName = "ip_local_reserved_ports"
 )
 
-// longestText is longer than any list of ports. A list must be read at once: the kernel answers the first read with as
-// much as fits, and the next with nothing.
-const longestText = 1 << 19
+// longestText is longer than any list of ports, and shortText than mostly. A list must be read at once: the kernel answers
+// the first read of a file with as much as fits, and the next with nothing.
+const (
+	longestText = 1 << 19
+	shortText   = 1 << 12
+)
 
 // Range is the first and the last port that the kernel chooses from.
 type Range struct{ From, To uint16 }
@@ -81,17 +84,29 @@ func parseRange(text string) (Range, error) {
 func path(root, name string) string { return filepath.Join(root, "proc/sys/net/ipv4", name) }
 
 func read(root, name string) (string, error) {
-	file, err := os.Open(path(root, name))
+	text, err := readOnce(path(root, name), shortText)
+	if err == nil && len(text) == shortText {
+		text, err = readOnce(path(root, name), longestText)
+	}
 	if err != nil {
 		return "", fmt.Errorf("reading net.ipv4.%s: %w", name, err)
 	}
-	defer file.Close()
-	buffer := make([]byte, longestText)
-	n, err := file.Read(buffer)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading net.ipv4.%s: %w", name, err)
+	return strings.TrimSpace(string(text)), nil
+}
+
+// readOnce is what a file says to one read of at most so many bytes.
+func readOnce(path string, most int) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	return strings.TrimSpace(string(buffer[:n])), nil
+	defer file.Close()
+	buffer := make([]byte, most)
+	n, err := file.Read(buffer)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return buffer[:n], err
 }
 
 // write sets the list of reserved ports.
