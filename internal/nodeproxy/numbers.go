@@ -1,7 +1,6 @@
 package nodeproxy
 
 import (
-	"maps"
 	"slices"
 	"sync"
 
@@ -20,15 +19,23 @@ type numbers struct {
 	noted map[types.NamespacedName]*corev1.Service
 
 	// What follows is the taker's own.
-	of  map[types.NamespacedName]map[clash.Port]clash.Use
-	all map[clash.Port]clash.Use
+	of     map[types.NamespacedName][]held
+	counts map[held]int // Services that have it
+	all    map[clash.Port]clash.Use
+}
+
+// held is a number that a Service has, and what for.
+type held struct {
+	clash.Port
+	use clash.Use
 }
 
 func newNumbers() *numbers {
 	return &numbers{
-		noted: map[types.NamespacedName]*corev1.Service{},
-		of:    map[types.NamespacedName]map[clash.Port]clash.Use{},
-		all:   map[clash.Port]clash.Use{},
+		noted:  map[types.NamespacedName]*corev1.Service{},
+		of:     map[types.NamespacedName][]held{},
+		counts: map[held]int{},
+		all:    map[clash.Port]clash.Use{},
 	}
 }
 
@@ -48,29 +55,34 @@ func (n *numbers) take() (changed bool) {
 	n.noted = map[types.NamespacedName]*corev1.Service{}
 	n.mu.Unlock()
 	for name, svc := range noted {
-		has := usesOf(svc)
-		if maps.Equal(n.of[name], has) {
+		before, has := n.of[name], heldBy(svc)
+		if slices.Equal(before, has) {
 			continue
 		}
 		changed = true
 		if n.of[name] = has; len(has) == 0 {
 			delete(n.of, name)
 		}
-	}
-	if changed {
-		n.unite()
+		n.count(has, 1)
+		n.count(before, -1)
 	}
 	return changed
 }
 
-// unite makes all anew. Of a number that one Service has for health checks and another as its node port it is the latter.
-func (n *numbers) unite() {
-	n.all = make(map[clash.Port]clash.Use, len(n.all))
-	for _, has := range n.of {
-		for port, use := range has {
-			if n.all[port] != clash.NodePort {
-				n.all[port] = use
-			}
+// count counts Services that have numbers, or have them no more. Of a number that one Service has for health checks and
+// another as its node port it is the latter.
+func (n *numbers) count(all []held, step int) {
+	for _, h := range all {
+		if n.counts[h] += step; n.counts[h] == 0 {
+			delete(n.counts, h)
+		}
+		switch {
+		case n.counts[held{h.Port, clash.NodePort}] > 0:
+			n.all[h.Port] = clash.NodePort
+		case n.counts[held{h.Port, clash.HealthCheck}] > 0:
+			n.all[h.Port] = clash.HealthCheck
+		default:
+			delete(n.all, h.Port)
 		}
 	}
 }
@@ -85,28 +97,22 @@ func (n *numbers) sorted() []int32 {
 	return slices.Compact(all)
 }
 
-// usesOf are the numbers of a Service; nil is one that has gone.
-func usesOf(svc *corev1.Service) map[clash.Port]clash.Use {
+// heldBy are the numbers of a Service; nil is one that has gone.
+func heldBy(svc *corev1.Service) []held {
 	if svc == nil {
 		return nil
 	}
-	var uses map[clash.Port]clash.Use
-	add := func(protocol corev1.Protocol, number int32, use clash.Use) {
-		if uses == nil {
-			uses = map[clash.Port]clash.Use{}
-		}
-		uses[clash.Port{Protocol: protocol, Number: number}] = use
-	}
+	var all []held
 	for _, r := range serviceports.Requests(svc) {
 		switch {
 		case r.NodePort == 0:
 		case r.Role == serviceports.HealthCheck:
-			add(corev1.ProtocolTCP, r.NodePort, clash.HealthCheck)
+			all = append(all, held{clash.Port{Protocol: corev1.ProtocolTCP, Number: r.NodePort}, clash.HealthCheck})
 		default:
 			for _, p := range r.Ports {
-				add(p.Protocol, r.NodePort, clash.NodePort)
+				all = append(all, held{clash.Port{Protocol: p.Protocol, Number: r.NodePort}, clash.NodePort})
 			}
 		}
 	}
-	return uses
+	return all
 }

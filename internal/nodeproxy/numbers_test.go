@@ -26,6 +26,8 @@ func TestNumbersFollowTheServicesThatHaveThem(t *testing.T) {
 		{"web", web, true, map[clash.Port]clash.Use{tcp(30080): clash.NodePort, tcp(32000): clash.HealthCheck}},
 		{"web", web, false, map[clash.Port]clash.Use{tcp(30080): clash.NodePort, tcp(32000): clash.HealthCheck}}, // its endpoints have changed
 		{"api", api, true, map[clash.Port]clash.Use{tcp(30080): clash.NodePort, tcp(32000): clash.NodePort}},
+		{"api", nil, true, map[clash.Port]clash.Use{tcp(30080): clash.NodePort, tcp(32000): clash.HealthCheck}},
+		{"api", api, true, map[clash.Port]clash.Use{tcp(30080): clash.NodePort, tcp(32000): clash.NodePort}},
 		{"web", nil, true, map[clash.Port]clash.Use{tcp(32000): clash.NodePort}},
 		{"api", nil, true, map[clash.Port]clash.Use{}},
 	} {
