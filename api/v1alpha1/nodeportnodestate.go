@@ -105,7 +105,7 @@ type Unallocated string
 const (
 	// UnallocatedOpen leaves it alone.
 	UnallocatedOpen Unallocated = "Open"
-	// UnallocatedClosed drops it, but for hostPorts.
+	// UnallocatedClosed refuses it, but for hostPorts: TCP by a reset, and else it is dropped.
 	UnallocatedClosed Unallocated = "Closed"
 )
 
