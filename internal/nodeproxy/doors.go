@@ -33,8 +33,9 @@ func (a *Agent) doors(svc *corev1.Service) []explain.Door {
 			add(explain.Door{Port: nft.Port{Protocol: nft.TCP, Number: uint16(r.NodePort)}, HealthCheck: true})
 		default:
 			for _, p := range r.Ports {
+				protocol, _ := nft.ProtocolNamed(p.Protocol)
 				add(explain.Door{
-					Port:      nft.Port{Protocol: podProtocols[p.Protocol], Number: uint16(r.NodePort)},
+					Port:      nft.Port{Protocol: protocol, Number: uint16(r.NodePort)},
 					Selecting: a.selecting(svc, p.Name),
 					Ceiling:   a.ceilingAt(uint16(r.NodePort)),
 				})

@@ -180,17 +180,14 @@ func (s *sweeper) sweep(asked map[route.Frontend]look) error {
 	return err
 }
 
-var (
-	families  = map[nft.Family]corev1.IPFamily{nft.IPv4: corev1.IPv4Protocol, nft.IPv6: corev1.IPv6Protocol}
-	protocols = map[conntrack.Protocol]corev1.Protocol{conntrack.UDP: corev1.ProtocolUDP, conntrack.SCTP: corev1.ProtocolSCTP}
-)
+var families = map[nft.Family]corev1.IPFamily{nft.IPv4: corev1.IPv4Protocol, nft.IPv6: corev1.IPv6Protocol}
 
 // byProtocol are the counts of a family.
 func byProtocol(counts conntrack.Counts, family nft.Family) map[corev1.Protocol]int {
 	of := map[corev1.Protocol]int{}
 	for kind, n := range counts {
 		if kind.IPv6 == (family == nft.IPv6) {
-			of[protocols[kind.Protocol]] = n
+			of[corev1.Protocol(nft.Protocol(kind.Protocol).Name())] = n
 		}
 	}
 	return of

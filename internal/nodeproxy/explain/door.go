@@ -29,7 +29,7 @@ func (s Subject) doors(b *strings.Builder) {
 	}
 	fmt.Fprintln(b, "\nWho may reach it on this node")
 	for _, d := range s.Doors {
-		fmt.Fprintf(b, "  %s %d%s\n", strings.ToUpper(d.Protocol.String()), d.Number, d.purpose())
+		fmt.Fprintf(b, "  %s %d%s\n", d.Protocol.Name(), d.Number, d.purpose())
 		for line := range s.door(d) {
 			fmt.Fprintf(b, "    %s\n", line)
 		}

@@ -68,7 +68,7 @@ func byPort(a, b route.Route) int {
 }
 
 func portTitle(r route.Route) string {
-	protocol := strings.ToUpper(r.Protocol.String())
+	protocol := r.Protocol.Name()
 	if r.PortName == "" {
 		return protocol
 	}

@@ -77,7 +77,7 @@ func (o *objects) holder(port nft.Port) (*corev1.Service, string) {
 		for _, p := range s.Spec.Ports {
 			older := holder == nil || s.CreationTimestamp.Before(&holder.CreationTimestamp) ||
 				s.CreationTimestamp.Equal(&holder.CreationTimestamp) && name < holder.Namespace+"/"+holder.Name
-			if p.NodePort == int32(port.Number) && protocols[p.Protocol] == port.Protocol && older {
+			if p.NodePort == int32(port.Number) && string(p.Protocol) == port.Protocol.Name() && older {
 				holder, portName = s, p.Name
 			}
 		}

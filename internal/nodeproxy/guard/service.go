@@ -50,16 +50,10 @@ func serviceOf(name types.NamespacedName, object *corev1.Service) *service {
 
 func (s *service) add(r serviceports.Request) {
 	for _, p := range r.Ports {
-		if protocol, ok := protocols[p.Protocol]; ok {
+		if protocol, ok := nft.ProtocolNamed(p.Protocol); ok {
 			s.ports = append(s.ports, namedPort{nft.Port{Protocol: protocol, Number: uint16(r.NodePort)}, p.Name})
 		}
 	}
-}
-
-var protocols = map[corev1.Protocol]nft.Protocol{
-	corev1.ProtocolTCP:  nft.TCP,
-	corev1.ProtocolUDP:  nft.UDP,
-	corev1.ProtocolSCTP: nft.SCTP,
 }
 
 func (s *service) equal(o *service) bool {

@@ -107,9 +107,9 @@ func usedRules(closed PortRange) []rule {
 		return rules
 	}
 	first, last := network.AppendUint16(nil, closed.First), network.AppendUint16(nil, closed.Last)
-	for _, p := range []Protocol{TCP, UDP, SCTP} {
+	for _, p := range protocols {
 		rules = append(rules, slices.Concat(
-			metaIs(unix.NFT_META_L4PROTO, []byte{byte(p)}),
+			metaIs(unix.NFT_META_L4PROTO, []byte{byte(p.Protocol)}),
 			load(firstRegister, dport()), rule{atLeast(firstRegister, first), atMost(firstRegister, last)},
 			rule{goTo("shut")},
 		))

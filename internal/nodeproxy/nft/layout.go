@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // TableName is the name of the table, of the family inet, in the network namespace of the node.
@@ -23,29 +21,6 @@ const (
 )
 
 func (f Family) String() string { return fmt.Sprintf("IPv%d", uint8(f)) }
-
-// Protocol is the number of a transport protocol.
-type Protocol uint8
-
-// The protocols of Services.
-const (
-	TCP  Protocol = unix.IPPROTO_TCP
-	UDP  Protocol = unix.IPPROTO_UDP
-	SCTP Protocol = unix.IPPROTO_SCTP
-)
-
-// String is the protocol's name in small letters, as nft prints it.
-func (p Protocol) String() string {
-	switch p {
-	case TCP:
-		return "tcp"
-	case UDP:
-		return "udp"
-	case SCTP:
-		return "sctp"
-	}
-	return fmt.Sprint(uint8(p))
-}
 
 // affinitySize is how many clients may stick, for each family: enough for a busy node, and few enough (about 32 MiB)
 // that inventing addresses does not exhaust the node's memory. Further ones do not stick.

@@ -45,7 +45,7 @@ func endpointsOf(slicesOfService []*endpoints.Slice, family nft.Family, name str
 			continue
 		}
 		for _, port := range slice.Ports {
-			if p, ok := protocolOf(port.Protocol); ok && p == protocol && port.Name == name {
+			if p, ok := nft.ProtocolNamed(port.Protocol); ok && p == protocol && port.Name == name {
 				all = appendEndpoints(all, slice, family, port.Number, node)
 			}
 		}

@@ -5,27 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
 // tracked says whether the kernel keeps sending a flow where its first packet went without asking again, so that
 // a change reaches the flow only once its conntrack entry is gone. A TCP connection ends with its endpoint.
 func tracked(p nft.Protocol) bool { return p != nft.TCP }
-
-// protocolOf is the protocol of that name, TCP where none is named; false for one that no Service can have.
-func protocolOf(p corev1.Protocol) (nft.Protocol, bool) {
-	switch p {
-	case corev1.ProtocolTCP, "":
-		return nft.TCP, true
-	case corev1.ProtocolUDP:
-		return nft.UDP, true
-	case corev1.ProtocolSCTP:
-		return nft.SCTP, true
-	}
-	return 0, false
-}
 
 // Frontend is where connections for a Service arrive.
 type Frontend struct {

@@ -90,7 +90,7 @@ func (d *draft) addFamily(family nft.Family, clusterIP netip.Addr) {
 	ready := map[netip.Addr]bool{}
 	for i := range d.svc.Spec.Ports {
 		port := &d.svc.Spec.Ports[i]
-		protocol, ok := protocolOf(port.Protocol)
+		protocol, ok := nft.ProtocolNamed(port.Protocol)
 		if !ok {
 			continue
 		}
