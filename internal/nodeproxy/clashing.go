@@ -83,7 +83,7 @@ func (a *Agent) clashesLate() {
 
 func (a *Agent) lookForClashes() {
 	failed := a.clashes.failures
-	before, changed := a.clashes.look(a.hostPorts(), a.clock.Now())
+	before, changed := a.clashes.look(a.guardian.hostPorts(), a.clock.Now())
 	a.tellOfFailures(failed)
 	if !changed {
 		return
@@ -93,15 +93,6 @@ func (a *Agent) lookForClashes() {
 	a.metrics.Clashing(clashCounts(report))
 	a.tellOfClashes(report.New(before))
 	a.reporter.Changed()
-}
-
-// hostPorts are those of the node's pods.
-func (a *Agent) hostPorts() []clash.HostPort {
-	var all []clash.HostPort
-	for _, pod := range a.guardian.pods.All() {
-		all = append(all, clash.HostPorts(pod)...)
-	}
-	return all
 }
 
 // tellOfFailures logs what has begun to fail, and has Status say it.

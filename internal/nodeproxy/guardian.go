@@ -2,7 +2,6 @@ package nodeproxy
 
 import (
 	"context"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/access"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/clash"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/guard"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
@@ -27,6 +27,7 @@ type guardian struct {
 	access *track.Kind[*v1alpha1.NodePortAccess]
 	pools  *track.Kind[*v1alpha1.NodePortPool]
 	pods   *track.Kind[*corev1.Pod] // of this node
+	within v1alpha1.PortRange       // no other hostPorts matter
 
 	// What follows is the loop's own.
 	planner  *guard.Planner // nil until what the kernel holds has been read
@@ -45,8 +46,9 @@ type narrowing struct {
 	second bool
 }
 
-func newGuardian(wake func()) *guardian {
+func newGuardian(within v1alpha1.PortRange, wake func()) *guardian {
 	return &guardian{
+		within:   within,
 		access:   track.NewKind(track.TrimAccess, wake),
 		pools:    track.NewKind[*v1alpha1.NodePortPool](nil, wake),
 		pods:     track.NewKind(track.TrimPod, wake),
@@ -122,7 +124,7 @@ func (g *guardian) plan(view node.View, changes []track.Change, all func() []tra
 		note(g.planner.SetAccess(name, object))
 	}
 	if len(g.pods.Take()) > 0 {
-		note(g.planner.SetHostPorts(hostPorts(g.pods.All())))
+		note(g.planner.SetHostPorts(portsIn(g.within, g.hostPorts())))
 	}
 	if !g.begun() {
 		changes = all()
@@ -204,20 +206,22 @@ func ceilings(pools []*v1alpha1.NodePortPool) (n int) {
 	return n
 }
 
-var podProtocols = map[corev1.Protocol]nft.Protocol{corev1.ProtocolTCP: nft.TCP, corev1.ProtocolUDP: nft.UDP, corev1.ProtocolSCTP: nft.SCTP, "": nft.TCP}
+// hostPorts are those of the node's pods.
+func (g *guardian) hostPorts() []clash.HostPort {
+	var all []clash.HostPort
+	for _, pod := range g.pods.All() {
+		all = append(all, clash.HostPorts(pod)...)
+	}
+	return all
+}
 
-// hostPorts are those of pods that have not ended.
-func hostPorts(pods []*corev1.Pod) []nft.Port {
-	ports := map[nft.Port]bool{}
-	for _, pod := range pods {
-		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-			continue
-		}
-		for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-			for _, p := range c.Ports {
-				ports[nft.Port{Protocol: podProtocols[p.Protocol], Number: uint16(p.HostPort)}] = true
-			}
+// portsIn are the ports of these that are in a range.
+func portsIn(r v1alpha1.PortRange, all []clash.HostPort) []nft.Port {
+	var ports []nft.Port
+	for _, h := range all {
+		if protocol, ok := nft.ProtocolNamed(h.Protocol); ok && r.From <= h.Number && h.Number <= r.To {
+			ports = append(ports, nft.Port{Protocol: protocol, Number: uint16(h.Number)})
 		}
 	}
-	return slices.Collect(maps.Keys(ports))
+	return ports
 }

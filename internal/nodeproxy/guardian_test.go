@@ -174,13 +174,19 @@ func TestConnectionsThatANodeProxyBeforeShouldHaveCutAreCutAtTheStart(t *testing
 	})
 }
 
-func TestHostPortsOfPodsCountAsUsed(t *testing.T) {
+func TestHostPortsOfTheRangeCountAsUsed(t *testing.T) {
 	inWorld(t, func(w *world) {
+		w.options.Range = v1alpha1.PortRange{From: 30000, To: 32767}
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
-		pod.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{HostPort: 30090, Protocol: corev1.ProtocolUDP}}}}
+		at := func(number int32) corev1.Container {
+			return corev1.Container{Ports: []corev1.ContainerPort{{HostPort: number, Protocol: corev1.ProtocolUDP}}}
+		}
+		pod.Spec.InitContainers = []corev1.Container{at(30091)} // which ends before the others begin
+		pod.Spec.Containers = []corev1.Container{at(30090), at(9100)}
 		w.pods.Add(pod)
 		w.start()
 		w.wantHeld(true, "udp . 30090")
+		w.wantHeld(false, "udp . 30091", "udp . 9100")
 		pod.Status.Phase = corev1.PodSucceeded
 		w.pods.Modify(pod)
 		w.pass(0)
