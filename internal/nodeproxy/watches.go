@@ -3,6 +3,7 @@ package nodeproxy
 import (
 	"context"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -12,9 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
@@ -76,7 +79,7 @@ func clientOfOurKinds(cfg *rest.Config) (rest.Interface, error) {
 }
 
 // ifThereIs has a kind that the cluster does not have be one without objects: a node-proxy does without the rest of
-// Portolan. It is asked for again from time to time.
+// Portolan. It is asked for again when the watch of it would have ended, after five to ten minutes.
 func ifThereIs(lw cache.ListerWatcher, empty runtime.Object) cache.ListerWatcher {
 	from := cache.ToListerWatcherWithContext(lw)
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
@@ -87,9 +90,32 @@ func ifThereIs(lw cache.ListerWatcher, empty runtime.Object) cache.ListerWatcher
 			}
 			return list, err
 		},
-		WatchFuncWithContext: from.WatchWithContext,
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			w, err := from.WatchWithContext(ctx, o)
+			if apierrors.IsNotFound(err) {
+				return watchNothing(ctx, o), nil
+			}
+			return w, err
+		},
 	}, plainList{})
 }
+
+// nothing is a watch of what is not there.
+type nothing struct {
+	events chan watch.Event
+	end    func()
+}
+
+// watchNothing makes a watch that ends when the API server would end it, or with ctx.
+func watchNothing(ctx context.Context, o metav1.ListOptions) watch.Interface {
+	ctx, end := context.WithTimeout(ctx, time.Duration(ptr.Deref(o.TimeoutSeconds, 300))*time.Second)
+	events := make(chan watch.Event)
+	context.AfterFunc(ctx, func() { close(events) })
+	return nothing{events, end}
+}
+
+func (n nothing) ResultChan() <-chan watch.Event { return n.events }
+func (n nothing) Stop()                          { n.end() }
 
 func source(client rest.Interface, resource string, narrow func(*metav1.ListOptions)) cache.ListerWatcher {
 	lw := cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, narrow)
