@@ -296,4 +296,8 @@ func TestThereAreSetsForTheLengthsInUse(t *testing.T) {
 	if got := countObjects(t, k.socket, chainObjects); got != chains {
 		t.Errorf("%d chains, at first %d", got, chains)
 	}
+	u, err := k.compare(Rules{}, Change{Add: []Element{grant("11.0.0.0/10"), grant("::/0")}})
+	if err != nil || len(u.sets) != 2 {
+		t.Errorf("before grants of two more lengths it lacks %v, error %v", u.sets, err)
+	}
 }

@@ -17,15 +17,12 @@ func (k *Kernel) Install(rules Rules, changes ...Change) error {
 		return fmt.Errorf("%w: it has to be read first", ErrDoubt)
 	}
 	k.known = false
-	for _, c := range changes {
-		k.codes.lengths.expect(c.Add)
-	}
 	if err := k.own(); err != nil {
 		return err
 	}
 	var u *upgrade
 	_, err := k.socket.snapshot(func() (err error) {
-		u, err = k.compare(rules)
+		u, err = k.compare(rules, changes...)
 		return err
 	})
 	if err != nil {
@@ -73,8 +70,8 @@ func (k *Kernel) addTable(flags uint32) error {
 	return err
 }
 
-// compare reads what there is, apart from elements, and says what is to be done about it.
-func (k *Kernel) compare(r Rules) (*upgrade, error) {
+// compare reads what there is, apart from elements, and says what is to be done about it before changes are made.
+func (k *Kernel) compare(r Rules, changes ...Change) (*upgrade, error) {
 	present, err := k.presentSets()
 	if err != nil {
 		return nil, err
@@ -88,6 +85,9 @@ func (k *Kernel) compare(r Rules) (*upgrade, error) {
 		return nil, err
 	}
 	u := newUpgrade(r, k.codes)
+	for _, c := range changes {
+		u.codes.lengths.expect(c.Add)
+	}
 	u.compareSets(present)
 	u.compareChains(chains, rules)
 	for _, id := range k.foreign {

@@ -33,7 +33,7 @@ func (l lengths) use(id setID, n int) {
 	}
 }
 
-// expect keeps drop from sets that elements are going to be in.
+// expect has the sets there that elements are going to be in, so that they come at once, and not each with a walk.
 func (l lengths) expect(elements []Element) {
 	for i := range elements {
 		l.add(elements[i].Key.set)
