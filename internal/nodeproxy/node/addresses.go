@@ -13,8 +13,16 @@ import (
 // host is where addresses are read: the network namespace of the thread that asks.
 type host struct{}
 
-// addresses are those of all interfaces, sorted, each once.
+// servicesInterface is where kube-proxy in its ipvs mode puts the addresses of all Services, for the kernel to take what
+// comes there. None of them is the node's: kube-proxy has no node ports there either.
+const servicesInterface = "kube-ipvs0"
+
+// addresses are those of all interfaces but servicesInterface, sorted, each once.
 func (host) addresses() ([]netip.Addr, error) {
+	of, err := indexOf(servicesInterface)
+	if err != nil {
+		return nil, err
+	}
 	for {
 		list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 		if errors.Is(err, netlink.ErrDumpInterrupted) {
@@ -25,13 +33,25 @@ func (host) addresses() ([]netip.Addr, error) {
 		}
 		ips := make([]netip.Addr, 0, len(list))
 		for _, a := range list {
-			if ip, ok := netip.AddrFromSlice(a.IP); ok {
+			if ip, ok := netip.AddrFromSlice(a.IP); ok && a.LinkIndex != of {
 				ips = append(ips, ip.Unmap())
 			}
 		}
 		slices.SortFunc(ips, netip.Addr.Compare)
 		return slices.Compact(ips), nil
 	}
+}
+
+// indexOf is the index of an interface; 0, which none has, where there is none of the name.
+func indexOf(name string) (int, error) {
+	link, err := netlink.LinkByName(name)
+	switch {
+	case errors.As(err, new(netlink.LinkNotFoundError)):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("look up interface %s: %w", name, err)
+	}
+	return link.Attrs().Index, nil
 }
 
 // changes has something whenever an address may have come or gone from now on, until ctx ends. It is closed when some

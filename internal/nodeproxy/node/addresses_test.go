@@ -37,6 +37,24 @@ func TestTheHostsAddressesAreThoseOfTheNamespace(t *testing.T) {
 	}
 }
 
+func TestAddressesOfServicesAreNoneOfTheHosts(t *testing.T) {
+	n := cable(t)
+	n.Address("eth0", "192.0.2.1/24")
+	n.Connect(servicesInterface, testnet.New(t), "eth0")
+	n.Address(servicesInterface, "10.96.0.10/32", "fd00:96::10/128")
+	var got []netip.Addr
+	if err := n.Do(func() (err error) {
+		got, err = host{}.addresses()
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	got = slices.DeleteFunc(got, netip.Addr.IsLinkLocalUnicast)
+	if want := ips("127.0.0.1", "192.0.2.1", "::1"); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestAddressesThatComeAndGoAreTold(t *testing.T) {
 	n := cable(t)
 	ctx, cancel := context.WithCancel(t.Context())

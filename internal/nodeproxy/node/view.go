@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
@@ -21,7 +22,8 @@ type Options struct {
 type View struct {
 	Node    route.Node
 	Network route.Network
-	// Labels are those of the Node object, Addresses all that the host has, of all its interfaces.
+	// Labels are those of the Node object, Addresses all that the host has, of all its interfaces but the one where
+	// kube-proxy puts those of Services.
 	Labels    map[string]string
 	Addresses []netip.Addr
 	// PodsKnown are the families in which Network says what comes from pods. In the others nothing may be held to come
@@ -37,6 +39,15 @@ type View struct {
 	Elsewhere []netip.Addr
 	// Leaving: the node is about to go, or its Node object has gone.
 	Leaving bool
+}
+
+// newsAfter says whether whoever knows a View is to be told of this one. Link-local addresses that come or go are none by
+// themselves: each pod brings one.
+func (v View) newsAfter(before View) bool {
+	for _, each := range []*View{&v, &before} {
+		each.Addresses = slices.DeleteFunc(slices.Clone(each.Addresses), netip.Addr.IsLinkLocalUnicast)
+	}
+	return !reflect.DeepEqual(before, v)
 }
 
 // Families are some of the IP families.

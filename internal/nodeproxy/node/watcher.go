@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sync"
 
@@ -73,8 +72,8 @@ func (w *Watcher) watch(informer cache.SharedIndexInformer) (cache.DoneChecker, 
 	return registration.HasSyncedChecker(), nil
 }
 
-// Changed has something when View has changed since it was last taken from here. There is nothing before the Node
-// object, or that there is none, and the host's addresses are known.
+// Changed has something when View has changed since it was last taken from here, by more than link-local addresses. There
+// is nothing before the Node object, or that there is none, and the host's addresses are known.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
 // View is what the node is now; nothing before Changed has had something.
@@ -156,7 +155,7 @@ func (w *Watcher) publish(v View) {
 	before := w.view
 	w.view = v
 	w.mu.Unlock()
-	if reflect.DeepEqual(before, v) {
+	if !v.newsAfter(before) {
 		return
 	}
 	w.say(before, v)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -157,18 +158,35 @@ func TestAHeartbeatChangesNothing(t *testing.T) {
 	w.nodes.Add(makeNode().zone("a").internal("192.0.2.1").obj())
 	w.start(w.ofNodes)
 	w.until("a view", func(View) bool { return true })
+	w.wantNoNews(func() { w.nodes.Modify(makeNode().zone("a").internal("192.0.2.1").hostname("node-1").obj()) })
+}
+
+func TestALinkLocalAddressIsKnownWithoutBeingTold(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.nodes.Add(makeNode().zone("a").internal("192.0.2.1").obj())
+	w.start(w.ofNodes)
+	w.until("a view", func(View) bool { return true })
+	w.wantNoNews(func() { w.host.set(false, "192.0.2.1", "fe80::1") })
+	if got, want := w.watcher.View().Addresses, ips("192.0.2.1", "fe80::1"); !slices.Equal(got, want) {
+		t.Errorf("the addresses are %v, want %v", got, want)
+	}
+}
+
+// wantNoNews wants something to happen without anybody being told of another View.
+func (w *world) wantNoNews(happen func()) {
+	w.Helper()
 	looked := w.host.looked()
-	w.nodes.Modify(makeNode().zone("a").internal("192.0.2.1").hostname("node-1").obj())
+	happen()
 	// Whoever begins to look once more has published what he saw before.
 	for deadline := time.Now().Add(30 * time.Second); w.host.looked() < looked+2; poke(w.watcher.objects) {
 		if time.Now().After(deadline) {
-			t.Fatal("nobody looked")
+			w.Fatal("nobody looked")
 		}
 		runtime.Gosched()
 	}
 	select {
 	case <-w.watcher.Changed():
-		t.Errorf("the view is said to have changed: %+v", w.watcher.View())
+		w.Errorf("the view is said to have changed: %+v", w.watcher.View())
 	default:
 	}
 }
