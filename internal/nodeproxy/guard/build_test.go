@@ -2,7 +2,6 @@ package guard
 
 import (
 	"fmt"
-
 	"net/netip"
 	"slices"
 	"strings"
@@ -208,13 +207,22 @@ func text(t nft.Table) string {
 	return strings.Join(slices.Sorted(slices.Values(lines)), "\n") + fmt.Sprint("\nacls: ", len(grants))
 }
 
+// decide is what is planned to become of a new connection: nft.Pass, nft.Deny or an nft.Limit.
+func (w *world) decide(port nft.Port, source netip.Addr, iface string, address netip.Addr) nft.Action {
+	d := w.planner.doors[port]
+	if d == nil {
+		return nft.Pass()
+	}
+	return d.sight().at(spot{iface, address}).action(source)
+}
+
 // at is what becomes of a connection to port 30080, which the planner and the table have to agree on.
 func (w *world) at(source, iface, address string) string {
 	w.Helper()
 	if ip(source).Is6() && ip(address).Is4() {
 		address = "2001:db8::1"
 	}
-	says := w.planner.Decide(tcp(30080), ip(source), iface, ip(address))
+	says := w.decide(tcp(30080), ip(source), iface, ip(address))
 	if does := trace(w.table, tcp(30080), ip(source), iface, ip(address)); does != says {
 		w.Fatalf("from %s by %s at %s: planned is %s, the table says %s", source, iface, address, says, does)
 	}

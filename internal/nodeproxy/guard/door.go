@@ -39,19 +39,13 @@ func (d *door) elements() []nft.Element {
 	return all
 }
 
-// sight is what a door says at one moment.
-type sight []seen
-
-// seen is the content in force at a spot.
-type seen struct {
-	spot
-	content *content
-}
+// sight is what a door says at one moment: the content in force at each of its spots.
+type sight map[spot]*content
 
 func (d *door) sight() sight {
 	all := make(sight, len(d.places))
-	for i, p := range d.places {
-		all[i] = seen{p.spot, p.acl.content}
+	for _, p := range d.places {
+		all[p.spot] = p.acl.content
 	}
 	return all
 }
@@ -59,13 +53,8 @@ func (d *door) sight() sight {
 // at is what is in force at a spot, by the kernel's order of lookups; nil where the door is open.
 func (s sight) at(want spot) *content {
 	for {
-		for _, p := range s {
-			if p.spot == want {
-				return p.content
-			}
-		}
-		if want == (spot{}) {
-			return nil
+		if c, ok := s[want]; ok || want == (spot{}) {
+			return c
 		}
 		want = want.around()
 	}
@@ -73,8 +62,20 @@ func (s sight) at(want spot) *content {
 
 // loses says whether there may be a source that is let in somewhere by what was seen, and not there any more by what is.
 func (s sight) loses(now sight) bool {
-	lost := func(at spot) bool { return s.at(at).loses(now.at(at)) }
-	return lost(spot{}) ||
-		slices.ContainsFunc(s, func(p seen) bool { return lost(p.spot) }) ||
-		slices.ContainsFunc(now, func(p seen) bool { return lost(p.spot) })
+	type change struct{ before, after *content }
+	changes := map[change]bool{} // few: spots mostly change alike
+	note := func(at spot) { changes[change{s.at(at), now.at(at)}] = true }
+	note(spot{})
+	for at := range s {
+		note(at)
+	}
+	for at := range now {
+		note(at)
+	}
+	for c := range changes {
+		if c.before != c.after && c.before.loses(c.after) {
+			return true
+		}
+	}
+	return false
 }

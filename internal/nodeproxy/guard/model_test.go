@@ -279,7 +279,7 @@ func (o *objects) follow(t *rapid.T, w *world) {
 		if does := trace(w.table, c.port, c.source, c.iface, c.address); does != want {
 			t.Fatalf("%v: the table says %s, want %s", c, does, want)
 		}
-		if says := w.planner.Decide(c.port, c.source, c.iface, c.address); says != want {
+		if says := w.decide(c.port, c.source, c.iface, c.address); says != want {
 			t.Fatalf("%v: planned is %s, want %s", c, says, want)
 		}
 		some := slices.ContainsFunc(allInterfaces, func(iface string) bool {

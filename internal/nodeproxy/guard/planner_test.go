@@ -156,7 +156,7 @@ func TestAHealthCheckNodePortStaysOpen(t *testing.T) {
 	w.service(svc)
 	w.access("shop/nobody", &policy{})
 	w.pool("edge", pool(30081, 30081, peer("10.0.0.0/8")))
-	if got := w.planner.Decide(tcp(30081), ip("192.0.2.9"), "eth0", ip("192.0.2.1")); got != nft.Pass() {
+	if got := w.decide(tcp(30081), ip("192.0.2.9"), "eth0", ip("192.0.2.1")); got != nft.Pass() {
 		t.Errorf("it does %s", got)
 	}
 	if !hasUse(w.table, tcp(30081)) {
@@ -224,8 +224,8 @@ func TestAddressesThatEachPodMayBringAreNoPlacesOfTheirOwn(t *testing.T) {
 	w.node(nil, "192.0.2.1", "127.0.0.1", "::1", "fe80::1", "fe80::2", "169.254.1.1")
 	w.service(web())
 	w.access("shop/wired", forApp("web").by("eth1"))
-	if s, _ := w.planner.Standing(tcp(30080)); len(s.Places) != 2 {
-		t.Errorf("places: %+v", s.Places)
+	if places := w.planner.doors[tcp(30080)].places; len(places) != 2 {
+		t.Errorf("places: %+v", places)
 	}
 	if got := w.at("fe80::9", "eth1", "fe80::1"); got != "deny" {
 		t.Errorf("at a link-local address of the interface: %s", got)
