@@ -15,28 +15,24 @@ type acl struct {
 	places int // that it is in force at
 }
 
-// acquire is the acl for those who have a say, made anew or brought up to date, for one place more.
+// acquire is the acl for those who have a say, made anew or brought up to date, for one place more. It fits.
 func (p *Planner) acquire(port nft.Port, o opinion, e *edit) *acl {
-	key := o.key()
-	if p.acls[key] == nil && p.ids.full() {
-		o.say = say{selected: true}
-		key = o.key()
-	}
-	a := p.acls[key]
+	a := p.acls[o.key]
 	switch {
 	case a == nil:
 		a = p.newACL(port, o, e)
-		a.key = key
-		p.acls[key] = a
+		p.acls[o.key] = a
 	case a.pool != o.pool || !slices.Equal(a.policies, o.policies):
 		e.rewrite(a, o.say)
 	}
-	a.places++
+	if a.places++; a.places == 1 {
+		p.charge(a.namespace(), a.ranges(), e)
+	}
 	return a
 }
 
 func (p *Planner) newACL(port nft.Port, o opinion, e *edit) *acl {
-	a := &acl{say: o.say, content: compile(o.say)}
+	a := &acl{key: o.key, say: o.say, content: compile(o.say)}
 	a.id = p.idFor(port, o, a.content)
 	for _, element := range a.elements(a.id) {
 		e.add(element)
@@ -64,8 +60,9 @@ func (e *edit) rewrite(a *acl, now say) {
 }
 
 // release takes back an acl from a place. It goes at the end of the edit, if nobody has asked for it again.
-func (e *edit) release(a *acl) {
+func (p *Planner) release(a *acl, e *edit) {
 	if a.places--; a.places == 0 {
+		p.charge(a.namespace(), -a.ranges(), e)
 		e.idle = append(e.idle, a)
 	}
 }

@@ -23,6 +23,7 @@ type edit struct {
 	// before is how the doors were that it is about.
 	before map[*door]sight
 	idle   []*acl
+	taken  map[string]int // room that namespaces have taken more than before
 }
 
 // touch notes a door before it changes.

@@ -11,8 +11,11 @@ type door struct {
 	nft.Port
 	// claimants are the Services that have it, the older first: it goes by that one's labels and name for it.
 	claimants []*service
-	// places are as opinions has them; none: the door is open.
+	// places are as hearing.opinions has them; none: the door is open.
 	places []place
+	// namespace is whose room it takes; it pays for as many spots, besides its lists.
+	namespace string
+	spots     int
 }
 
 // place is a spot with the acl that is in force there.

@@ -2,8 +2,7 @@ package guard
 
 import "github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 
-// nobody is the acl of a port at a place where nobody has a say who lets in; it has no grants. It serves for want of
-// another too, where all are given out.
+// nobody is the acl of a port at a place where nobody has a say who lets in; it has no grants.
 const nobody = nft.MaxACL
 
 // ids hands out the numbers of all other acls, from 1 on. One that is given back is not handed out again before all
@@ -15,10 +14,10 @@ type ids struct {
 
 func newIDs() *ids { return &ids{next: 1, used: map[nft.ACL]bool{}} }
 
-// full says whether all are handed out.
-func (i *ids) full() bool { return len(i.used) >= int(nobody)-1 }
+// left is how many are not handed out.
+func (i *ids) left() int { return int(nobody) - 1 - len(i.used) }
 
-// take hands one out; they must not be full.
+// take hands one out; there must be one left.
 func (i *ids) take() nft.ACL {
 	for i.used[i.next] {
 		i.pass(i.next)

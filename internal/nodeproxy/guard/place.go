@@ -38,46 +38,57 @@ func (s spot) elements(port nft.Port, id nft.ACL) []nft.Element {
 type opinion struct {
 	spot
 	say
+	key string
 }
 
-// opinions are who has a say at a port: everywhere first, and then at each spot where that is somebody else than around
-// it, those by any interface before those by one. None: the port is open.
+func (s say) at(where spot) opinion { return opinion{where, s, s.key()} }
+
+// hearing is of all who have a say at a port.
+type hearing struct {
+	everywhere say // without its policies
+	here       []*access.Policy
+	// Spots are these addresses, and each of them by each of the interfaces. There are none where nobody asks for them.
+	addresses  []netip.Addr
+	interfaces []string
+}
+
+// hear asks those that select a port, on a node.
+func hear(pool *access.Pool, selecting []*access.Policy, node Node) hearing {
+	h := hearing{everywhere: say{pool: pool, selected: len(selecting) > 0}}
+	h.here = slices.Collect(filter(selecting, func(p *access.Policy) bool { return p.GrantsOn(node.Labels) }))
+	if slices.ContainsFunc(h.here, func(p *access.Policy) bool { return !p.Everywhere() }) {
+		h.addresses, h.interfaces = node.Addresses, interfaces(h.here)
+	}
+	return h
+}
+
+// spots are how many there may be to tell apart.
+func (h hearing) spots() int { return len(h.addresses) * (1 + len(h.interfaces)) }
+
+// at is who has a say at a spot.
+func (h hearing) at(s spot) opinion {
+	its := h.everywhere
+	its.policies = slices.Collect(filter(h.here, func(p *access.Policy) bool {
+		return p.Everywhere() || s.address.IsValid() && p.GrantsAt(s.iface, s.address)
+	}))
+	return its.settled().at(s)
+}
+
+// opinions are who has a say: everywhere first, and then at each spot where that is somebody else than around it, those by
+// any interface before those by one. None: the port is open.
 //
 // An address that the node has only just got is no spot yet. Who is let in everywhere is let in there.
-func opinions(pool *access.Pool, selecting []*access.Policy, node Node) []opinion {
-	everywhere := say{pool: pool, selected: len(selecting) > 0}
-	if everywhere.unlimited() {
+func (h hearing) opinions() []opinion {
+	if h.everywhere.unlimited() {
 		return nil
 	}
-	here := slices.Collect(filter(selecting, func(p *access.Policy) bool { return p.GrantsOn(node.Labels) }))
-	at := func(s spot) say {
-		its := everywhere
-		its.policies = slices.Collect(filter(here, func(p *access.Policy) bool {
-			return p.Everywhere() || s.address.IsValid() && p.GrantsAt(s.iface, s.address)
-		}))
-		return its.settled()
-	}
-	all := []opinion{{say: at(spot{})}}
-	if !slices.ContainsFunc(here, func(p *access.Policy) bool { return !p.Everywhere() }) {
-		return all
-	}
-	for _, s := range spots(here, node.Addresses) {
-		if its := at(s); its.key() != at(s.around()).key() {
-			all = append(all, opinion{s, its})
-		}
-	}
-	return all
-}
-
-// spots are all that the policies may tell apart.
-func spots(policies []*access.Policy, addresses []netip.Addr) []spot {
-	var all []spot
-	for _, a := range addresses {
-		all = append(all, spot{address: a})
-	}
-	for _, iface := range interfaces(policies) {
-		for _, a := range addresses {
-			all = append(all, spot{iface, a})
+	all := []opinion{h.at(spot{})}
+	for _, iface := range slices.Concat([]string{""}, h.interfaces) {
+		for _, address := range h.addresses {
+			its := h.at(spot{iface, address})
+			if its.key != h.at(its.around()).key {
+				all = append(all, its)
+			}
 		}
 	}
 	return all

@@ -27,6 +27,9 @@ type Planner struct {
 	doors     map[nft.Port]*door
 	acls      map[string]*acl // by who has a say
 	ids       *ids
+	taken     map[string]int // room, by namespace, of the most that each may take
+	most      int
+	crowded   map[*door]bool // there was no room for these
 	uses      uses
 	hostPorts []nft.Port
 
@@ -47,6 +50,9 @@ func NewPlanner(present nft.Table) *Planner {
 		doors:    map[nft.Port]*door{},
 		acls:     map[string]*acl{},
 		ids:      newIDs(),
+		taken:    map[string]int{},
+		most:     mostElements,
+		crowded:  map[*door]bool{},
 		uses:     uses{},
 	}
 	p.find(present)
@@ -167,7 +173,9 @@ func (p *Planner) Table() nft.Table {
 	return t
 }
 
-func (p *Planner) edit() *edit { return &edit{found: p.found, before: map[*door]sight{}} }
+func (p *Planner) edit() *edit {
+	return &edit{found: p.found, before: map[*door]sight{}, taken: map[string]int{}}
+}
 
 // replan plans doors anew whose ports stay who they are.
 func (p *Planner) replan(doors []*door) Change {
@@ -180,22 +188,43 @@ func (p *Planner) replan(doors []*door) Change {
 
 // finish plans doors anew, which have been touched.
 func (p *Planner) finish(doors []*door, e *edit) Change {
-	for _, d := range doors {
-		p.settle(d, e)
+	p.plan(doors, e)
+	if relieved := p.relieved(e); len(relieved) > 0 {
+		for _, d := range relieved {
+			e.touch(d)
+		}
+		p.plan(relieved, e)
 	}
 	p.drop(e)
 	e.narrow()
 	return e.Change
 }
 
-// settle has a door be as those want it who have a say now.
+// plan plans doors anew, none of which the edit has planned yet. What they have is first given up by all of them, so that
+// there is room.
+func (p *Planner) plan(doors []*door, e *edit) {
+	for _, d := range doors {
+		p.vacate(d, e)
+	}
+	for _, d := range doors {
+		p.settle(d, e)
+	}
+}
+
+func (p *Planner) vacate(d *door, e *edit) {
+	p.charge(d.namespace, -d.spots, e)
+	for _, place := range d.places {
+		p.release(place.acl, e)
+	}
+}
+
+// settle has a door, which is vacant, be as those want it who have a say now.
 func (p *Planner) settle(d *door, e *edit) {
 	old, before := d.places, d.elements()
-	d.places = nil
+	d.places, d.namespace, d.spots = nil, "", 0
+	delete(p.crowded, d)
 	if len(d.claimants) > 0 {
-		for _, o := range opinions(p.ceiling(d.Number), p.selecting(d), p.node) {
-			d.places = append(d.places, place{o.spot, p.acquire(d.Port, o, e)})
-		}
+		p.occupy(d, e)
 	} else {
 		delete(p.doors, d.Port)
 	}
@@ -204,7 +233,26 @@ func (p *Planner) settle(d *door, e *edit) {
 		e.before[d] = d.sight() // as it was when this process began
 	}
 	e.replace(before, after)
-	for _, place := range old {
-		e.release(place.acl)
+}
+
+// occupy leads a door to the lists of those who have a say, or to nobody's where there is no room for those.
+func (p *Planner) occupy(d *door, e *edit) {
+	d.namespace = d.claimants[0].name.Namespace
+	h := hear(p.ceiling(d.Number), p.selecting(d), p.node)
+	var opinions []opinion
+	fits := p.fits(d.namespace, h.spots(), nil) // else not even to be looked at
+	if fits {
+		opinions = h.opinions()
+		fits = p.fits(d.namespace, h.spots(), opinions)
+	}
+	if fits {
+		d.spots = h.spots()
+		p.charge(d.namespace, d.spots, e)
+	} else {
+		opinions = []opinion{say{selected: true}.at(spot{})}
+		p.crowded[d] = true
+	}
+	for _, o := range opinions {
+		d.places = append(d.places, place{o.spot, p.acquire(d.Port, o, e)})
 	}
 }
