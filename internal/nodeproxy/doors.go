@@ -13,8 +13,8 @@ import (
 )
 
 // doors are a Service's numbers on the node, for those who ask. The guard's own plan is the loop's, so they are read out
-// of the same objects anew.
-func (a *Agent) doors(svc *corev1.Service) []explain.Door {
+// of the same objects anew, but for the ports that it has no room for.
+func (a *Agent) doors(svc *corev1.Service, crowded []nft.Port) []explain.Door {
 	if svc == nil {
 		return nil
 	}
@@ -34,8 +34,10 @@ func (a *Agent) doors(svc *corev1.Service) []explain.Door {
 		default:
 			for _, p := range r.Ports {
 				protocol, _ := nft.ProtocolNamed(p.Protocol)
+				port := nft.Port{Protocol: protocol, Number: uint16(r.NodePort)}
 				add(explain.Door{
-					Port:      nft.Port{Protocol: protocol, Number: uint16(r.NodePort)},
+					Port:      port,
+					Crowded:   slices.Contains(crowded, port),
 					Selecting: a.selecting(svc, p.Name),
 					Ceiling:   a.ceilingAt(uint16(r.NodePort)),
 				})

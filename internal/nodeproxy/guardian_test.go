@@ -3,6 +3,7 @@ package nodeproxy
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,5 +209,33 @@ func TestANodeReportsUpToWhichChangeItsGuardIs(t *testing.T) {
 		if got := guard(); got.AccessResourceVersion == "0" {
 			t.Errorf("after it: %+v", got)
 		}
+	})
+}
+
+func TestANodePortThatThereIsNoRoomForIsSaidToBeClosed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		large := &v1alpha1.NodePortAccess{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "large"}}
+		for i := range 1 << 18 {
+			large.Spec.From = append(large.Spec.From, v1alpha1.AccessPeer{IPBlock: v1alpha1.IPBlock{
+				CIDR: v1alpha1.CIDR(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32).String()),
+			}})
+		}
+		w.access.Add(large)
+		w.start()
+		for subject, want := range map[string]string{
+			"":         "1 node port is closed, as the NodePortAccess objects of a namespace are too large for the node: TCP 30080.",
+			"shop/web": "Nobody may: the NodePortAccess objects of the namespace are too large for the node.",
+		} {
+			if text, err := w.agent.show(subject); err != nil || !strings.Contains(text, want) {
+				t.Errorf("of %q it says %v:\n%s", subject, err, text)
+			}
+		}
+		w.wantHeld(true, "tcp . 30080 : ACL")
+		w.wantHeld(false, "acl4-32")
+		w.access.Delete(large)
+		w.pass(0)
+		w.wantHeld(false, "tcp . 30080 : ACL")
 	})
 }

@@ -55,8 +55,12 @@ func (a *Agent) took(started time.Time, s metrics.Sync) time.Duration {
 
 // conclude says what the loop has come to, to whoever asks or is told regularly.
 func (a *Agent) conclude(err error) {
-	planner := a.programmer.planner
+	planner, crowded := a.programmer.planner, a.guardian.planner.Crowded()
+	if len(crowded) > 0 && !slices.Equal(crowded, a.Status().Crowded) {
+		a.log.Info("Node ports are closed, as the NodePortAccess objects of their namespaces are too large for the node", "ports", texts(crowded))
+	}
 	a.publish(func(now *Status) {
+		now.Crowded = crowded
 		now.View, now.Tally, now.Conflicts = a.view, planner.Tally(), planner.Conflicts()
 		if err == nil { // else the kernel has those that it had
 			now.NodePorts, now.Guards = a.served.numbers(), a.guards()

@@ -156,7 +156,7 @@ func (a *Agent) subject(name types.NamespacedName) explain.Subject {
 		Plan:        route.Service(svc, endpointSlices, status.View.Node, a.options.Selection),
 		Conflicts:   status.Conflicts,
 		Mode:        a.options.Selection.Mode,
-		Doors:       a.doors(svc),
+		Doors:       a.doors(svc, status.Crowded),
 		Guarded:     status.Guards != nil,
 		Labels:      status.View.Labels,
 		Node:        status.View.Node,

@@ -27,6 +27,8 @@ type Status struct {
 	NodePorts []uint16
 	// Guards is what is enforced of NodePortAccess; nil: nothing yet.
 	Guards *Guards
+	// Crowded are the ports that are closed as there is no room for who may reach them.
+	Crowded []nft.Port
 	// Clashes are what else uses numbers of the node port range; nil: it is not known.
 	Clashes *clash.Report
 	// early: that is about to be known.
@@ -110,10 +112,36 @@ func (s Status) guardLines() []string {
 		lines[0] = fmt.Sprintf("Who may reach node ports is said by %s of NodePortAccess and the access of %s.",
 			count(g.Policies, "object"), count(g.Ceilings, "pool"))
 	}
+	if len(s.Crowded) > 0 {
+		lines = append(lines, fmt.Sprintf("%s closed, as the NodePortAccess objects of a namespace are too large for the node: %s.",
+			closedPorts(len(s.Crowded)), texts(s.Crowded)))
+	}
 	if g.Closed != (nft.PortRange{}) {
 		lines = append(lines, fmt.Sprintf("Numbers from %d to %d that no Service and no pod has are closed.", g.Closed.First, g.Closed.Last))
 	}
 	return lines
+}
+
+func closedPorts(n int) string {
+	if n == 1 {
+		return "1 node port is"
+	}
+	return fmt.Sprintf("%d node ports are", n)
+}
+
+// mostPorts is how many ports are listed.
+const mostPorts = 10
+
+// texts lists ports, and says how many more there are.
+func texts(ports []nft.Port) string {
+	var all []string
+	for _, p := range ports[:min(mostPorts, len(ports))] {
+		all = append(all, fmt.Sprint(p.Protocol.Name(), " ", p.Number))
+	}
+	if more := len(ports) - mostPorts; more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(all, ", ")
 }
 
 // mostClashLines is how many clashes are listed.

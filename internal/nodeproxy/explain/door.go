@@ -18,6 +18,8 @@ type Door struct {
 	Ceiling *access.Pool
 	// Selecting are the NodePortAccess objects that are about it.
 	Selecting []*access.Policy
+	// Crowded: the node has no room for who may come in, so nobody may.
+	Crowded bool
 	// New are the new connections that it has taken; nil: nobody counts.
 	New *uint64
 }
@@ -62,6 +64,8 @@ func (s Subject) guard(d Door) []string {
 	switch {
 	case !s.Guarded:
 		return []string{"It stays as open or closed as it was: who may is not known yet."}
+	case d.Crowded:
+		return []string{"Nobody may: the NodePortAccess objects of the namespace are too large for the node."}
 	case d.Ceiling == nil && len(d.Selecting) == 0:
 		return []string{"Everybody may."}
 	}
