@@ -18,9 +18,10 @@ import (
 const (
 	paceNumber  = 250 // beyond those of cases
 	paceChanges = 50
+	// soonEnough is what docs/howto/access.md promises, of most changes: some wait for the machine.
+	soonEnough = 100 * time.Millisecond
 )
 
-// It says how soon; how soon is soon enough depends on the machine.
 func TestANodeFollowsChangesOfWhoMayReachANodePort(t *testing.T) {
 	if plane == nil {
 		t.Skip("needs root: it makes network namespaces")
@@ -42,8 +43,11 @@ func TestANodeFollowsChangesOfWhoMayReachANodePort(t *testing.T) {
 				took = append(took, w.timeChange(t, i%2 == 1))
 			}
 			slices.Sort(took)
-			t.Logf("from the API server's answer to the first connection that meets the change, of %d changes: p50 %s, p99 %s",
+			t.Logf("from the API server's answer to the first connection that meets the change, of %d changes: p50 %s, the slowest %s",
 				len(took), took[len(took)/2], took[len(took)-1])
+			if median := took[len(took)/2]; median > soonEnough {
+				t.Errorf("half of the changes take longer than %s, want %s at most", median, soonEnough)
+			}
 		})
 	}
 }
