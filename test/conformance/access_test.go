@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,7 +47,9 @@ func confine(service string, hosts ...string) change {
 		}
 		spec := v1alpha1.NodePortPoolSpec{Access: &v1alpha1.PoolAccess{From: peers}, Allocation: v1alpha1.AllocationNone}
 		for _, p := range w.services[service].Spec.Ports {
-			spec.Ranges = append(spec.Ranges, v1alpha1.PortRange{From: p.NodePort, To: p.NodePort})
+			if only := (v1alpha1.PortRange{From: p.NodePort, To: p.NodePort}); !slices.Contains(spec.Ranges, only) {
+				spec.Ranges = append(spec.Ranges, only) // TCP and UDP share one
+			}
 		}
 		pool := w.pool(service)
 		return w.write(ctx, pool, func() { pool.Spec = spec })

@@ -266,12 +266,12 @@ var guarding = []behaviour{
 	{
 		name:    "a source that loses access loses its flows",
 		guarded: true,
-		given:   []object{with(web(), pods("local1")), with(service("other"), pods("local2"))},
+		given:   []object{with(web().Label("app", "web"), pods("local1")), with(service("other"), pods("local2"))},
 		probes:  underWay("local1 masqueraded", "local1 masqueraded"),
 		then: []step{
 			{
 				name:   "and others keep theirs",
-				change: allow("office", from("neighbour")),
+				change: allow("office", toLabelled("app", "web"), from("neighbour")),
 				probes: slices.Concat(underWay(reset, "local1 masqueraded"), shut("client")),
 			},
 			{

@@ -90,7 +90,7 @@ func awaitAnswer(ctx context.Context, to netip.AddrPort, want error) (time.Time,
 		case errors.Is(err, want):
 			return began, nil
 		case began.After(deadline):
-			return began, fmt.Errorf("after %s the answer is %v, want %v", patience, err, want)
+			return began, fmt.Errorf("after %s the answer is %s, want %s", patience, fmt.Sprint(err), fmt.Sprint(want))
 		}
 		time.Sleep(200 * time.Microsecond) // leave the processor to the guard
 	}
