@@ -23,7 +23,9 @@ type edit struct {
 	// before is how the doors were that it is about.
 	before map[*door]sight
 	idle   []*acl
-	taken  map[string]int // room that namespaces have taken more than before
+	// planned are the doors that it has planned, and taken the room that namespaces have taken more than before.
+	planned map[*door]bool
+	taken   map[string]int
 }
 
 // touch notes a door before it changes.

@@ -174,7 +174,7 @@ func (p *Planner) Table() nft.Table {
 }
 
 func (p *Planner) edit() *edit {
-	return &edit{found: p.found, before: map[*door]sight{}, taken: map[string]int{}}
+	return &edit{found: p.found, before: map[*door]sight{}, planned: map[*door]bool{}, taken: map[string]int{}}
 }
 
 // replan plans doors anew whose ports stay who they are.
@@ -205,6 +205,7 @@ func (p *Planner) finish(doors []*door, e *edit) Change {
 func (p *Planner) plan(doors []*door, e *edit) {
 	for _, d := range doors {
 		p.vacate(d, e)
+		e.planned[d] = true
 	}
 	for _, d := range doors {
 		p.settle(d, e)

@@ -54,7 +54,7 @@ func (p *Planner) charge(namespace string, n int, e *edit) {
 func (p *Planner) relieved(e *edit) []*door {
 	var all []*door
 	for d := range p.crowded {
-		if _, planned := e.before[d]; !planned && e.taken[d.namespace] < 0 {
+		if !e.planned[d] && e.taken[d.namespace] < 0 {
 			all = append(all, d)
 		}
 	}
