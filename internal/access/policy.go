@@ -45,10 +45,9 @@ type Policy struct {
 func NewPolicy(object *v1alpha1.NodePortAccess) *Policy {
 	spec, at := &object.Spec, field.NewPath("spec")
 	p := &Policy{
-		Name:       types.NamespacedName{Namespace: object.Namespace, Name: object.Name},
-		Ports:      spec.Ports,
-		Interfaces: spec.Interfaces,
-		nodes:      labels.Everything(),
+		Name:  types.NamespacedName{Namespace: object.Namespace, Name: object.Name},
+		Ports: spec.Ports,
+		nodes: labels.Everything(),
 	}
 	p.services = p.selector(&spec.ServiceSelector, at.Child("serviceSelector"))
 	if spec.NodeSelector != nil {
@@ -56,6 +55,8 @@ func NewPolicy(object *v1alpha1.NodePortAccess) *Policy {
 	}
 	var errs field.ErrorList
 	p.Sources, errs = blocks(spec.From, at.Child("from"))
+	p.Problems = append(p.Problems, errs...)
+	p.Interfaces, errs = interfaces(spec.Interfaces, at.Child("interfaces"))
 	p.Problems = append(p.Problems, errs...)
 	p.Addresses, errs = prefixes(spec.Addresses, at.Child("addresses"))
 	p.Problems = append(p.Problems, errs...)
