@@ -47,9 +47,9 @@ type narrowing struct {
 
 func newGuardian(wake func()) *guardian {
 	return &guardian{
-		access:   track.NewKind(track.TrimAccess, wake),
-		pools:    track.NewKind[*v1alpha1.NodePortPool](nil, wake),
-		pods:     track.NewKind(track.TrimPod, wake),
+		access:   track.NewKind(track.TrimAccess, track.SameAccess, wake),
+		pools:    track.NewKind(track.TrimPool, track.SamePool, wake),
+		pods:     track.NewKind(track.TrimPod, track.SamePod, wake),
 		known:    map[types.NamespacedName]*v1alpha1.NodePortAccess{},
 		narrowed: map[nft.Port]narrowing{},
 	}

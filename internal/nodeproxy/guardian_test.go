@@ -18,8 +18,9 @@ import (
 
 // allow has the Services of a namespace take connections from one range alone.
 func (w *world) allow(namespace string, from v1alpha1.CIDR) {
+	w.generation++
 	w.access.Modify(&v1alpha1.NodePortAccess{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "office", UID: "uid-of-office"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "office", UID: "uid-of-office", Generation: w.generation},
 		Spec:       v1alpha1.NodePortAccessSpec{From: []v1alpha1.AccessPeer{{IPBlock: v1alpha1.IPBlock{CIDR: from}}}},
 	})
 }

@@ -43,6 +43,7 @@ type world struct {
 	options                        Options
 	services, slices, nodes, cidrs feed
 	access, pools, pods            feed
+	generation                     int64 // of the last NodePortAccess
 	kernel                         kernel
 	fake                           *nft.Fake // which kernel is, but in some tests
 	node                           *fakeNode
