@@ -150,7 +150,7 @@ func TestAnAccessSaysWhatItIsAboutAndHowManyNodesEnforceIt(t *testing.T) {
 	w.wantAccess(object, "31101"+from+"Selects, NoGuard 0/0")
 
 	one, two := proxies.on("node-1"), proxies.on("node-2")
-	w.guards(one, "0")
+	w.guards(one, "") // it cannot read them
 	w.serves(two, "") // without a guard
 	first := w.wantAccess(object, "31101"+from+"Selects, Programming 0/1")
 	w.guards(one, first.Status.SpecResourceVersion)

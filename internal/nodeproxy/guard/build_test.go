@@ -113,7 +113,9 @@ type world struct {
 }
 
 func newWorld(t rapid.TB) *world {
-	return &world{TB: t, planner: NewPlanner(nil), table: nft.Table{}}
+	w := &world{TB: t, planner: NewPlanner(nil), table: nft.Table{}}
+	w.do(w.planner.Prune())
+	return w
 }
 
 // do carries a change out, and sees that the table is what the planner has planned.
@@ -131,7 +133,7 @@ func (w *world) do(c Change) Change {
 		}
 		w.table[e.Key] = e.Value
 	}
-	if len(w.planner.found) > 0 {
+	if w.planner.found != nil { // it has begun only
 		return c
 	}
 	if c := nft.Diff(w.table, w.planner.Table()); !c.Empty() {

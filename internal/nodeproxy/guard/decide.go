@@ -9,22 +9,21 @@ import (
 // Decide is what becomes of a new connection from a source that comes in to a port by an interface at one of the node's
 // addresses: nft.Pass, nft.Deny or an nft.Limit. A port that no Service has is none of the guard's, and passes.
 func (p *Planner) Decide(port nft.Port, source netip.Addr, iface string, address netip.Addr) nft.Action {
-	d := p.doors[port]
-	if d == nil {
-		return nft.Pass()
-	}
-	return d.sight().at(spot{iface, address.Unmap().WithZone("")}).action(source)
+	return p.Sight(port).at(spot{iface, address.Unmap().WithZone("")}).action(source)
 }
 
-// Admits says whether a source is let in to a port at one of the node's addresses by some interface at least: of a flow
-// that there is, nobody knows by which it came.
-func (p *Planner) Admits(port nft.Port, source, address netip.Addr) bool {
-	d := p.doors[port]
-	if d == nil {
-		return true
+// Sight is who reaches a port, as it is planned now.
+func (p *Planner) Sight(port nft.Port) Sight {
+	if d := p.doors[port]; d != nil {
+		return d.sight()
 	}
+	return nil
+}
+
+// Admits says whether a source is let in at one of the node's addresses by some interface at least: of a flow that there
+// is, nobody knows by which it came.
+func (s Sight) Admits(source, address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
-	s := d.sight()
 	if s.at(spot{address: address}).action(source) != nft.Deny() {
 		return true
 	}

@@ -30,6 +30,9 @@ func (d *door) giveUp(s *service) {
 	d.claimants = slices.DeleteFunc(d.claimants, func(o *service) bool { return o == s })
 }
 
+// guarded says whether it is not open to everybody.
+func (d *door) guarded() bool { return len(d.places) > 0 }
+
 // elements lead to its acls.
 func (d *door) elements() []nft.Element {
 	var all []nft.Element
@@ -39,8 +42,9 @@ func (d *door) elements() []nft.Element {
 	return all
 }
 
-// sight is what a door says at one moment.
-type sight []seen
+// Sight is who reaches a port at one moment; the nil Sight is that of an open one. It does not change, and may be asked
+// concurrently.
+type Sight []seen
 
 // seen is the content in force at a spot.
 type seen struct {
@@ -48,8 +52,8 @@ type seen struct {
 	content *content
 }
 
-func (d *door) sight() sight {
-	all := make(sight, len(d.places))
+func (d *door) sight() Sight {
+	all := make(Sight, len(d.places))
 	for i, p := range d.places {
 		all[i] = seen{p.spot, p.acl.content}
 	}
@@ -57,7 +61,7 @@ func (d *door) sight() sight {
 }
 
 // at is what is in force at a spot, by the kernel's order of lookups; nil where the door is open.
-func (s sight) at(want spot) *content {
+func (s Sight) at(want spot) *content {
 	for {
 		for _, p := range s {
 			if p.spot == want {
@@ -72,7 +76,7 @@ func (s sight) at(want spot) *content {
 }
 
 // loses says whether there may be a source that is let in somewhere by what was seen, and not there any more by what is.
-func (s sight) loses(now sight) bool {
+func (s Sight) loses(now Sight) bool {
 	lost := func(at spot) bool { return s.at(at).loses(now.at(at)) }
 	return lost(spot{}) ||
 		slices.ContainsFunc(s, func(p seen) bool { return lost(p.spot) }) ||

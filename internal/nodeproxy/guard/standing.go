@@ -70,8 +70,10 @@ type Tally struct {
 // Tally counts what is planned. It looks at every port and list.
 func (p *Planner) Tally() Tally {
 	t := Tally{Ports: len(p.doors), Lists: len(p.acls)}
-	for range p.Guarded() {
-		t.Guarded++
+	for _, d := range p.doors {
+		if d.guarded() {
+			t.Guarded++
+		}
 	}
 	for _, a := range p.acls {
 		t.Entries += len(a.entries)
