@@ -88,7 +88,7 @@ func (g *guardian) find(present nft.Table, wasClosed bool) {
 
 // plan plans what has changed, of what it goes by and of Services.
 func (g *guardian) plan(view node.View, changes []track.Change, all func() []track.Change) (planned []nft.Change) {
-	if !g.begun && !(isRead(g.access.Read()) && isRead(g.pools.Read())) {
+	if !g.begun && (!isRead(g.access.Read()) || !isRead(g.pools.Read())) {
 		return nil
 	}
 	note := func(c guard.Change) {
