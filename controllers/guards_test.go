@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -14,10 +15,13 @@ func guardState(node, version string) *v1alpha1.NodePortNodeState {
 	state := &v1alpha1.NodePortNodeState{}
 	state.Name = node
 	if version != "" {
-		state.Status.Guard = &v1alpha1.GuardState{AccessResourceVersion: version}
+		state.Status.Guard = &v1alpha1.GuardState{AccessResourceVersion: strings.TrimPrefix(version, unread)}
 	}
 	return state
 }
+
+// unread is the version of a node that cannot read NodePortAccess objects: it reports none.
+const unread = "unread"
 
 func TestNodesCountThatKnowAVersion(t *testing.T) {
 	for _, test := range []struct {
@@ -28,6 +32,7 @@ func TestNodesCountThatKnowAVersion(t *testing.T) {
 		{"no node", nil, v1alpha1.NodeCounts{}},
 		{"no node with a guard", map[string]string{"a": ""}, v1alpha1.NodeCounts{}},
 		{"one that has not begun", map[string]string{"a": "0"}, v1alpha1.NodeCounts{Total: 1}},
+		{"one that cannot read them", map[string]string{"a": unread, "b": "100"}, v1alpha1.NodeCounts{Programmed: 1, Total: 2}},
 		{"some", map[string]string{"a": "99", "b": "100", "c": "1000", "d": ""}, v1alpha1.NodeCounts{Programmed: 2, Total: 3}},
 	} {
 		g := newGuards()
@@ -56,7 +61,7 @@ func TestAReportConcernsWhoseCountItChanges(t *testing.T) {
 				delete(last, node)
 				changed = g.drop(node)
 			} else {
-				last[node] = rapid.SampledFrom([]string{"", "0", "2", "5", "9", "10"}).Draw(t, "version")
+				last[node] = rapid.SampledFrom([]string{"", unread, "0", "2", "5", "9", "10"}).Draw(t, "version")
 				changed = g.put(guardState(node, last[node]))
 			}
 			fresh := newGuards()

@@ -78,14 +78,15 @@ type NodePortAccessSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || e.values.size() == 0))",message="operator must be In or NotIn with values, or Exists or DoesNotExist without"
 	NodeSelector *metav1.LabelSelector `json:"nodeSelector,omitempty"`
 
-	// interfaces are the names of the nodes' network interfaces by which they may, for example "eth1"; absent: every one.
+	// interfaces are the names of the nodes' network interfaces by which they may, for example "eth1"; absent: every one. A
+	// name is 1 to 15 characters of ASCII, none of them a space, a slash or a colon.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=15
-	// +kubebuilder:validation:items:Pattern=`^[^/\s]+$`
+	// +kubebuilder:validation:items:Pattern=`^[!-.0-9;-~]+$`
 	Interfaces []string `json:"interfaces,omitempty"`
 
 	// addresses are ranges of the nodes' own addresses at which they may, for example "198.51.100.0/24"; absent: every one.

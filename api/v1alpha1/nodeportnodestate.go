@@ -112,7 +112,7 @@ const (
 // GuardState is what a node's guard enforces.
 type GuardState struct {
 	// accessResourceVersion is the resourceVersion of the latest change of a NodePortAccess' spec that is in force, as all
-	// before it are; "0": there is none yet.
+	// before it are; "0": there is none yet; absent: the node cannot read them, or pools, and what was in force before is.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	AccessResourceVersion string `json:"accessResourceVersion,omitempty"`

@@ -45,12 +45,14 @@ type Policy struct {
 func NewPolicy(object *v1alpha1.NodePortAccess) *Policy {
 	spec, at := &object.Spec, field.NewPath("spec")
 	p := NewSelection(object)
-	p.Interfaces, p.nodes = spec.Interfaces, labels.Everything()
+	p.nodes = labels.Everything()
 	if spec.NodeSelector != nil {
 		p.nodes = p.selector(spec.NodeSelector, at.Child("nodeSelector"))
 	}
 	var errs field.ErrorList
 	p.Sources, errs = blocks(spec.From, at.Child("from"))
+	p.Problems = append(p.Problems, errs...)
+	p.Interfaces, errs = interfaces(spec.Interfaces, at.Child("interfaces"))
 	p.Problems = append(p.Problems, errs...)
 	p.Addresses, errs = prefixes(spec.Addresses, at.Child("addresses"))
 	p.Problems = append(p.Problems, errs...)

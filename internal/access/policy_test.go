@@ -39,6 +39,12 @@ func TestWhatCannotBeReadIsToldWithItsField(t *testing.T) {
 		{"spec.from[0].ipBlock.except[0]", v1alpha1.NodePortAccessSpec{From: []v1alpha1.AccessPeer{{
 			IPBlock: v1alpha1.IPBlock{CIDR: "10.0.0.0/8", Except: []v1alpha1.CIDR{"ten"}},
 		}}}},
+		{"spec.interfaces[1]", v1alpha1.NodePortAccessSpec{Interfaces: []string{"eth0", strings.Repeat("e", 16)}}},
+		{"spec.interfaces[0]", v1alpha1.NodePortAccessSpec{Interfaces: []string{strings.Repeat("ä", 8)}}}, // 16 bytes
+		{"spec.interfaces[0]", v1alpha1.NodePortAccessSpec{Interfaces: []string{"", "br-0.1@x"}}},
+		{"spec.interfaces[0]", v1alpha1.NodePortAccessSpec{Interfaces: []string{"eth0:1"}}},
+		{"spec.interfaces[0]", v1alpha1.NodePortAccessSpec{Interfaces: []string{"eth/0"}}},
+		{"spec.interfaces[0]", v1alpha1.NodePortAccessSpec{Interfaces: []string{"eth 0"}}},
 		{"spec.addresses[0]", v1alpha1.NodePortAccessSpec{Addresses: []v1alpha1.CIDR{"192.0.2.1"}}},
 		{"spec.newConnections.perSecond", v1alpha1.NodePortAccessSpec{NewConnections: &v1alpha1.ConnectionRate{Burst: 1}}},
 		{"spec.newConnections.burst", v1alpha1.NodePortAccessSpec{NewConnections: &v1alpha1.ConnectionRate{PerSecond: 1, Burst: -1}}},

@@ -119,7 +119,7 @@ func assemble(s sources, o Options, log logr.Logger) *Agent {
 		backoff:   newBackoff(),
 	}
 	a.tracker = track.New(track.TrimService(o.Selection.Takes, v1alpha1.ServiceProxyNameLabel), a.clock)
-	a.guardian = newGuardian(o.Range, a.tracker.Wake)
+	a.guardian = newGuardian(o, a.tracker.Wake)
 	a.usage = &usage{book: activity.NewBook()}
 	if o.Range != (v1alpha1.PortRange{}) {
 		a.clashes, a.now.early = newClashes(o), true

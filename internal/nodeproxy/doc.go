@@ -12,5 +12,5 @@
 //
 // The same loop has the guard follow, on every node and for the node ports of all proxies: guardian and guard.Planner.
 // Beside it, and never waited for, run what else is told of the node: what listens at node ports (clashes), and which are
-// used (usage).
+// used (usage). So does the sweeper, which ends flows to the gone, and connections of those who may no longer reach a node port.
 package nodeproxy

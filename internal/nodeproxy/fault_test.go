@@ -201,7 +201,7 @@ func TestFlowsThatCannotBeForgottenLeaveTheNodeHealthyAndAreTriedAgain(t *testin
 		w.flows.fail(true)
 		w.services.Modify(st.MakeService("kube-system/dns").ClusterIPs("10.96.0.10").Port(53, st.UDP).Obj())
 		w.pass(5 * time.Minute)
-		if s := w.agent.Status(); s.Failure != nil || !strings.Contains(s.String(), "flows to endpoints that have gone may be left: no module") {
+		if s := w.agent.Status(); s.Failure != nil || !strings.Contains(s.String(), "node port, may be left: no module") {
 			t.Errorf("it says:\n%s", s)
 		}
 		if !w.agent.proxy.Healthy() {

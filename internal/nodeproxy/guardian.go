@@ -2,9 +2,7 @@ package nodeproxy
 
 import (
 	"context"
-	"net/netip"
-	"slices"
-	"time"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -12,7 +10,6 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/access"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/clash"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/guard"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
@@ -21,62 +18,61 @@ import (
 
 // guardian keeps who may reach the node ports of this node, whichever proxy serves them.
 //
-// Until all that it goes by has been read, what the kernel has from before stays as it is: to begin with half of it would
-// open what was closed. Services are served meanwhile.
+// Until NodePortAccess and pools have been read, what the kernel has from before stays as it is: to begin with half of it
+// would open what was closed. Services are served meanwhile. Of pods it is the same with what only they tell, which numbers
+// are hostPorts; who may reach Services does not wait for that.
 type guardian struct {
 	access *track.Kind[*v1alpha1.NodePortAccess]
 	pools  *track.Kind[*v1alpha1.NodePortPool]
 	pods   *track.Kind[*corev1.Pod] // of this node
 	within v1alpha1.PortRange       // no other hostPorts matter
+	closed nft.PortRange            // see Options.Closed
+
+	inForce chan struct{} // closed once the kernel has what is planned
+	enforce func()        // closes that
 
 	// What follows is the loop's own.
-	planner  *guard.Planner // nil until what the kernel holds has been read
-	found    nft.Table      // what the kernel held of the guard at the start; nil once begun
-	versions access.Versions
-	known    map[types.NamespacedName]*v1alpha1.NodePortAccess
-	ceilings int // how many pools have an access
-	// narrowed are the ports where flows are to be looked at, once the kernel has all that is planned.
-	narrowed map[nft.Port]narrowing
+	planner *guard.Planner // nil until what the kernel holds has been read
+	begun   bool           // the kernel is to hold what is planned, and no longer what it held at the start
+	// counted: hostPorts are those of pods, and no longer what the kernel counted as used at the start. It did close then
+	// what is to be closed, where wasClosed.
+	counted, wasClosed bool
+	versions           access.Versions
+	known              map[types.NamespacedName]*v1alpha1.NodePortAccess
+	ceilings           int // how many pools have an access
+	// narrowed are the ports where connections are to be looked at, once the kernel has all that is planned; true: for the
+	// second time.
+	narrowed map[nft.Port]bool
 }
 
-// narrowing is when flows are to be looked at. A packet that met the table just before the change may make an entry just
-// after the first look, so there is a second.
-type narrowing struct {
-	due    time.Time
-	second bool
-}
-
-func newGuardian(within v1alpha1.PortRange, wake func()) *guardian {
-	return &guardian{
-		within:   within,
-		access:   track.NewKind(track.TrimAccess, wake),
-		pools:    track.NewKind[*v1alpha1.NodePortPool](nil, wake),
-		pods:     track.NewKind(track.TrimPod, wake),
+func newGuardian(o Options, wake func()) *guardian {
+	g := &guardian{
+		access:   track.NewKind(track.TrimAccess, track.SameAccess, wake),
+		pools:    track.NewKind(track.TrimPool, track.SamePool, wake),
+		pods:     track.NewKind(track.TrimPod, track.SamePod, wake),
+		within:   o.Range,
+		closed:   o.Closed,
+		inForce:  make(chan struct{}),
 		known:    map[types.NamespacedName]*v1alpha1.NodePortAccess{},
-		narrowed: map[nft.Port]narrowing{},
+		narrowed: map[nft.Port]bool{},
 	}
+	g.enforce = sync.OnceFunc(func() { close(g.inForce) })
+	return g
 }
 
-// reads are closed once what it goes by has been read.
-func (g *guardian) reads() []<-chan struct{} {
-	return []<-chan struct{}{g.access.Read(), g.pools.Read(), g.pods.Read()}
-}
-
-// read says whether all that it goes by has been read.
-func (g *guardian) read() bool {
-	return !slices.ContainsFunc(g.reads(), func(read <-chan struct{}) bool {
-		select {
-		case <-read:
-			return false
-		default:
-			return true
-		}
-	})
+// isRead says whether all has been read of which that is the sign.
+func isRead(sign <-chan struct{}) bool {
+	select {
+	case <-sign:
+		return true
+	default:
+		return false
+	}
 }
 
 // await returns when all has been read, or ctx ends.
 func (g *guardian) await(ctx context.Context) {
-	for _, read := range g.reads() {
+	for _, read := range []<-chan struct{}{g.access.Read(), g.pools.Read(), g.pods.Read()} {
 		select {
 		case <-read:
 		case <-ctx.Done():
@@ -85,23 +81,15 @@ func (g *guardian) await(ctx context.Context) {
 	}
 }
 
-// find takes what is the guard's out of what the kernel held at the start.
-func (g *guardian) find(present nft.Table) {
-	g.found = nft.Table{}
-	for k, v := range present {
-		if k.OfGuard() {
-			g.found[k] = v
-		}
-	}
-	g.planner = guard.NewPlanner(present)
+// find takes what is the guard's out of what the kernel held at the start. It did close then what is to be closed, where
+// wasClosed.
+func (g *guardian) find(present nft.Table, wasClosed bool) {
+	g.planner, g.wasClosed = guard.NewPlanner(present), wasClosed
 }
-
-// begun says whether the kernel is to hold what is planned, and no longer what it held at the start.
-func (g *guardian) begun() bool { return g.found == nil }
 
 // plan plans what has changed, of what it goes by and of Services.
 func (g *guardian) plan(view node.View, changes []track.Change, all func() []track.Change) (planned []nft.Change) {
-	if !g.begun() && !g.read() {
+	if !g.begun && (!isRead(g.access.Read()) || !isRead(g.pools.Read())) {
 		return nil
 	}
 	note := func(c guard.Change) {
@@ -109,7 +97,7 @@ func (g *guardian) plan(view node.View, changes []track.Change, all func() []tra
 			planned = append(planned, c.Change)
 		}
 		for _, port := range c.Narrowed {
-			g.narrowed[port] = narrowing{}
+			g.narrowed[port] = false
 		}
 	}
 	note(g.planner.SetNode(guard.Node{Labels: view.Labels, Addresses: view.Addresses}))
@@ -123,24 +111,31 @@ func (g *guardian) plan(view node.View, changes []track.Change, all func() []tra
 		g.see(name, object)
 		note(g.planner.SetAccess(name, object))
 	}
-	if len(g.pods.Take()) > 0 {
-		note(g.planner.SetHostPorts(portsIn(g.within, g.hostPorts())))
-	}
-	if !g.begun() {
+	if !g.begun {
 		changes = all()
 	}
 	for _, c := range changes {
 		note(g.planner.SetService(c.Name, c.Service))
 	}
-	if !g.begun() {
+	note(g.planHostPorts())
+	if !g.begun {
 		note(g.planner.Prune())
-		g.found = nil
-		// A node-proxy that ends between a change and the look at flows that follows leaves that to the next one.
-		for port := range g.planner.Guarded() {
-			g.narrowed[port] = narrowing{}
-		}
+		g.begun = true
 	}
 	return planned
+}
+
+// planHostPorts plans for the hostPorts of pods.
+func (g *guardian) planHostPorts() guard.Change {
+	changed := g.pods.Take()
+	switch {
+	case isRead(g.pods.Read()) && (!g.counted || len(changed) > 0):
+		g.counted = true
+		return g.planner.SetHostPorts(portsIn(g.within, g.hostPorts()))
+	case !g.begun:
+		return g.planner.KeepHostPorts()
+	}
+	return guard.Change{}
 }
 
 // see takes note of a change, for the node to say which it knows.
@@ -155,45 +150,22 @@ func (g *guardian) see(name types.NamespacedName, object *v1alpha1.NodePortAcces
 	}
 }
 
-// table is what the kernel is to hold of the guard.
-func (g *guardian) table() nft.Table {
-	if !g.begun() {
-		return g.found
+// closes are the numbers that are closed while nobody has them. As long as hostPorts are not known those of before are, and
+// no others; as long as new Services are not planned for, none.
+func (g *guardian) closes() nft.PortRange {
+	if g.begun && (g.counted || g.wasClosed) {
+		return g.closed
 	}
-	return g.planner.Table()
+	return nft.PortRange{}
 }
 
-// dueAt are the ports where flows are to be looked at now.
-func (g *guardian) dueAt(now time.Time) map[nft.Port]bool {
-	ports := map[nft.Port]bool{}
-	for port, n := range g.narrowed {
-		if !n.due.After(now) {
-			ports[port] = true
+// lookAgain has the connections to ports looked at for the second time, or, where false, for the first one once more.
+func (g *guardian) lookAgain(ports map[nft.Port]bool) {
+	for port, second := range ports {
+		if _, anew := g.narrowed[port]; !anew {
+			g.narrowed[port] = second
 		}
 	}
-	return ports
-}
-
-// looked notes that the flows of ports have been looked at, and whether any is to be looked at once more, and when.
-func (g *guardian) looked(ports map[nft.Port]bool, again time.Time, failed bool) (due bool) {
-	for port := range ports {
-		n := g.narrowed[port]
-		if n.second && !failed {
-			delete(g.narrowed, port)
-			continue
-		}
-		g.narrowed[port] = narrowing{due: again, second: !failed}
-		due = true
-	}
-	return due
-}
-
-// cuts says whether a connection is one that the guard would not let in any more. What the node itself sends it does not
-// see, and what is on its way to another node is that one's.
-func (g *guardian) cuts(c conntrack.Connection, ports map[nft.Port]bool, addresses []netip.Addr) bool {
-	port := nft.Port{Protocol: nft.Protocol(c.Protocol), Number: c.To.Port()}
-	return ports[port] && slices.Contains(addresses, c.To.Addr()) && !slices.Contains(addresses, c.Source) &&
-		!g.planner.Admits(port, c.Source, c.To.Addr())
 }
 
 // ceilings are how many pools say who may reach their numbers.

@@ -9,9 +9,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/access"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
@@ -19,8 +22,9 @@ import (
 
 // allow has the Services of a namespace take connections from one range alone.
 func (w *world) allow(namespace string, from v1alpha1.CIDR) {
+	w.generation++
 	w.access.Modify(&v1alpha1.NodePortAccess{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "office", UID: "uid-of-office"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "office", UID: "uid-of-office", Generation: w.generation},
 		Spec:       v1alpha1.NodePortAccessSpec{From: []v1alpha1.AccessPeer{{IPBlock: v1alpha1.IPBlock{CIDR: from}}}},
 	})
 }
@@ -66,7 +70,7 @@ func TestUntilAllOfAccessIsReadPortsStayAsTheyWere(t *testing.T) {
 		w.allow("shop", "203.0.113.0/24")
 		w.start()
 		w.stop()
-		w.access.ListError = errNoModule
+		w.access.fail(errNoModule)
 		w.put("shop/api", "10.96.0.11", 30081, "10.244.1.2")
 		w.start()
 		w.pass(nodeWait + time.Second)
@@ -79,7 +83,7 @@ func TestUntilAllOfAccessIsReadPortsStayAsTheyWere(t *testing.T) {
 		w.wantHeld(true, "tcp . 30080 : ACL", "203.0.113.0 : pass", "tcp . 30082 : refuse")
 
 		w.allowAll("shop")
-		w.access.ListError = nil
+		w.access.fail(nil)
 		w.pass(3 * time.Minute) // it is asked again at ever longer intervals
 		w.wantHeld(false, "tcp . 30080 : ACL", "203.0.113.0")
 	})
@@ -89,18 +93,118 @@ func TestNothingIsClosedUntilItIsKnownWhoHasWhichNumber(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.options.Closed = nft.PortRange{First: 30000, Last: 32767}
 		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
-		w.pods.ListError = errNoModule
+		w.pods.fail(errNoModule)
 		w.start()
 		w.pass(nodeWait + time.Second)
 		if got := w.fake.Rules().Closed; got != (nft.PortRange{}) {
 			t.Errorf("closed without knowing of hostPorts: %v", got)
 		}
-		w.pods.ListError = nil
+		w.pods.fail(nil)
 		w.pass(3 * time.Minute)
 		if got := w.fake.Rules().Closed; got != w.options.Closed {
 			t.Errorf("in the end closed: %v", got)
 		}
 		w.wantHeld(true, "uses {\n\ttcp . 30080\n")
+	})
+}
+
+func TestWhoMayReachNodePortsDoesNotWaitForPods(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.allow("shop", "203.0.113.0/24")
+		w.pods.fail(errNoModule)
+		w.start()
+		w.pass(nodeWait + time.Second)
+		w.wantHeld(true, "tcp . 30080 : ACL", "203.0.113.0 : pass", "uses {\n\ttcp . 30080\n")
+		w.allow("shop", "198.51.100.0/24")
+		w.pass(0)
+		w.wantHeld(true, "198.51.100.0 : pass")
+		if text := w.agent.Status().String(); !strings.Contains(text, "The node's pods cannot be read") {
+			t.Errorf("it says:\n%s", text)
+		}
+	})
+}
+
+func TestARestartWithoutPodsLeavesHostPortsOpenAndNumbersClosed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.options.Range = v1alpha1.PortRange{From: 30000, To: 32767}
+		w.options.Closed = nft.PortRange{First: 30000, Last: 32767}
+		pod := func(name string, port int32) *corev1.Pod {
+			p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+			p.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{HostPort: port}}}}
+			return p
+		}
+		w.pods.Add(pod("stays", 30090))
+		w.pods.Add(pod("goes", 30091))
+		w.start()
+		w.stop()
+		w.pods.fail(errNoModule)
+		w.pods.Delete(pod("goes", 30091))
+		w.start()
+		w.pass(nodeWait + time.Second)
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.pass(0)
+		w.wantHeld(true, "uses {\n\ttcp . 30080\n\ttcp . 30090\n\ttcp . 30091\n")
+		if got := w.fake.Rules().Closed; got != w.options.Closed {
+			t.Errorf("closed are %v", got)
+		}
+		if r := w.agent.Status().report("v1").Guard; r.Unallocated != v1alpha1.UnallocatedClosed {
+			t.Errorf("reported is %+v", r)
+		}
+		w.pods.fail(nil)
+		w.pass(3 * time.Minute)
+		w.wantHeld(true, "uses {\n\ttcp . 30080\n\ttcp . 30090\n}")
+	})
+}
+
+func TestANodeThatCannotReadAccessSaysSo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.access.fail(errNoModule)
+		w.start()
+		w.pass(nodeWait + time.Second)
+		s := w.agent.Status()
+		if g := s.report("v1").Guard; g == nil || g.AccessResourceVersion != "" || access.Reached(g.AccessResourceVersion, "1") {
+			t.Errorf("reported is %+v", g)
+		}
+		if text := s.String(); !strings.Contains(text, "stays as it was: NodePortAccess or pools cannot be read.") {
+			t.Errorf("it says:\n%s", text)
+		}
+		if text, err := w.agent.show("shop/web"); err != nil || !strings.Contains(text, "It stays as open or closed as it was") {
+			t.Errorf("of a Service it says, error %v:\n%s", err, text)
+		}
+		w.access.fail(nil)
+		w.pass(3 * time.Minute)
+		if g := w.agent.Status().report("v1").Guard; g.AccessResourceVersion != "0" {
+			t.Errorf("in the end reported is %+v", g)
+		}
+	})
+}
+
+// Of several objects each has its own generation.
+func TestTheStatusOfAccessIsNoNewsToANode(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		object := func(name string, generation int64, ofSpec string) *v1alpha1.NodePortAccess {
+			return &v1alpha1.NodePortAccess{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-of-" + name), Generation: generation},
+				Status:     v1alpha1.NodePortAccessStatus{SpecResourceVersion: ofSpec},
+			}
+		}
+		w.access.Modify(object("a", 5, ""))
+		w.access.Modify(object("b", 2, ""))
+		w.start()
+		version := func() string { return w.agent.Status().report("v1").Guard.AccessResourceVersion }
+		before := version()
+		w.access.Modify(object("a", 5, "1"))
+		w.pass(0)
+		w.access.Modify(object("b", 2, "1"))
+		w.pass(0)
+		if after := version(); before == "0" || after != before {
+			t.Errorf("it says it knows all up to %s, and after the status of both %s", before, after)
+		}
 	})
 }
 
@@ -119,39 +223,124 @@ func TestARestartLeavesTheGuardAlone(t *testing.T) {
 	})
 }
 
+// tcpFrom is a connection from an address to one of a node's and a port.
+func tcpFrom(from, to string) conntrack.Connection {
+	return conntrack.Connection{Protocol: conntrack.Protocol(nft.TCP), Source: ip(from), To: netip.MustParseAddrPort(to)}
+}
+
 func TestASourceThatLosesAccessLosesItsConnections(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.node.become(guardedView())
-		connection := func(from, to string) conntrack.Connection {
-			return conntrack.Connection{Protocol: conntrack.Protocol(nft.TCP), Source: ip(from), To: netip.MustParseAddrPort(to)}
-		}
 		stay := []conntrack.Connection{
-			connection("203.0.113.7", "192.0.2.1:30080"),  // is let in
-			connection("198.51.100.7", "192.0.2.2:30080"), // is another node's
-			connection("198.51.100.7", "192.0.2.1:30081"), // is to another port
-			connection("192.0.2.1", "192.0.2.1:30080"),    // is this node's own
+			tcpFrom("203.0.113.7", "192.0.2.1:30080"),  // is let in
+			tcpFrom("198.51.100.7", "192.0.2.2:30080"), // is another node's
+			tcpFrom("198.51.100.7", "192.0.2.1:30081"), // is to another port
+			tcpFrom("192.0.2.1", "192.0.2.1:30080"),    // is this node's own
 		}
-		w.flows.open = append(slices.Clone(stay), connection("198.51.100.7", "192.0.2.1:30080"))
+		w.flows.connect(append(slices.Clone(stay), tcpFrom("198.51.100.7", "192.0.2.1:30080"))...)
 		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
 		w.start()
-		if len(w.flows.open) != len(stay)+1 {
-			t.Fatalf("cut for nothing: %v", w.flows.open)
+		if len(w.flows.connected()) != len(stay)+1 {
+			t.Fatalf("cut for nothing: %v", w.flows.connected())
 		}
-		w.flows.failing = true
 		w.allow("shop", "203.0.113.0/24")
 		w.pass(0)
-		w.flows.failing = false
-		w.pass(2 * secondLook)
-		if !slices.Equal(w.flows.open, stay) {
-			t.Errorf("there are %v", w.flows.open)
+		if !slices.Equal(w.flows.connected(), stay) {
+			t.Errorf("there are %v", w.flows.connected())
 		}
-		late := connection("198.51.100.8", "192.0.2.1:30080") // met the table just before
-		w.allow("shop", "203.0.113.0/28")
-		w.pass(0)
-		w.flows.open = append(w.flows.open, late)
+		w.flows.connect(tcpFrom("198.51.100.8", "192.0.2.1:30080")) // met the table just before
 		w.pass(2 * secondLook)
-		if !slices.Equal(w.flows.open, stay) {
-			t.Errorf("there are %v", w.flows.open)
+		if !slices.Equal(w.flows.connected(), stay) {
+			t.Errorf("after a while there are %v", w.flows.connected())
+		}
+		w.wantMetric(metrics.ConntrackDeletions, "TCP", 2, 2)
+		if n := w.flows.askedForCuts(); n != 2 {
+			t.Errorf("looked at %d times", n)
+		}
+	})
+}
+
+// There may be millions of connections to look at.
+func TestNothingWaitsForConnectionsThatAreCut(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.start()
+		w.flows.take(3 * time.Second)
+		w.flows.connect(tcpFrom("198.51.100.7", "192.0.2.1:30080"))
+		w.allow("shop", "203.0.113.0/24")
+		w.pass(0)
+		w.serve("shop/web", "10.244.1.2")
+		w.pass(10 * time.Millisecond)
+		w.wantHeld(true, "10.244.1.2 . 8080")
+		if len(w.flows.connected()) != 1 {
+			t.Fatal("it was cut already")
+		}
+		w.pass(3 * time.Second)
+		if len(w.flows.connected()) != 0 {
+			t.Errorf("there are %v", w.flows.connected())
+		}
+	})
+}
+
+func TestWhoIsLetInAgainWhileConnectionsAreLookedAtKeepsThem(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.start()
+		w.flows.take(3 * time.Second)
+		w.allow("shop", "203.0.113.0/24")
+		w.pass(time.Second)
+		w.allow("shop", "0.0.0.0/0")
+		w.pass(0)
+		w.flows.connect(tcpFrom("198.51.100.7", "192.0.2.1:30080")) // a new one
+		w.pass(time.Minute)
+		if len(w.flows.connected()) != 1 {
+			t.Error("it was cut")
+		}
+	})
+}
+
+func TestCutsThatFailAreToldOfAndTriedLessAndLessOften(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.start()
+		w.flows.fail(true)
+		w.flows.connect(tcpFrom("198.51.100.7", "192.0.2.1:30080"))
+		w.allow("shop", "203.0.113.0/24")
+		w.pass(5 * time.Minute)
+		if n := w.flows.askedForCuts(); n < 10 || n > 25 {
+			t.Errorf("tried %d times", n)
+		}
+		if s := w.agent.Status(); s.Failure != nil || !strings.Contains(s.String(), "may no longer reach a node port, may be left: no module") {
+			t.Errorf("it says:\n%s", s)
+		}
+		w.flows.fail(false)
+		w.pass(35 * time.Second)
+		if s := w.agent.Status(); len(w.flows.connected()) != 0 || s.FlowFailure != nil {
+			t.Errorf("there are %v, and it says:\n%s", w.flows.connected(), s)
+		}
+	})
+}
+
+func TestNoConnectionsAreLookedAtForAServiceWhoseNumberIsNew(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.node.become(guardedView())
+		w.allow("shop", "203.0.113.0/24")
+		w.start()
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.pass(time.Minute)
+		if n := w.flows.askedForCuts(); n != 0 {
+			t.Errorf("looked at %d times", n)
+		}
+		w.clear("shop/web")
+		w.pass(time.Minute)
+		w.flows.connect(tcpFrom("198.51.100.7", "192.0.2.1:30080")) // while nobody guarded it
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.pass(0)
+		if len(w.flows.connected()) != 0 {
+			t.Errorf("there are %v", w.flows.connected())
 		}
 	})
 }
@@ -164,13 +353,11 @@ func TestConnectionsThatANodeProxyBeforeShouldHaveCutAreCutAtTheStart(t *testing
 		w.start()
 		w.pass(2 * secondLook)
 		w.stop()
-		w.flows.open = []conntrack.Connection{{
-			Protocol: conntrack.Protocol(nft.TCP), Source: ip("198.51.100.7"), To: netip.MustParseAddrPort("192.0.2.1:30080"),
-		}}
+		w.flows.connect(tcpFrom("198.51.100.7", "192.0.2.1:30080"))
 		w.start()
 		w.pass(0)
-		if len(w.flows.open) != 0 {
-			t.Errorf("there are %v", w.flows.open)
+		if len(w.flows.connected()) != 0 {
+			t.Errorf("there are %v", w.flows.connected())
 		}
 	})
 }

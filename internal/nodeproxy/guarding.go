@@ -3,7 +3,6 @@ package nodeproxy
 import (
 	"context"
 
-	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
@@ -21,7 +20,7 @@ func (a *Agent) awaitGuardian(ctx context.Context) {
 	select {
 	case <-read:
 	case <-enough.C():
-		a.log.Info("NodePortAccess, pools or pods cannot be read yet: who may reach node ports stays as it is")
+		a.log.Info("NodePortAccess, pools or pods cannot be read yet: what only they tell of who may reach node ports stays as it was")
 	}
 }
 
@@ -32,43 +31,34 @@ func (a *Agent) guard(changes []track.Change) {
 	}
 }
 
-// cut ends the connections of those who are no longer let in. The kernel has all that is planned.
-func (a *Agent) cut() {
-	ports := a.guardian.dueAt(a.clock.Now())
-	if len(ports) == 0 {
-		return
-	}
-	addresses := a.view.Addresses
-	n, err := a.sweeper.table.Cut(func(c conntrack.Connection) bool { return a.guardian.cuts(c, ports, addresses) })
-	if err != nil {
-		a.log.Error(err, "Connections of those who may no longer reach a node port may go on, it is tried again")
-	} else if n.Total() > 0 {
-		a.log.Info("Cut connections of those who may no longer reach a node port", "connections", n.Total())
-	}
-	if a.guardian.looked(ports, a.clock.Now().Add(secondLook), err != nil) {
-		a.clock.AfterFunc(secondLook, a.tracker.Wake)
-	}
+// gate is who may go on with connections to a port now.
+func (a *Agent) gate(port nft.Port) gate {
+	return gate{Sight: a.guardian.planner.Sight(port), addresses: a.view.Addresses}
 }
 
-// guards is what the node reports of its guard.
+// guards is what the node reports of its guard, once the kernel has all that is planned.
 func (a *Agent) guards() *Guards {
-	if !a.guardian.begun() {
-		return nil
+	g := &Guards{Closed: a.guardian.closes(), PodsUnread: !a.guardian.counted}
+	if a.guardian.begun {
+		g.Version = a.guardian.versions.Latest()
+		g.Policies, g.Ceilings = len(a.guardian.known), a.guardian.ceilings
+		a.guardian.enforce()
 	}
-	return &Guards{
-		Version:  a.guardian.versions.Latest(),
-		Policies: len(a.guardian.known),
-		Ceilings: a.guardian.ceilings,
-		Closed:   a.options.Closed,
-	}
+	return g
 }
 
 // Guards is what a node-proxy enforces, whoever serves node ports.
 type Guards struct {
-	// Version is the resourceVersion of the latest change of a NodePortAccess that is in force.
+	// Version is the resourceVersion of the latest change of a NodePortAccess that is in force; empty: they or pools cannot
+	// be read, and what was in force before is.
 	Version string
 	// Policies are how many NodePortAccess objects there are, and Ceilings how many pools that say who may reach theirs.
 	Policies, Ceilings int
 	// Closed are the numbers that are closed while nobody has them; zero: none.
 	Closed nft.PortRange
+	// PodsUnread: the node's pods cannot be read.
+	PodsUnread bool
 }
+
+// current says whether the kernel has what NodePortAccess and pools say now.
+func (g *Guards) current() bool { return g != nil && g.Version != "" }

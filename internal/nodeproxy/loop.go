@@ -150,12 +150,12 @@ func (a *Agent) sync(changes []track.Change) error {
 	a.planAll(changes)
 	a.guard(changes)
 	due := a.sweeper.takeDue()
-	a.programmer.lookAgain(maps.Keys(due))
-	a.sweeper.meet(func(f route.Frontend) conntrack.Flow { return a.flow(a.programmer.planner.Flow(f)) })
+	a.programmer.lookAgain(maps.Keys(due.flows))
+	a.guardian.lookAgain(due.gates)
+	a.sweeper.meet(func(f route.Frontend) conntrack.Flow { return a.flow(a.programmer.planner.Flow(f)) }, a.gate)
 	err := a.program(started)
 	if err == nil {
-		a.cut()
-		a.sweep(due)
+		a.sweep(due.flows)
 		a.checkHealth()
 	}
 	a.conclude(err)
@@ -257,9 +257,7 @@ func (a *Agent) rules() nft.Rules {
 		IPv4:      a.masquerading(a.view.PodsKnown.IPv4),
 		IPv6:      a.masquerading(a.view.PodsKnown.IPv6),
 		GuardOnly: a.options.Selection.Mode == route.ModeNone,
-	}
-	if a.guardian.begun() { // else nobody knows which numbers somebody has
-		r.Closed = a.options.Closed
+		Closed:    a.guardian.closes(),
 	}
 	if a.localhost != nil {
 		r.Localhost = a.localhost.Port()

@@ -31,8 +31,8 @@ func TestServicesAreServedAsTheyComeAndGo(t *testing.T) {
 
 func TestNothingIsWrittenBeforeAllIsRead(t *testing.T) {
 	for name, unread := range map[string]func(*world){
-		"Services":       func(w *world) { w.services.ListError = errNoModule },
-		"EndpointSlices": func(w *world) { w.slices.ListError = errNoModule },
+		"Services":       func(w *world) { w.services.fail(errNoModule) },
+		"EndpointSlices": func(w *world) { w.slices.fail(errNoModule) },
 		"the node":       func(w *world) { w.node = newFakeNode() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestAnEndpointServesNoFlowsWhileThoseOfBeforeAreLookedAt(t *testing.T) {
 		w.slices.Modify(slice.Obj())
 	}
 	inWorld(t, func(w *world) {
-		w.flows.takes = 100 * time.Millisecond
+		w.flows.take(100 * time.Millisecond)
 		w.services.Modify(st.MakeService("kube-system/dns").ClusterIPs("10.96.0.10").Port(53, st.UDP, st.Named("dns")).Obj())
 		serve(w, "10.244.1.1")
 		w.start()

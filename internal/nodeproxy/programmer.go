@@ -18,6 +18,7 @@ type kernel interface {
 	Claim() error
 	Read() (nft.Table, error)
 	Affinities() ([]nft.List, error)
+	Closes(ports nft.PortRange) (bool, error)
 	Install(rules nft.Rules, changes ...nft.Change) error
 	Apply(changes ...nft.Change) error
 	Owned() bool
@@ -57,8 +58,12 @@ func newProgrammer(k kernel, g *guardian) (*programmer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the clients that the kernel remembers: %w", err)
 	}
+	closes, err := k.Closes(g.closed)
+	if err != nil {
+		return nil, fmt.Errorf("read which numbers are closed: %w", err)
+	}
 	elements := len(present)
-	g.find(present)
+	g.find(present, closes)
 	return &programmer{
 		kernel:   k,
 		guard:    g,
@@ -155,7 +160,7 @@ func (p *programmer) repair(rules nft.Rules) (mended int, err error) {
 		return 0, err
 	}
 	wanted := p.planner.Table()
-	maps.Copy(wanted, p.guard.table())
+	maps.Copy(wanted, p.guard.planner.Table())
 	change := nft.Diff(present, wanted)
 	for _, c := range p.pending {
 		present.Apply(c)

@@ -157,7 +157,7 @@ func (a *Agent) subject(name types.NamespacedName) explain.Subject {
 		Conflicts:   status.Conflicts,
 		Mode:        a.options.Selection.Mode,
 		Doors:       a.doors(svc, status.Crowded),
-		Guarded:     status.Guards != nil,
+		Guarded:     status.Guards.current(),
 		Labels:      status.View.Labels,
 		Node:        status.View.Node,
 		NodePortIPs: status.View.Network.NodePortIPs,

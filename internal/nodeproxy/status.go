@@ -25,7 +25,7 @@ type Status struct {
 	Conflicts []route.Conflict
 	// NodePorts are the numbers that the kernel has, in order, and those of health checks.
 	NodePorts []uint16
-	// Guards is what is enforced of NodePortAccess; nil: nothing yet.
+	// Guards is what is enforced of NodePortAccess; nil: the kernel has taken nothing yet.
 	Guards *Guards
 	// Crowded are the ports that are closed as there is no room for who may reach them.
 	Crowded []nft.Port
@@ -45,7 +45,8 @@ type Status struct {
 	// Failure is why the node is out of step, and FailingSince since when; nil: it is in step.
 	Failure      error
 	FailingSince time.Time
-	// FlowFailure is why flows to what has gone may be left; nil: they are not.
+	// FlowFailure is why flows to what has gone may be left, or connections of those who may not reach a node port any more;
+	// nil: they are not.
 	FlowFailure error
 	// Shared: others can change the node's table, so it is looked at now and then.
 	Shared bool
@@ -81,7 +82,7 @@ func (s Status) String() string {
 			duration.HumanDuration(s.Now.Sub(s.LastSync)), s.Took.Round(10*time.Microsecond))
 	}
 	if s.FlowFailure != nil {
-		fmt.Fprintf(&b, "  UDP flows to endpoints that have gone may be left: %v\n", s.FlowFailure)
+		fmt.Fprintf(&b, "  UDP flows to endpoints that have gone, or connections of those who may no longer reach a node port, may be left: %v\n", s.FlowFailure)
 	}
 	if s.Shared && !s.LastSync.IsZero() {
 		fmt.Fprintf(&b, "  Others can change its table on this node, so it is looked at every %s.\n", lookAgain)
@@ -108,7 +109,10 @@ func (s Status) guardLines() []string {
 		return nil
 	}
 	lines := []string{"Node ports are open to every source."}
-	if g.Policies+g.Ceilings > 0 {
+	switch {
+	case !g.current():
+		lines[0] = "Who may reach node ports stays as it was: NodePortAccess or pools cannot be read."
+	case g.Policies+g.Ceilings > 0:
 		lines[0] = fmt.Sprintf("Who may reach node ports is said by %s of NodePortAccess and the access of %s.",
 			count(g.Policies, "object"), count(g.Ceilings, "pool"))
 	}
@@ -118,6 +122,9 @@ func (s Status) guardLines() []string {
 	}
 	if g.Closed != (nft.PortRange{}) {
 		lines = append(lines, fmt.Sprintf("Numbers from %d to %d that no Service and no pod has are closed.", g.Closed.First, g.Closed.Last))
+	}
+	if g.current() && g.PodsUnread {
+		lines = append(lines, "The node's pods cannot be read: which hostPorts there are, and whether other numbers are closed, stays as it was.")
 	}
 	return lines
 }

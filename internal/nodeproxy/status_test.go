@@ -166,7 +166,7 @@ func TestWhatIsReportedBesideConditions(t *testing.T) {
 
 func TestWhatIsSaidOfTheGuardAndOfClashes(t *testing.T) {
 	s := inStep(func(s *Status) {
-		s.Guards = &Guards{Policies: 2, Ceilings: 1, Closed: nft.PortRange{First: 30000, Last: 32767}}
+		s.Guards = &Guards{Version: "7", Policies: 2, Ceilings: 1, Closed: nft.PortRange{First: 30000, Last: 32767}}
 		s.ReserveFailure = errors.New("net.ipv4.ip_local_reserved_ports stays as it is: read-only file system")
 		s.Clashes = &clash.Report{Clashes: []clash.Clash{
 			{Clash: v1alpha1.Clash{NodePort: 30080, Protocol: "TCP", Kind: v1alpha1.ClashHostListener}, OfService: true},

@@ -2,6 +2,7 @@ package nodeproxy
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -28,27 +29,44 @@ type flowTable interface {
 // change may have made an entry just after the first look.
 const secondLook = time.Second
 
-// sweeper has the kernel forget flows that lead where nothing serves any more. It does so beside the loop, which has the
-// next change to make: a look takes milliseconds, and what fails here leaves the rules as right as they are.
+// sweeper has the kernel forget flows that lead where nothing serves any more, and connections of those who may no longer
+// reach a node port. It does so beside the loop, which has the next change to make: a look takes milliseconds, and seconds
+// where there are millions of entries, and what fails here leaves the rules as right as they are.
 //
-// The loop asks, since it alone knows what serves; when it is time to look at a frontend once more, it is to ask again.
+// The loop asks, since it alone knows what serves, and who may reach what; when it is time to look once more, it is to ask
+// again.
 type sweeper struct {
 	table   flowTable
 	metrics *metrics.Metrics
 	clock   clock.PassiveClock
-	// again is called when there are frontends that are due.
+	// again is called when something is due.
 	again func()
-	// told is called with what has become of a look.
-	told func(error)
+	// told is called with what has become of a look, and how many connections it has cut.
+	told func(cut int, err error)
 
 	wake chan struct{}
 	mu   sync.Mutex // guards all below
-	// asked are the flows to look at, looked those that are looked at, and due the frontends to ask for once more; true:
-	// for the second time.
-	asked, looked map[route.Frontend]look
-	due           map[route.Frontend]bool
-	done          *sync.Cond // looked is empty again
+	// asked are to be looked at, looked are, and due are to be asked for once more.
+	asked, looked looks
+	due           due
+	done          *sync.Cond // looked.flows is empty again
 }
+
+// looks are what to look at.
+type looks struct {
+	flows map[route.Frontend]look
+	gates map[nft.Port]gate
+}
+
+func newLooks() looks { return looks{map[route.Frontend]look{}, map[nft.Port]gate{}} }
+
+// due are what to look at once more; true: for the second time.
+type due struct {
+	flows map[route.Frontend]bool
+	gates map[nft.Port]bool
+}
+
+func newDue() due { return due{map[route.Frontend]bool{}, map[nft.Port]bool{}} }
 
 // look is a flow to look at.
 type look struct {
@@ -56,25 +74,26 @@ type look struct {
 	second bool
 }
 
-func newSweeper(table flowTable, m *metrics.Metrics, c clock.PassiveClock, again func(), told func(error)) *sweeper {
+func newSweeper(table flowTable, m *metrics.Metrics, c clock.PassiveClock, again func(), told func(int, error)) *sweeper {
 	s := &sweeper{
 		table: table, metrics: m, clock: c, again: again, told: told,
 		wake:  make(chan struct{}, 1),
-		asked: map[route.Frontend]look{},
-		due:   map[route.Frontend]bool{},
+		asked: newLooks(),
+		due:   newDue(),
 	}
 	s.done = sync.NewCond(&s.mu)
 	return s
 }
 
-// ask has flows looked at. They belong to a table that the kernel has: else a flow's next packet would go the old way
-// again.
-func (s *sweeper) ask(looks map[route.Frontend]look) {
-	if len(looks) == 0 {
+// ask has flows, and connections to ports, looked at. They belong to a table that the kernel has: else a flow's next packet
+// would go the old way again.
+func (s *sweeper) ask(l looks) {
+	if len(l.flows)+len(l.gates) == 0 {
 		return
 	}
 	s.mu.Lock()
-	maps.Copy(s.asked, looks)
+	maps.Copy(s.asked.flows, l.flows)
+	maps.Copy(s.asked.gates, l.gates)
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
@@ -82,23 +101,28 @@ func (s *sweeper) ask(looks map[route.Frontend]look) {
 	}
 }
 
-// meet is called before the kernel has a change, and says what a frontend's flow is with it. A look that knows nothing of
-// an endpoint that is to come would take its first flows for stale, and their answers would be lost. So one that is yet to
-// begin learns of it, and one under way is waited for.
-func (s *sweeper) meet(now func(route.Frontend) conntrack.Flow) {
+// meet is called before the kernel has a change, and says what a frontend's flow and a port's gate are with it. A look that
+// knows nothing of an endpoint that is to come would take its first flows for stale, and their answers would be lost. So one
+// that is yet to begin learns of it, and one under way is waited for. Of a gate it learns while it is under way.
+func (s *sweeper) meet(flow func(route.Frontend) conntrack.Flow, gate func(nft.Port) gate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for f, l := range s.asked {
-		s.asked[f] = look{now(f), l.second}
+	for f, l := range s.asked.flows {
+		s.asked.flows[f] = look{flow(f), l.second}
 	}
-	for s.mistakes(now) {
+	for _, l := range []looks{s.asked, s.looked} {
+		for port, g := range l.gates {
+			l.gates[port] = gate(port).at(g.second)
+		}
+	}
+	for s.mistakes(flow) {
 		s.done.Wait()
 	}
 }
 
 // mistakes says whether a look is under way that would take for stale what is about to serve.
 func (s *sweeper) mistakes(now func(route.Frontend) conntrack.Flow) bool {
-	for f, l := range s.looked {
+	for f, l := range s.looked.flows {
 		for _, endpoint := range now(f).Serving {
 			if !slices.Contains(l.Serving, endpoint) {
 				return true
@@ -108,13 +132,13 @@ func (s *sweeper) mistakes(now func(route.Frontend) conntrack.Flow) bool {
 	return false
 }
 
-// takeDue hands out the frontends to ask for once more, and for which it is the second time.
-func (s *sweeper) takeDue() map[route.Frontend]bool {
+// takeDue hands out what to ask for once more.
+func (s *sweeper) takeDue() due {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	due := s.due
-	s.due = map[route.Frontend]bool{}
-	return due
+	taken := s.due
+	s.due = newDue()
+	return taken
 }
 
 // run looks until ctx ends.
@@ -128,14 +152,19 @@ func (s *sweeper) run(ctx context.Context) {
 		}
 		s.mu.Lock()
 		asked := s.asked
-		s.asked, s.looked = map[route.Frontend]look{}, asked
+		s.asked, s.looked = newLooks(), asked
 		s.mu.Unlock()
-		err := s.sweep(asked)
+		err := s.sweep(asked.flows)
 		s.mu.Lock()
-		s.looked = nil
+		s.looked.flows = nil
 		s.done.Broadcast()
 		s.mu.Unlock()
-		s.told(err)
+		cut, failed := s.cut()
+		s.mu.Lock()
+		s.looked.gates = nil
+		s.mu.Unlock()
+		err = errors.Join(err, failed)
+		s.told(cut, err)
 		if err == nil {
 			backoff = newBackoff()
 		}
@@ -143,21 +172,25 @@ func (s *sweeper) run(ctx context.Context) {
 	}
 }
 
-// schedule has the frontends asked for once more for which that was the first look, or one that failed.
-func (s *sweeper) schedule(asked map[route.Frontend]look, err error, backoff *wait.Backoff) {
+// schedule has asked for once more what was looked at for the first time, or in vain.
+func (s *sweeper) schedule(asked looks, err error, backoff *wait.Backoff) {
 	after := secondLook
 	if err != nil {
 		after = backoff.Step()
 	} else {
-		maps.DeleteFunc(asked, func(_ route.Frontend, l look) bool { return l.second })
+		maps.DeleteFunc(asked.flows, func(_ route.Frontend, l look) bool { return l.second })
+		maps.DeleteFunc(asked.gates, func(_ nft.Port, g gate) bool { return g.second })
 	}
-	if len(asked) == 0 {
+	if len(asked.flows)+len(asked.gates) == 0 {
 		return
 	}
 	time.AfterFunc(after, func() {
 		s.mu.Lock()
-		for f := range asked {
-			s.due[f] = err == nil
+		for f := range asked.flows {
+			s.due.flows[f] = err == nil
+		}
+		for port := range asked.gates {
+			s.due.gates[port] = err == nil
 		}
 		s.mu.Unlock()
 		s.again()
@@ -166,6 +199,9 @@ func (s *sweeper) schedule(asked map[route.Frontend]look, err error, backoff *wa
 
 // sweep looks at flows once.
 func (s *sweeper) sweep(asked map[route.Frontend]look) error {
+	if len(asked) == 0 {
+		return nil
+	}
 	flows := make([]conntrack.Flow, 0, len(asked))
 	touched := map[nft.Family]bool{}
 	for f, l := range asked {
@@ -195,12 +231,16 @@ func byProtocol(counts conntrack.Counts, family nft.Family) map[corev1.Protocol]
 
 // sweep has the sweeper look at what the kernel's last change, and those before it that failed, make out of date.
 func (a *Agent) sweep(second map[route.Frontend]bool) {
-	looks := make(map[route.Frontend]look, len(a.programmer.flows))
+	l := newLooks()
 	for front, f := range a.programmer.flows {
-		looks[front] = look{Flow: a.flow(f), second: second[front]}
+		l.flows[front] = look{Flow: a.flow(f), second: second[front]}
+	}
+	for port, second := range a.guardian.narrowed {
+		l.gates[port] = a.gate(port).at(second)
 	}
 	clear(a.programmer.flows)
-	a.sweeper.ask(looks)
+	clear(a.guardian.narrowed)
+	a.sweeper.ask(l)
 }
 
 // flow is a flow with the addresses that a node port has here.
@@ -222,10 +262,13 @@ func (a *Agent) newSweeper(table flowTable) *sweeper {
 	return newSweeper(table, a.metrics, a.clock, a.tracker.Wake, a.swept)
 }
 
-// swept tells what has become of a look at flows.
-func (a *Agent) swept(err error) {
-	if err != nil {
-		a.log.Error(err, "Flows to what has gone may be left, it is tried again")
+// swept tells what has become of a look.
+func (a *Agent) swept(cut int, err error) {
+	if cut > 0 {
+		a.log.Info("Cut connections of those who may no longer reach a node port", "connections", cut)
+	}
+	if isNews(a.Status().FlowFailure, err) {
+		a.log.Error(err, "Flows to what has gone, or connections of those who may no longer reach a node port, may be left, it is tried again")
 	}
 	a.publish(func(now *Status) { now.FlowFailure = err })
 }

@@ -41,9 +41,18 @@ type usage struct {
 	said    string // the failure that was last logged
 }
 
-// watchUse reads how numbers are used, beside the loop, until ctx ends.
+// watchUse reads how numbers are used, beside the loop, until ctx ends: once the kernel counts what Services have, and only
+// while it is in step. Else a node that counts nothing would say that nothing is used.
 func (a *Agent) watchUse(ctx context.Context) {
+	select {
+	case <-a.guardian.inForce:
+	case <-ctx.Done():
+		return
+	}
 	for ok := true; ok; ok = a.wait(ctx, useInterval) {
+		if a.Status().Failure != nil {
+			continue
+		}
 		err := a.usage.read(a.clock.Now(), a.fromOutside())
 		switch {
 		case err == nil:

@@ -83,12 +83,12 @@ func TestAConnectionThatIsOpenIsUse(t *testing.T) {
 		w.put("shop/api", "10.96.0.11", 30081, "10.244.1.2")
 		w.put("shop/old", "10.96.0.12", 30082, "10.244.1.3")
 		w.start()
-		w.flows.open = []conntrack.Connection{
+		w.flows.connect(
 			connection("203.0.113.7", "192.0.2.1:30080"),
 			connection("203.0.113.7", "192.0.2.2:30081"), // to another node
 			connection("192.0.2.1", "192.0.2.1:30082"),   // the node's own
 			connection("203.0.113.7", "192.0.2.1:22"),    // to no node port
-		}
+		)
 		w.pass(openInterval + time.Second)
 		w.wantUsed(nil, "30080")
 	})
@@ -105,6 +105,56 @@ func TestUseIsWatchedAgainAfterAFailure(t *testing.T) {
 		w.pass(time.Hour)
 		w.wantUsed(known, "")
 		w.fake.Fail(nil, nil)
+		w.pass(useInterval)
+		w.wantUsed(known, "30080")
+	})
+}
+
+// A node that says it counts says that what it does not report is not used.
+func TestANodeThatCountsNothingDoesNotSayThatItCounts(t *testing.T) {
+	for name, trouble := range map[string]struct{ begin, end func(*world) }{
+		"NodePortAccess cannot be read": {
+			func(w *world) { w.access.fail(errNoModule) },
+			func(w *world) { w.access.fail(nil) },
+		},
+		"the kernel takes nothing": {
+			func(w *world) { w.fake.Fail(failing(errNoModule, "Install"), nil) },
+			func(w *world) { w.fake.Fail(nil, nil) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.watchingUse()
+				w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+				trouble.begin(w)
+				w.start()
+				w.pass(time.Hour)
+				if now := w.agent.usage.book.Report(nil); now != nil {
+					t.Errorf("it reports %+v", now)
+				}
+				trouble.end(w)
+				w.pass(3 * time.Minute)
+				known := w.wantUsed(nil, "")
+				w.fake.Fail(failing(errNoModule, "Apply", "Install"), nil) // what comes is not counted
+				w.put("shop/api", "10.96.0.11", 30081, "10.244.1.2")
+				w.pass(2 * activity.Silence)
+				if now := w.agent.usage.book.Report(known); now != known {
+					t.Errorf("while it is out of step it reports %+v", now)
+				}
+			})
+		})
+	}
+}
+
+func TestUseIsCountedWithoutPods(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.watchingUse()
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.pods.fail(errNoModule)
+		w.start()
+		w.pass(nodeWait + time.Second)
+		known := w.wantUsed(nil, "")
+		w.fake.Count(webPort, 3)
 		w.pass(useInterval)
 		w.wantUsed(known, "30080")
 	})

@@ -45,7 +45,7 @@ func TestAKindThatTheClusterDoesNotHaveIsFoundWhenItComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from := &lateKind{feed: newFeed()}
 		defer from.Shutdown()
-		kind := track.NewKind(track.TrimAccess, func() {})
+		kind := track.NewKind(track.TrimAccess, track.SameAccess, func() {})
 		reflector := cache.NewNamedReflector("access", ifThereIs(from, &v1alpha1.NodePortAccessList{}), &v1alpha1.NodePortAccess{}, kind.Store(), 0)
 		ctx, end := context.WithCancel(t.Context())
 		defer end()

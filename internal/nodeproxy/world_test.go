@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	sourcetest "k8s.io/client-go/tools/cache/testing"
@@ -43,6 +45,7 @@ type world struct {
 	options                        Options
 	services, slices, nodes, cidrs feed
 	access, pools, pods            feed
+	generation                     int64 // of the last NodePortAccess
 	kernel                         kernel
 	fake                           *nft.Fake // which kernel is, but in some tests
 	node                           *fakeNode
@@ -189,9 +192,20 @@ func (w *world) wantHeld(there bool, lines ...string) {
 // feed is a source of objects. What it shows is nobody else's.
 type feed struct {
 	*sourcetest.FakeControllerSource
+	failure *atomic.Pointer[error] // of lists
 }
 
-func newFeed() feed { return feed{sourcetest.NewFakeControllerSource()} }
+func newFeed() feed { return feed{sourcetest.NewFakeControllerSource(), &atomic.Pointer[error]{}} }
+
+// fail has lists fail from now on, or no more.
+func (f feed) fail(err error) { f.failure.Store(&err) }
+
+func (f feed) List(o metav1.ListOptions) (runtime.Object, error) {
+	if err := f.failure.Load(); err != nil && *err != nil {
+		return nil, *err
+	}
+	return f.FakeControllerSource.List(o)
+}
 
 func (f feed) Watch(o metav1.ListOptions) (watch.Interface, error) {
 	from, err := f.FakeControllerSource.Watch(o)
@@ -274,19 +288,18 @@ func (n *fakeNode) again() *fakeNode {
 
 // fakeFlows is a connection tracking that notes what it is asked to forget.
 type fakeFlows struct {
-	// takes is how long that takes. It is to be set before the first time.
-	takes time.Duration
-
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex    // guards all below
+	takes   time.Duration // how long it takes to forget
 	asked   []conntrack.Flow
 	open    []conntrack.Connection
+	cuts    int // how often it was asked for cuts
 	failing bool
 }
 
 var errNoModule = errors.New("no module")
 
 func (f *fakeFlows) Delete(flows []conntrack.Flow) (conntrack.Counts, error) {
-	time.Sleep(f.takes)
+	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failing {
@@ -297,14 +310,31 @@ func (f *fakeFlows) Delete(flows []conntrack.Flow) (conntrack.Counts, error) {
 }
 
 func (f *fakeFlows) Cut(cut func(conntrack.Connection) bool) (conntrack.Counts, error) {
+	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.cuts++
 	if f.failing {
 		return nil, errNoModule
 	}
-	n := len(f.open)
-	f.open = slices.DeleteFunc(f.open, cut)
-	return conntrack.Counts{{Protocol: conntrack.UDP}: n - len(f.open)}, nil
+	counts := conntrack.Counts{}
+	f.open = slices.DeleteFunc(f.open, func(c conntrack.Connection) bool {
+		if !cut(c) {
+			return false
+		}
+		counts[conntrack.Kind{Protocol: c.Protocol, IPv6: c.To.Addr().Is6()}]++
+		return true
+	})
+	return counts, nil
+}
+
+// askedForCuts is how often cuts were asked for since the last time.
+func (f *fakeFlows) askedForCuts() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.cuts
+	f.cuts = 0
+	return n
 }
 
 func (f *fakeFlows) Each(visit func(conntrack.Connection)) error {
@@ -320,6 +350,34 @@ func (f *fakeFlows) fail(failing bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failing = failing
+}
+
+// take has it take a while to forget.
+func (f *fakeFlows) take(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.takes = d
+}
+
+func (f *fakeFlows) wait() {
+	f.mu.Lock()
+	d := f.takes
+	f.mu.Unlock()
+	time.Sleep(d)
+}
+
+// connect adds connections.
+func (f *fakeFlows) connect(more ...conntrack.Connection) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open = append(f.open, more...)
+}
+
+// connected are the connections that there are.
+func (f *fakeFlows) connected() []conntrack.Connection {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.open)
 }
 
 // forgotten are the flows that were to be forgotten since it was last asked.

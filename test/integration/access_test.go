@@ -83,6 +83,8 @@ func TestABadAccessIsRefusedWithItsField(t *testing.T) {
 		{"nobody", `{serviceSelector: {}, from: []}`, `spec.from: Invalid value: 0: spec.from in body should have at least 1 items`},
 		{"no rate", `{serviceSelector: {}, newConnections: {perSecond: 0}}`, `spec.newConnections.perSecond: Invalid value: 0`},
 		{"no interface", `{serviceSelector: {}, interfaces: ["eth 0"]}`, `spec.interfaces[0]: Invalid value: "eth 0"`},
+		{"an interface with a name of more bytes than characters", `{serviceSelector: {}, interfaces: [ääääääää]}`, `spec.interfaces[0]: Invalid value: "ääääääää"`},
+		{"an alias of an interface", `{serviceSelector: {}, interfaces: ["eth0:1"]}`, `spec.interfaces[0]: Invalid value: "eth0:1"`},
 		{"no Services", `{}`, `spec.serviceSelector: Required value`},
 		{"an operator of another kind", `{serviceSelector: {matchExpressions: [{key: app, operator: Near}]}}`,
 			`spec.serviceSelector: Invalid value: operator must be In or NotIn with values, or Exists or DoesNotExist without`},
@@ -148,7 +150,7 @@ func TestAnAccessSaysWhatItIsAboutAndHowManyNodesEnforceIt(t *testing.T) {
 	w.wantAccess(object, "31101"+from+"Selects, NoGuard 0/0")
 
 	one, two := proxies.on("node-1"), proxies.on("node-2")
-	w.guards(one, "0")
+	w.guards(one, "") // it cannot read them
 	w.serves(two, "") // without a guard
 	first := w.wantAccess(object, "31101"+from+"Selects, Programming 0/1")
 	w.guards(one, first.Status.SpecResourceVersion)

@@ -1,6 +1,10 @@
 package guard
 
-import "github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+import (
+	"slices"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+)
 
 // find takes what is the guard's out of what the kernel held at the start.
 func (p *Planner) find(present nft.Table) {
@@ -40,27 +44,21 @@ func (p *Planner) adopt(port nft.Port, at spot, c *content) (nft.ACL, bool) {
 	return id, true
 }
 
-// finds says whether elements were all there at the start.
-func (e *edit) finds(elements []nft.Element) bool {
-	for _, el := range elements {
-		if had, ok := e.found[el.Key]; !ok || had != el.Value {
-			return false
-		}
-	}
-	return len(elements) > 0
-}
+// KeepHostPorts has the numbers that were used at the start, and that no Service has, count as hostPorts until SetHostPorts
+// says which there are. It comes after the Services, and before Prune.
+func (p *Planner) KeepHostPorts() Change { return p.SetHostPorts(slices.Collect(p.found.InUse())) }
 
 // Prune gives up what was found at the start and is not accounted for by now, which is to be everything that has gone
-// while nobody planned.
+// while nobody planned. All ports that are not open are narrowed by it: it is not known since when, and a process that ended
+// between a change and the look at flows that follows leaves that to the next one.
 func (p *Planner) Prune() Change {
 	e := p.edit()
 	for k, v := range p.found {
 		e.delete(nft.Element{Key: k, Value: v})
-		if port, ok := k.Guarded(); ok && p.doors[port] != nil {
-			e.Narrowed = append(e.Narrowed, port) // there may be less now at a place that had sources of its own
-		}
 	}
-	e.sortNarrowed()
+	for _, d := range p.doorsWhere((*door).guarded) {
+		e.Narrowed = append(e.Narrowed, d.Port)
+	}
 	p.found, p.granted, p.adopted = nil, nil, nil
 	p.recountIDs()
 	return e.Change

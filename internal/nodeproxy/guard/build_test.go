@@ -112,7 +112,9 @@ type world struct {
 }
 
 func newWorld(t rapid.TB) *world {
-	return &world{TB: t, planner: NewPlanner(nil), table: nft.Table{}}
+	w := &world{TB: t, planner: NewPlanner(nil), table: nft.Table{}}
+	w.do(w.planner.Prune())
+	return w
 }
 
 // do carries a change out, and sees that the table is what the planner has planned.
@@ -130,7 +132,7 @@ func (w *world) do(c Change) Change {
 		}
 		w.table[e.Key] = e.Value
 	}
-	if len(w.planner.found) > 0 {
+	if w.planner.found != nil { // it has begun only
 		return c
 	}
 	if c := nft.Diff(w.table, w.planner.Table()); !c.Empty() {
@@ -209,11 +211,7 @@ func text(t nft.Table) string {
 
 // decide is what is planned to become of a new connection: nft.Pass, nft.Deny or an nft.Limit.
 func (w *world) decide(port nft.Port, source netip.Addr, iface string, address netip.Addr) nft.Action {
-	d := w.planner.doors[port]
-	if d == nil {
-		return nft.Pass()
-	}
-	return d.sight().at(spot{iface, address}).action(source)
+	return w.planner.Sight(port).at(spot{iface, address}).action(source)
 }
 
 // at is what becomes of a connection to port 30080, which the planner and the table have to agree on.

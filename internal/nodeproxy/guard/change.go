@@ -11,7 +11,7 @@ import (
 type Change struct {
 	nft.Change
 	// Narrowed are the ports, sorted, at which some source that was let in before may not be any more. Its flows go on
-	// until somebody ends them: Planner.Admits says of each whether it is still let in.
+	// until somebody ends them: Sight.Admits says of each whether it is still let in.
 	Narrowed []nft.Port
 }
 
@@ -21,7 +21,7 @@ type edit struct {
 	// found are elements that the kernel had before anything was planned, and that nobody has asked for yet.
 	found nft.Table
 	// before is how the doors were that it is about.
-	before map[*door]sight
+	before map[*door]Sight
 	idle   []*acl
 	// planned are the doors that it has planned, and taken the room that namespaces have taken more than before.
 	planned map[*door]bool
@@ -79,12 +79,7 @@ func (e *edit) narrow() {
 			e.Narrowed = append(e.Narrowed, d.Port)
 		}
 	}
-	e.sortNarrowed()
-}
-
-func (e *edit) sortNarrowed() {
 	slices.SortFunc(e.Narrowed, comparePorts)
-	e.Narrowed = slices.Compact(e.Narrowed)
 }
 
 func comparePorts(a, b nft.Port) int {

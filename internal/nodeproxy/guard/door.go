@@ -33,6 +33,9 @@ func (d *door) giveUp(s *service) {
 	d.claimants = slices.DeleteFunc(d.claimants, func(o *service) bool { return o == s })
 }
 
+// guarded says whether it is not open to everybody.
+func (d *door) guarded() bool { return len(d.places) > 0 }
+
 // elements lead to its acls.
 func (d *door) elements() []nft.Element {
 	var all []nft.Element
@@ -42,11 +45,12 @@ func (d *door) elements() []nft.Element {
 	return all
 }
 
-// sight is what a door says at one moment: the content in force at each of its spots.
-type sight map[spot]*content
+// Sight is who reaches a port at one moment: the content in force at each spot; the nil Sight is that of an open one. It
+// does not change, and may be asked concurrently.
+type Sight map[spot]*content
 
-func (d *door) sight() sight {
-	all := make(sight, len(d.places))
+func (d *door) sight() Sight {
+	all := make(Sight, len(d.places))
 	for _, p := range d.places {
 		all[p.spot] = p.acl.content
 	}
@@ -54,7 +58,7 @@ func (d *door) sight() sight {
 }
 
 // at is what is in force at a spot, by the kernel's order of lookups; nil where the door is open.
-func (s sight) at(want spot) *content {
+func (s Sight) at(want spot) *content {
 	for {
 		if c, ok := s[want]; ok || want == (spot{}) {
 			return c
@@ -64,7 +68,7 @@ func (s sight) at(want spot) *content {
 }
 
 // loses says whether there may be a source that is let in somewhere by what was seen, and not there any more by what is.
-func (s sight) loses(now sight) bool {
+func (s Sight) loses(now Sight) bool {
 	type change struct{ before, after *content }
 	changes := map[change]bool{} // few: spots mostly change alike
 	note := func(at spot) { changes[change{s.at(at), now.at(at)}] = true }

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"iter"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,7 +23,10 @@ type Planner struct {
 	specs    map[types.NamespacedName]*v1alpha1.NodePortAccessSpec
 	services map[string]map[string]*service // of each namespace, by name
 
-	doors     map[nft.Port]*door
+	doors map[nft.Port]*door
+	// had are the ports that a Service has, or had once. Connections to one that none ever had are with whatever else of the
+	// node listened there, and do not lead to the Service that comes.
+	had       map[nft.Port]bool
 	acls      map[string]*acl // by who has a say
 	ids       *ids
 	taken     map[string]int // room, by namespace, of the most that each may take
@@ -48,6 +50,7 @@ func NewPlanner(present nft.Table) *Planner {
 		specs:    map[types.NamespacedName]*v1alpha1.NodePortAccessSpec{},
 		services: map[string]map[string]*service{},
 		doors:    map[nft.Port]*door{},
+		had:      map[nft.Port]bool{},
 		acls:     map[string]*acl{},
 		ids:      newIDs(),
 		taken:    map[string]int{},
@@ -70,7 +73,10 @@ func (p *Planner) SetService(name types.NamespacedName, object *corev1.Service) 
 	var doors []*door
 	for _, port := range union(old.ports, next.ports) {
 		d := p.door(port)
-		e.touch(d)
+		if p.had[port] {
+			e.touch(d)
+		}
+		p.had[port] = true
 		doors = append(doors, d)
 	}
 	for _, port := range old.ports {
@@ -142,19 +148,12 @@ func (p *Planner) SetHostPorts(ports []nft.Port) Change {
 	return e.Change
 }
 
-// Guarded are the ports that are not open to everybody, in no order.
-func (p *Planner) Guarded() iter.Seq[nft.Port] {
-	return func(yield func(nft.Port) bool) {
-		for port, d := range p.doors {
-			if len(d.places) > 0 && !yield(port) {
-				return
-			}
-		}
-	}
-}
-
-// Table is what the kernel's table is to hold of the guard.
+// Table is what the kernel's table is to hold of the guard: until anything is planned, what it held at the start. Nobody
+// may write to it.
 func (p *Planner) Table() nft.Table {
+	if p.found != nil {
+		return p.found
+	}
 	t := nft.Table{}
 	put := func(elements []nft.Element) {
 		for _, e := range elements {
@@ -174,7 +173,7 @@ func (p *Planner) Table() nft.Table {
 }
 
 func (p *Planner) edit() *edit {
-	return &edit{found: p.found, before: map[*door]sight{}, planned: map[*door]bool{}, taken: map[string]int{}}
+	return &edit{found: p.found, before: map[*door]Sight{}, planned: map[*door]bool{}, taken: map[string]int{}}
 }
 
 // replan plans doors anew whose ports stay who they are.
@@ -186,7 +185,7 @@ func (p *Planner) replan(doors []*door) Change {
 	return p.finish(doors, e)
 }
 
-// finish plans doors anew, which have been touched.
+// finish plans doors anew, which have been touched if there may be connections to them.
 func (p *Planner) finish(doors []*door, e *edit) Change {
 	p.plan(doors, e)
 	if relieved := p.relieved(e); len(relieved) > 0 {
@@ -221,7 +220,7 @@ func (p *Planner) vacate(d *door, e *edit) {
 
 // settle has a door, which is vacant, be as those want it who have a say now.
 func (p *Planner) settle(d *door, e *edit) {
-	old, before := d.places, d.elements()
+	before := d.elements()
 	d.places, d.namespace, d.spots = nil, "", 0
 	delete(p.crowded, d)
 	if len(d.claimants) > 0 {
@@ -229,11 +228,7 @@ func (p *Planner) settle(d *door, e *edit) {
 	} else {
 		delete(p.doors, d.Port)
 	}
-	after := d.elements()
-	if len(old) == 0 && e.finds(after) {
-		e.before[d] = d.sight() // as it was when this process began
-	}
-	e.replace(before, after)
+	e.replace(before, d.elements())
 }
 
 // occupy leads a door to the lists of those who have a say, or to nobody's where there is no room for those.

@@ -102,6 +102,11 @@ func TestWhoReachesANodePort(t *testing.T) {
 			want:     []string{elsewhere},
 		},
 		{
+			name:     "nobody by a policy for what is no interface",
+			policies: []*policy{forApp("web").by("eth0", "ääääääää"), forApp("web").by("eth0").from("198.51.100.1/32")},
+			want:     []string{elsewhere},
+		},
+		{
 			name:  "nobody under a ceiling that cannot be read",
 			pools: []*v1alpha1.NodePortPool{pool(30000, 30099, peer("203.0.113.0/24"), peer("203.0.113.0"))},
 		},
@@ -278,11 +283,11 @@ func TestAFlowGoesOnWhereSomeInterfaceLetsItsSourceIn(t *testing.T) {
 	w.service(web())
 	w.access("shop/a", forApp("web").by("eth1").at("192.0.2.1/32").from("203.0.113.0/24"))
 	for address, want := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false} {
-		if got := w.planner.Admits(tcp(30080), ip("203.0.113.1"), ip(address)); got != want {
+		if got := w.planner.Sight(tcp(30080)).Admits(ip("203.0.113.1"), ip(address)); got != want {
 			t.Errorf("at %s: %t, want %t", address, got, want)
 		}
 	}
-	if w.planner.Admits(tcp(30080), ip("198.51.100.1"), ip("192.0.2.1")) {
+	if w.planner.Sight(tcp(30080)).Admits(ip("198.51.100.1"), ip("192.0.2.1")) {
 		t.Error("others too")
 	}
 }
@@ -333,8 +338,64 @@ func TestARestartTakesOverWhatIsAsItShouldBe(t *testing.T) {
 	if c := after.service(web()); !c.Empty() || len(c.Narrowed) > 0 {
 		t.Errorf("the Service that is as it was: %+v", c)
 	}
-	if c := after.service(db); !slices.Equal(c.Narrowed, []nft.Port{tcp(30090)}) {
-		t.Errorf("the Service with less sources: %+v", c)
+	after.service(db)
+	if c := after.do(after.planner.Prune()); !slices.Equal(c.Narrowed, []nft.Port{tcp(30080), tcp(30090)}) {
+		t.Errorf("to be looked at: %v", c.Narrowed)
 	}
+}
+
+func TestANumberThatNoServiceEverHadIsNotLookedAt(t *testing.T) {
+	w := newWorld(t)
+	w.access("shop/a", forApp("web").from("203.0.113.0/24"))
+	if c := w.service(web()); len(c.Narrowed) != 0 {
+		t.Errorf("of a new Service: %v", c.Narrowed)
+	}
+	w.access("shop/a", nil)
+	w.do(w.planner.SetService(named("shop/web"), nil))
+	w.access("shop/a", forApp("web").from("203.0.113.0/24"))
+	if c := w.service(web()); !slices.Equal(c.Narrowed, []nft.Port{tcp(30080)}) {
+		t.Errorf("of one whose number another had: %v", c.Narrowed)
+	}
+}
+
+func TestUntilPodsAreReadWhatWasUsedStaysUsed(t *testing.T) {
+	before := newWorld(t)
+	before.service(web())
+	before.do(before.planner.SetHostPorts([]nft.Port{tcp(30080), tcp(30090), tcp(30091)}))
+
+	after := newWorld(t)
+	after.table = maps.Clone(before.table)
+	after.planner = NewPlanner(maps.Clone(before.table))
+	after.service(web())
+	after.do(after.planner.KeepHostPorts())
 	after.do(after.planner.Prune())
+	for _, port := range []nft.Port{tcp(30080), tcp(30090), tcp(30091)} {
+		if !hasUse(after.table, port) {
+			t.Errorf("%s does not count as used", port)
+		}
+	}
+	after.do(after.planner.SetService(named("shop/web"), nil))
+	if hasUse(after.table, tcp(30080)) {
+		t.Error("the number of the Service that has gone is used")
+	}
+	after.do(after.planner.SetHostPorts([]nft.Port{tcp(30091)}))
+	if hasUse(after.table, tcp(30090)) || !hasUse(after.table, tcp(30091)) {
+		t.Errorf("once pods are read:\n%s", text(after.table))
+	}
+}
+
+func TestUntilAnythingIsPlannedTheTableStaysAsItWasFound(t *testing.T) {
+	w := newWorld(t)
+	w.access("shop/a", forApp("web").from("203.0.113.0/24"))
+	w.service(web())
+	route := nft.NodePortAddress(ip("192.0.2.1"))
+	present := maps.Clone(w.table)
+	present[route.Key] = route.Value
+	p := NewPlanner(present)
+	if c := nft.Diff(w.table, p.Table()); !c.Empty() {
+		t.Errorf("it is %+v off", c)
+	}
+	if len(present) != 1 {
+		t.Errorf("left are %v", present)
+	}
 }

@@ -64,6 +64,13 @@ func (m *Metrics) FlowsDeleted(family corev1.IPFamily, took time.Duration, delet
 	}
 }
 
+// Cut counts connections of those who may no longer reach a node port, which were ended, by protocol.
+func (m *Metrics) Cut(connections map[corev1.Protocol]int) {
+	for protocol, n := range connections {
+		m.conntrackDeletions.WithLabelValues(string(protocol)).Add(float64(n))
+	}
+}
+
 // Resynced counts that the whole table was compared with the kernel's.
 func (m *Metrics) Resynced(why Reason) { m.resyncs.WithLabelValues(string(why)).Inc() }
 

@@ -243,6 +243,7 @@ func TestWhatIsServedAndSeenIsWhatWasSaid(t *testing.T) {
 	w.Queued()
 	w.Answered("healthz", 503)
 	w.FlowsDeleted(corev1.IPv6Protocol, time.Second, map[corev1.Protocol]int{corev1.ProtocolUDP: 2, corev1.ProtocolSCTP: 1})
+	w.Cut(map[corev1.Protocol]int{corev1.ProtocolTCP: 4, corev1.ProtocolUDP: 3})
 	w.Resynced(BatchFailed)
 	w.Clashing(map[v1alpha1.ClashKind]int{v1alpha1.ClashHostListener: 12, v1alpha1.ClashEphemeral: 13}, map[v1alpha1.ClashKind]int{v1alpha1.ClashHostPort: 14})
 	w.expect([]count{
@@ -254,7 +255,7 @@ func TestWhatIsServedAndSeenIsWhatWasSaid(t *testing.T) {
 		{SyncLastQueued, []string{"IPv4"}, float64(start.Unix())},
 		{Healthz, []string{"503"}, 1}, {Livez, []string{"503"}, -1},
 		{ConntrackDeleted, []string{"IPv6"}, 3}, {ConntrackDuration, []string{"IPv6"}, 1},
-		{ConntrackDeletions, []string{"UDP"}, 2}, {ConntrackDeletions, []string{"SCTP"}, 1},
+		{ConntrackDeletions, []string{"TCP"}, 4}, {ConntrackDeletions, []string{"UDP"}, 5}, {ConntrackDeletions, []string{"SCTP"}, 1},
 		{Resyncs, []string{"batch_failed"}, 1}, {Resyncs, []string{"start"}, 0},
 		{ServiceChanges, nil, 5}, {EndpointChanges, nil, 7}, {ServicesPending, nil, 3}, {EndpointsPending, nil, 3},
 		{Clashes, []string{"true", "HostListener"}, 12}, {Clashes, []string{"true", "Ephemeral"}, 13}, {Clashes, []string{"false", "HostPort"}, 14},

@@ -43,7 +43,7 @@ const (
 	labelCode          = "code"           // 200, 503
 	labelResult        = "result"         // applied, failed
 	labelReason        = "reason"         // a Reason
-	labelProtocol      = "protocol"       // UDP, SCTP
+	labelProtocol      = "protocol"       // TCP, UDP, SCTP
 	labelState         = "state"          // open, failing
 	labelKind          = "kind"           // HostListener, HostPort, Ephemeral
 	labelAllocated     = "allocated"      // true, false

@@ -28,7 +28,7 @@ func newOwn(s Sources) own {
 			Buckets: prometheus.ExponentialBuckets(10e-6, 2, 18)}), // to 1.3 s
 		changeDuration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: ChangeDuration, Help: "How long it takes from when a change of a Service is seen until the kernel has it, in seconds. Full syncs are left out.",
 			Buckets: prometheus.ExponentialBuckets(100e-6, 2, 18)}), // to 13 s
-		conntrackDeletions: counter(ConntrackDeletions, "Conntrack entries to endpoints that have gone, which were deleted, by protocol.", labelProtocol),
+		conntrackDeletions: counter(ConntrackDeletions, "Conntrack entries that were deleted, by protocol: to endpoints that have gone, and of those who may no longer reach a node port.", labelProtocol),
 		clashes: gauge(Clashes, "Uses of numbers of the node port range on this node by something else than a Service, by kind (HostListener, HostPort, Ephemeral) and whether a Service has the number.",
 			labelKind, labelAllocated),
 	}
@@ -45,7 +45,7 @@ func (o own) begin() {
 	for _, why := range []Reason{Start, BatchFailed, Foreign} {
 		o.resyncs.WithLabelValues(string(why))
 	}
-	for _, protocol := range []string{"UDP", "SCTP"} {
+	for _, protocol := range []string{"TCP", "UDP", "SCTP"} {
 		o.conntrackDeletions.WithLabelValues(protocol)
 	}
 }

@@ -21,6 +21,9 @@ var (
 
 	// ErrOwned means that another process owns the table, and while it lives nobody else can change it.
 	ErrOwned = errors.New("the table belongs to another process")
+
+	// ErrUncounted means that there is no table that counts flows.
+	ErrUncounted = errors.New("there is no table that counts")
 )
 
 // Error is the kernel's refusal of a change; nothing of it has been done. It wraps Errno, and ErrOwned where that is

@@ -94,15 +94,26 @@ func (f *Fake) Affinities() ([]List, error) {
 	return f.Remembered, f.call("Affinities", func() error { return nil })
 }
 
+// Closes is Kernel's.
+func (f *Fake) Closes(ports PortRange) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.table != nil && f.rules.Closed == ports, nil
+}
+
 // Uses is Kernel's, with what Count has counted.
 func (f *Fake) Uses() (map[Port]uint64, error) {
-	counts := map[Port]uint64{}
+	counts, there := map[Port]uint64{}, false
 	err := f.call("Uses", func() error {
+		there = f.table != nil
 		for p := range f.table.InUse() {
 			counts[p] = f.counts[p]
 		}
 		return nil
 	})
+	if err == nil && !there {
+		err = ErrUncounted
+	}
 	return counts, err
 }
 

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"testing"
@@ -16,6 +17,7 @@ type programmable interface {
 	Claim() error
 	Read() (Table, error)
 	Affinities() ([]List, error)
+	Closes(ports PortRange) (bool, error)
 	Uses() (map[Port]uint64, error)
 	Install(rules Rules, changes ...Change) error
 	Apply(changes ...Change) error
@@ -61,6 +63,29 @@ func TestAFakeIsAsStrictAsAKernel(t *testing.T) {
 	}
 	if held := mustRead(t, kernel); !maps.Equal(held, fake.Table()) || len(held) != 1 {
 		t.Errorf("the kernel holds\n%sthe fake\n%s", held, fake.Table())
+	}
+}
+
+func TestATableTellsWhichPortsItCloses(t *testing.T) {
+	other := PortRange{closedPorts.First, closedPorts.Last + 1}
+	for name, k := range map[string]programmable{"kernel": openKernel(t, testnet.New(t)), "fake": &Fake{}} {
+		want := func(when string, closed PortRange, want bool) {
+			t.Helper()
+			if got, err := k.Closes(closed); got != want || err != nil {
+				t.Errorf("%s, %s: that it closes %v is %t, error %v", name, when, closed, got, err)
+			}
+		}
+		mustRead(t, k)
+		want("without a table", closedPorts, false)
+		for _, rules := range []Rules{{}, {Closed: closedPorts}, {Closed: closedPorts, GuardOnly: true}, {Closed: other}} {
+			if err := k.Install(rules); err != nil {
+				t.Fatal(err)
+			}
+			for _, ports := range []PortRange{closedPorts, other} {
+				want(fmt.Sprintf("with %+v", rules), ports, ports == rules.Closed)
+			}
+			mustRead(t, k)
+		}
 	}
 }
 

@@ -10,14 +10,6 @@ func (k Key) OfGuard() bool {
 // Granted is the list that a Grant is of; false for other keys.
 func (k Key) Granted() (ACL, bool) { return k.acl(), k.acl() != 0 }
 
-// Guarded is the port that a Guarded or GuardedAt is for; false for other keys.
-func (k Key) Guarded() (Port, bool) {
-	if !k.leadsToACL() {
-		return Port{}, false
-	}
-	return Port{Protocol(k.bytes[0]), network.Uint16(k.bytes[4:])}, true
-}
-
 func (k Key) leadsToACL() bool {
 	return k.set.kind == guardedKind || k.set.kind == scopedKind || k.set.kind == addressedKind
 }

@@ -29,7 +29,7 @@ func rulesAsListed(t *testing.T, s *socket) []string {
 	return rules
 }
 
-func mustRead(t *testing.T, k *Kernel) Table {
+func mustRead(t *testing.T, k programmable) Table {
 	t.Helper()
 	table, err := k.Read()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 )
 
 // Read is what the table holds; nothing, where there is no table. What packets have added is not in it.
@@ -159,4 +160,16 @@ func (k *Kernel) elements(id setID, c *codes) ([]Element, error) {
 		return ranges(id, ends)
 	}
 	return elements, nil
+}
+
+// Closes says whether the table closes ports as it does with them as Rules.Closed, and no others.
+func (k *Kernel) Closes(ports PortRange) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rules, err := k.socket.dumpObjects(ruleObjects, TableName)
+	if err != nil {
+		return false, fmt.Errorf("reading what table %s closes: %w", TableName, err)
+	}
+	rules = slices.DeleteFunc(rules, func(o object) bool { return o.name != "used" })
+	return sameRules(rules, usedRules(ports)), nil
 }

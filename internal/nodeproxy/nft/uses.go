@@ -6,7 +6,7 @@ import (
 )
 
 // Uses are how many new flows each port that has a Use has taken since it has it, whoever installed the table meanwhile;
-// none, where there is no table. Those that the guard keeps out do not count, nor what the node sends itself; of UDP a
+// where there is no table that is ErrUncounted. Those that the guard keeps out do not count, nor what the node sends itself; of UDP a
 // flow is what conntrack takes for one, answered or not.
 //
 // It takes about a microsecond a port, and changes nothing.
@@ -38,7 +38,7 @@ func (k *Kernel) readUses(counts map[Port]uint64) (all bool, err error) {
 	s := sets[id]
 	p, there := present[s.name]
 	if !there || p.shape != s.shape() {
-		return true, nil
+		return false, ErrUncounted
 	}
 	err = k.socket.dumpElements(TableName, s.name, func(e entry) error {
 		key, err := keyOf(id, e.key)

@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
@@ -183,6 +184,28 @@ func TestAUseCountsOnAsLongAsItIsThere(t *testing.T) {
 	count = 0
 	n.apply(elements...)
 	want("the element is new")
+}
+
+func TestWithoutATableNothingIsCounted(t *testing.T) {
+	k := openKernel(t, testnet.New(t))
+	for name, k := range map[string]programmable{"kernel": k, "fake": &Fake{}} {
+		mustRead(t, k)
+		if counts, err := k.Uses(); !errors.Is(err, ErrUncounted) {
+			t.Errorf("%s: %v, error %v", name, counts, err)
+		}
+		if err := k.Install(Rules{}); err != nil {
+			t.Fatal(err)
+		}
+		if counts, err := k.Uses(); err != nil || len(counts) > 0 {
+			t.Errorf("%s, with a table: %v, error %v", name, counts, err)
+		}
+	}
+	if err := k.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if counts, err := k.Uses(); !errors.Is(err, ErrUncounted) {
+		t.Errorf("removed: %v, error %v", counts, err)
+	}
 }
 
 func TestAFakeCountsAsAKernel(t *testing.T) {

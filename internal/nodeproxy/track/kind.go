@@ -13,13 +13,15 @@ type Kind[T object] struct {
 	mu      sync.Mutex // guards changed, and what the store holds
 	store   *store[T]
 	changed map[types.NamespacedName]T
+	same    func(was, is T) bool
 	wake    func()
 }
 
-// NewKind makes a Kind of what its store is told. trim takes of an object what nobody reads; it may be nil. wake is called
-// when something has changed, and must not wait.
-func NewKind[T object](trim func(T), wake func()) *Kind[T] {
-	k := &Kind[T]{changed: map[types.NamespacedName]T{}, wake: wake}
+// NewKind makes a Kind of what its store is told. trim takes of an object what nobody reads, and same says whether two
+// states of one, as trimmed, are no change: others may write often what nobody reads here. wake is called when something
+// has changed, and must not wait.
+func NewKind[T object](trim func(T), same func(was, is T) bool, wake func()) *Kind[T] {
+	k := &Kind[T]{changed: map[types.NamespacedName]T{}, same: same, wake: wake}
 	k.store = newStore(&k.mu, inPlace(trim), k.note)
 	return k
 }
@@ -53,8 +55,11 @@ func (k *Kind[T]) All() []T {
 func (k *Kind[T]) note(was, is T) {
 	var none T
 	obj := is
-	if obj == none {
+	switch {
+	case is == none:
 		obj = was
+	case was != none && k.same(was, is):
+		return
 	}
 	k.changed[nameOf(obj)] = is
 	k.wake()

@@ -12,10 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	sources "k8s.io/client-go/tools/cache/testing"
 	testingclock "k8s.io/utils/clock/testing"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -354,5 +356,75 @@ func TestTrimmingLeavesWhatAProxyReads(t *testing.T) {
 	bare := MakeService("shop/api").Type("").Created(start).Label("proxy", "x").Obj()
 	if diff := cmp.Diff(bare, others); diff != "" {
 		t.Errorf("a Service that is not (-want +got)\n%s", diff)
+	}
+}
+
+func TestTrimmingLeavesTheNumbersOfOtherProxiesServices(t *testing.T) {
+	svc := MakeService("shop/web").ClusterIPs("10.96.0.1").LoadBalancer().LocalTraffic().NodePort(80, 30080, Named("http")).HealthCheck(30081).
+		Ingress("192.0.2.1").Created(start).Label("a", "b").Annotation("c", "d").Obj()
+	TrimService(func(*corev1.Service) bool { return false }, "proxy")(svc)
+	want := MakeService("shop/web").LoadBalancer().LocalTraffic().NodePort(80, 30080, Named("http")).HealthCheck(30081).Created(start).Label("a", "b").Obj()
+	if diff := cmp.Diff(want, svc); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestTrimmingLeavesHostPortsOfAPod(t *testing.T) {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", ResourceVersion: "7", Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}},
+		Spec: corev1.PodSpec{
+			NodeName:       "node-1",
+			InitContainers: []corev1.Container{{Name: "once"}, {Name: "beside", RestartPolicy: new(corev1.ContainerRestartPolicyAlways), Ports: []corev1.ContainerPort{{ContainerPort: 1, HostPort: 2}}}},
+			Containers:     []corev1.Container{{Name: "web", Image: "web", Ports: []corev1.ContainerPort{{ContainerPort: 3}, {Name: "dns", HostPort: 4, HostIP: "127.0.0.1", Protocol: "UDP"}}}},
+		},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.0.0.1"},
+	}
+	TrimPod(pod)
+	want := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", ResourceVersion: "7"},
+		Spec: corev1.PodSpec{
+			InitContainers: []corev1.Container{{RestartPolicy: new(corev1.ContainerRestartPolicyAlways), Ports: []corev1.ContainerPort{{HostPort: 2}}}},
+			Containers:     []corev1.Container{{Ports: []corev1.ContainerPort{{HostPort: 4, HostIP: "127.0.0.1", Protocol: "UDP"}}}},
+		},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning},
+	}
+	if diff := cmp.Diff(want, pod); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// cluttered is what an object may have that a node does not read, and what it does.
+func cluttered() metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: "shop", Name: "office", UID: "u", Generation: 3, ResourceVersion: "7", CreationTimestamp: metav1.NewTime(start),
+		Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}, ManagedFields: []metav1.ManagedFieldsEntry{{}},
+	}
+}
+
+func bareMeta() metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: "shop", Name: "office", UID: "u", Generation: 3, ResourceVersion: "7", CreationTimestamp: metav1.NewTime(start)}
+}
+
+func TestTrimmingLeavesOfAnAccessWhichChangeItIs(t *testing.T) {
+	spec := v1alpha1.NodePortAccessSpec{Interfaces: []string{"eth0"}}
+	access := &v1alpha1.NodePortAccess{ObjectMeta: cluttered(), Spec: spec, Status: v1alpha1.NodePortAccessStatus{SpecResourceVersion: "6", NodePorts: "30000"}}
+	TrimAccess(access)
+	want := &v1alpha1.NodePortAccess{ObjectMeta: bareMeta(), Spec: spec, Status: v1alpha1.NodePortAccessStatus{SpecResourceVersion: "6"}}
+	if diff := cmp.Diff(want, access); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestTrimmingLeavesOfAPoolWhoMayReachWhichNumbers(t *testing.T) {
+	ranges, access := []v1alpha1.PortRange{{From: 30000, To: 30099}}, &v1alpha1.PoolAccess{}
+	pool := &v1alpha1.NodePortPool{
+		ObjectMeta: cluttered(),
+		Spec:       v1alpha1.NodePortPoolSpec{Ranges: ranges, Access: access, Priority: 7},
+		Status:     v1alpha1.NodePortPoolStatus{Ranges: "30000-30099"},
+	}
+	TrimPool(pool)
+	want := &v1alpha1.NodePortPool{ObjectMeta: bareMeta(), Spec: v1alpha1.NodePortPoolSpec{Ranges: ranges, Access: access}}
+	if diff := cmp.Diff(want, pool); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

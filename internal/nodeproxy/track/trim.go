@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -77,12 +78,34 @@ func withHostPorts(containers []corev1.Container) []corev1.Container {
 	return all
 }
 
+// SamePod says whether two pods are the same to a node, as TrimPod leaves them.
+func SamePod(was, is *corev1.Pod) bool {
+	return was.Status.Phase == is.Status.Phase && equality.Semantic.DeepEqual(was.Spec, is.Spec)
+}
+
 // TrimAccess leaves of a NodePortAccess what says who may reach what, and which change this is.
 func TrimAccess(access *v1alpha1.NodePortAccess) {
-	generation := access.Generation
-	access.ObjectMeta = trimMeta(access.ObjectMeta)
-	access.Generation, access.Labels, access.Annotations = generation, nil, nil
+	access.ObjectMeta = trimVersionedMeta(access.ObjectMeta)
 	access.Status = v1alpha1.NodePortAccessStatus{SpecResourceVersion: access.Status.SpecResourceVersion}
+}
+
+// SameAccess says whether two NodePortAccess are the same to a node: status tells it of one thing alone.
+func SameAccess(was, is *v1alpha1.NodePortAccess) bool {
+	return sameSpec(was, is) && was.Status.SpecResourceVersion == is.Status.SpecResourceVersion
+}
+
+// TrimPool leaves of a NodePortPool who may reach which numbers.
+func TrimPool(pool *v1alpha1.NodePortPool) {
+	pool.ObjectMeta = trimVersionedMeta(pool.ObjectMeta)
+	pool.Spec = v1alpha1.NodePortPoolSpec{Ranges: pool.Spec.Ranges, Access: pool.Spec.Access}
+	pool.Status = v1alpha1.NodePortPoolStatus{}
+}
+
+// SamePool says whether two NodePortPools are the same to a node, which status tells nothing.
+func SamePool(was, is *v1alpha1.NodePortPool) bool { return sameSpec(was, is) }
+
+func sameSpec(was, is metav1.Object) bool {
+	return was.GetUID() == is.GetUID() && was.GetGeneration() == is.GetGeneration()
 }
 
 // trimMeta leaves what tells one object from another, and its labels and annotations.
@@ -95,6 +118,14 @@ func trimMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
 		Labels:            m.Labels,
 		Annotations:       m.Annotations,
 	}
+}
+
+// trimVersionedMeta leaves what tells an object, and the spec of one, from another.
+func trimVersionedMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
+	trimmed := trimMeta(m)
+	trimmed.UID, trimmed.Generation = m.UID, m.Generation
+	trimmed.Labels, trimmed.Annotations = nil, nil
+	return trimmed
 }
 
 // only are the entries of some keys; nil for none.
