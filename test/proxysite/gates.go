@@ -1,6 +1,7 @@
 package proxysite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,6 +161,8 @@ func (g *gates) patch(ctx context.Context, p gate, patch string) error {
 	return g.site.Plane.Objects.Patch(ctx, p.object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(patch)))
 }
 
+var errAnswered = errors.New("it was answered")
+
 // awaitAll asks, from the thread that it is called on, until each gate gives the answer.
 func (g *gates) awaitAll(ctx context.Context, want error) error {
 	for _, p := range g.gates {
@@ -170,7 +173,7 @@ func (g *gates) awaitAll(ctx context.Context, want error) error {
 				break
 			}
 			if ctx.Err() != nil {
-				return fmt.Errorf("the guard does not follow: %s is answered with %v, want %v", p.object.GetName(), err, want)
+				return fmt.Errorf("the guard does not follow: %s is to be answered with %v: %w", p.object.GetName(), want, cmp.Or(err, errAnswered))
 			}
 			time.Sleep(time.Millisecond)
 		}
