@@ -270,7 +270,7 @@ func (w *world) remove() {
 }
 
 // listed is the table as the nft command lists it, with the numbers of what is in it: what is written anew has others.
-// Who owns it is left out.
+// Who owns it and what it has counted is left out.
 func (w *world) listed() string {
 	w.Helper()
 	out, err := w.nft("-a", "list", "table", "inet", "portolan")
@@ -279,7 +279,7 @@ func (w *world) listed() string {
 	}
 	_, inside, _ := strings.Cut(out, "{")
 	_, inside, _ = strings.Cut(inside, "\n\t")
-	return regexp.MustCompile("flags .*\n").ReplaceAllString(inside, "")
+	return regexp.MustCompile("flags .*\n|packets [0-9]+ bytes [0-9]+").ReplaceAllString(inside, "")
 }
 
 // show is what the node-proxy says of itself; nothing before it does.
