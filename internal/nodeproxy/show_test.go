@@ -67,7 +67,7 @@ func TestShowSaysWhoMayReachAServiceAndHowOftenItWasUsed(t *testing.T) {
 		}{
 			{"", []string{"Who may reach node ports is said by 1 object of NodePortAccess and the access of 0 pools."}},
 			{"30080", []string{"shop/web is left to another proxy", "TCP 30080", "NodePortAccess office lets in 203.0.113.0/24.",
-				"Whoever else comes from outside is refused.", "3 new connections have come from outside"}},
+				"Whoever else comes from outside is refused.", "3 new connections have got in from outside"}},
 			{"shop/api", []string{"NodePortAccess office lets in 203.0.113.0/24.", "No connection has come"}},
 			{"pay/api", []string{"Everybody may."}},
 		} {

@@ -97,7 +97,7 @@ func normalised(text string) string {
 		{`\b10\.244\.\d+\.\d+\b`, "10.244.N.N"},
 		{`\bon (node-\d|this node) `, "on NODE "},
 		{`-[0-9a-f]{8,10}-[0-9a-z]{5}\b`, "-POD"},
-		{`(No connection has|1 new connection has|\d+ new connections have) come from outside`, "N new connections have come from outside"},
+		{`(No connection has|1 new connection has|\d+ new connections have) got in from outside`, "N new connections have got in from outside"},
 		{`wget -qO-`, "curl -s"},
 		{`(?m) (\d+[hms])+$`, " AGE"},
 		{`(InUse|Reserved) +(<none>|(\d+[hms])+) +AGE`, "$1  USED  AGE"},

@@ -100,6 +100,8 @@ func TestClashesAreFound(t *testing.T) {
 		{"a hostPort that the kernel may give to others", facts(chosenFrom(1024, 60999, "30053,30080,30900"), hostPort(31000, false)),
 			[]string{"Pod shop/web-0 has the hostPort TCP 31000"}, "31000", "False InTheWay"},
 		{"outgoing connections may have no number of a Service", facts(chosenFrom(1024, 60999, "30053,30080,30900")), nil, "", "True Clear"},
+		{"outgoing connections, and a hostPort that no Service has", facts(chosenFrom(1024, 60999, "30053,30900"), hostPort(31000, false)),
+			[]string{"* outgoing connections may have TCP 30080", "Pod shop/web-0 has the hostPort TCP 31000"}, "31000", "False EphemeralOverlap"},
 		{"a process, and outgoing connections", facts(chosenFrom(1024, 60999, "30053,30900"), nginx("::", 30080)),
 			[]string{"* nginx listens on TCP 30080", "* outgoing connections may have TCP 30080"}, "30080", "False Clashing"},
 	} {
@@ -133,10 +135,14 @@ func TestTheConditionSaysInWordsWhatClashes(t *testing.T) {
 		facts      Facts
 	}{
 		{"with Services", "Services have these node ports, and one of the two does not get its traffic: nginx listens on TCP 30080, Pod shop/web-0 has the hostPort TCP 30900.",
-			facts(nginx("::", 30080), hostPort(30900, false), nginx("::", 31000))},
+			facts(nginx("::", 30080), hostPort(30900, false))},
 		{"with none", "These numbers are not handed out: nginx listens on TCP 31001, nginx listens on TCP 31002, nginx listens on TCP 31003, and 1 more.", facts(four...)},
-		{"with outgoing connections", "The node may give node ports of Services, such as UDP 30053, to its own outgoing connections, whose ports are from 1024-60999: reserve them with --reserve-ephemeral.",
+		{"with outgoing connections", "The node may give node ports of Services (UDP 30053, TCP 30080, TCP 30900) to its own outgoing connections, whose ports are from 1024-60999: reserve them with --reserve-ephemeral.",
 			facts(chosenFrom(1024, 60999, ""))},
+		{"with all, the worst first", "Services have these node ports, and one of the two does not get its traffic: nginx listens on TCP 30080. " +
+			"The node may give node ports of Services (UDP 30053) to its own outgoing connections, whose ports are from 1024-60999: reserve them with --reserve-ephemeral. " +
+			"These numbers are not handed out: Pod shop/web-0 has the hostPort TCP 31000.",
+			facts(chosenFrom(1024, 60999, "30080,30900"), nginx("::", 30080), hostPort(31000, false))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := Find(c.facts).Condition().Message; got != c.want {

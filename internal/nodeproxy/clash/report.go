@@ -1,6 +1,7 @@
 package clash
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -66,7 +67,7 @@ func (r Report) NodePorts() string {
 	return set.Text()
 }
 
-// Condition is NoClashes, without a time.
+// Condition is NoClashes, without a time. Its reason is that of the worst, and its message says all.
 func (r Report) Condition() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.NodeStateNoClashes, Status: metav1.ConditionFalse}
 	var ofServices, others, chosen []Clash
@@ -80,19 +81,32 @@ func (r Report) Condition() metav1.Condition {
 			others = append(others, clash)
 		}
 	}
-	switch {
-	case len(ofServices) > 0:
-		c.Reason, c.Message = v1alpha1.NodeStateReasonClashing, "Services have these node ports, and one of the two does not get its traffic: "+texts(ofServices)+"."
-	case len(others) > 0:
-		c.Reason, c.Message = v1alpha1.NodeStateReasonInTheWay, "These numbers are not handed out: "+texts(others)+"."
-	case len(chosen) > 0:
-		c.Reason, c.Message = v1alpha1.NodeStateReasonEphemeralOverlap, fmt.Sprintf(
-			"The node may give node ports of Services, such as %s, to its own outgoing connections, whose ports are from %s: reserve them with --reserve-ephemeral.",
-			chosen[0].port(), r.Ephemeral)
-	default:
-		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.NodeStateReasonClear, "Nothing else uses a number of the node port range."
+	var sentences []string
+	say := func(clashes []Clash, reason, sentence string) {
+		if len(clashes) > 0 {
+			c.Reason = cmp.Or(c.Reason, reason)
+			sentences = append(sentences, sentence)
+		}
 	}
+	say(ofServices, v1alpha1.NodeStateReasonClashing, "Services have these node ports, and one of the two does not get its traffic: "+texts(ofServices)+".")
+	say(chosen, v1alpha1.NodeStateReasonEphemeralOverlap, fmt.Sprintf("The node may give node ports of Services (%s) to its own outgoing connections, "+
+		"whose ports are from %s: reserve them with --reserve-ephemeral.", ports(chosen), r.Ephemeral))
+	say(others, v1alpha1.NodeStateReasonInTheWay, "These numbers are not handed out: "+texts(others)+".")
+	if len(sentences) == 0 {
+		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.NodeStateReasonClear
+		sentences = []string{"Nothing else uses a number of the node port range."}
+	}
+	c.Message = strings.Join(sentences, " ")
 	return c
+}
+
+// ports lists some numbers, and how many more there are.
+func ports(clashes []Clash) string {
+	var all []string
+	for _, c := range clashes[:min(named, len(clashes))] {
+		all = append(all, c.port().String())
+	}
+	return joined(all, len(clashes)-named)
 }
 
 // texts says some clashes, and how many more there are.
@@ -101,10 +115,14 @@ func texts(clashes []Clash) string {
 	for _, c := range clashes[:min(named, len(clashes))] {
 		all = append(all, c.String())
 	}
-	if more := len(clashes) - named; more > 0 {
-		all = append(all, fmt.Sprintf("and %d more", more))
+	return joined(all, len(clashes)-named)
+}
+
+func joined(texts []string, more int) string {
+	if more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(texts, ", ")
 }
 
 // String says who uses what.

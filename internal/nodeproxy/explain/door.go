@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/portolan-dev/portolan/internal/access"
@@ -76,6 +77,9 @@ func (s Subject) guard(d Door) []string {
 	if d.Ceiling != nil {
 		lines = append(lines, ceiling(d.Ceiling))
 	}
+	if d.Ceiling == nil && slices.ContainsFunc(d.Selecting, s.letsAllIn) {
+		return lines
+	}
 	if d.Protocol == nft.TCP {
 		return append(lines, "Whoever else comes from outside is refused.")
 	}
@@ -99,9 +103,14 @@ func (s Subject) policy(p *access.Policy) string {
 		text += " at " + join(p.Addresses, mostRanges)
 	}
 	if p.Rate != (access.Rate{}) {
-		text += fmt.Sprintf(", each with %d new connections a second, and %d at once", p.Rate.PerSecond, p.Rate.Burst)
+		text += fmt.Sprintf(", each with %s a second, and %d at once", newConnections(uint64(p.Rate.PerSecond)), p.Rate.Burst)
 	}
 	return text + "."
+}
+
+// letsAllIn says whether a NodePortAccess leaves nobody else.
+func (s Subject) letsAllIn(p *access.Policy) bool {
+	return len(p.Problems) == 0 && p.GrantsOn(s.Labels) && len(p.Sources)+len(p.Interfaces)+len(p.Addresses) == 0
 }
 
 // ceiling is whom a pool lets in at all.
@@ -140,9 +149,16 @@ func (b block) String() string {
 func (d Door) use() string {
 	switch *d.New {
 	case 0:
-		return "No connection has come from outside since this is counted."
+		return "No connection has got in from outside since this is counted."
 	case 1:
-		return "1 new connection has come from outside since this is counted."
+		return "1 new connection has got in from outside since this is counted."
 	}
-	return fmt.Sprintf("%d new connections have come from outside since this is counted.", *d.New)
+	return newConnections(*d.New) + " have got in from outside since this is counted."
+}
+
+func newConnections(n uint64) string {
+	if n == 1 {
+		return "1 new connection"
+	}
+	return fmt.Sprintf("%d new connections", n)
 }
