@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
@@ -29,10 +31,16 @@ type remedy struct {
 // freeNumbers are those that a namespace with such labels may be given now.
 type freeNumbers func(labels map[string]string) []int32
 
-// freeIn are the free numbers of all pools of a namespace.
+// freeIn are the free numbers of a namespace's pools: of those from which numbers are picked, and of the others where
+// these have none.
 func freeIn(l rules.Ledger, chart *rules.Chart) freeNumbers {
+	explicit := func(p *rules.Pool) bool { return p.Spec.Allocation == v1alpha1.AllocationExplicit }
 	return func(labels map[string]string) []int32 {
-		return rules.Suggestions(l, chart.PoolsFor(labels), math.MaxUint16)
+		pools := chart.PoolsFor(labels)
+		if free := rules.Suggestions(l, slices.DeleteFunc(slices.Clone(pools), explicit), math.MaxUint16); len(free) > 0 {
+			return free
+		}
+		return rules.Suggestions(l, pools, math.MaxUint16)
 	}
 }
 

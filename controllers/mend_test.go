@@ -50,6 +50,19 @@ func TestAdviceNamesAnotherFreeNumberToEachAndTheSameEachTime(t *testing.T) {
 	}
 }
 
+func TestAdviceIsOfNumbersThatArePickedWhileThereAreSome(t *testing.T) {
+	explicit := poolOn("well-known", 0, v1alpha1.PortRange{From: 30000, To: 30001})
+	explicit.Spec.Allocation = v1alpha1.AllocationExplicit
+	chart := rules.NewChart(v1alpha1.PortRange{From: 30000, To: 32767}, []v1alpha1.NodePortPool{explicit, poolOn("team-a", 0, v1alpha1.PortRange{From: 30100, To: 30101})})
+	if got := freeIn(rules.FakeLedger{}, chart)(nil); !slices.Equal(got, []int32{30100, 30101}) {
+		t.Errorf("it is of %v", got)
+	}
+	full := rules.FakeLedger{30100: "shop/a", 30101: "shop/b"}
+	if got := freeIn(full, chart)(nil); !slices.Equal(got, []int32{30000, 30001}) {
+		t.Errorf("where all are taken it is of %v", got)
+	}
+}
+
 func TestAdviceIsForNoMoreServicesThanCanBeRead(t *testing.T) {
 	var remedies []remedy
 	var free []int32
