@@ -83,8 +83,8 @@ func (g *guide) refusals() {
 	g.refused("sed s/30007/8080/ config/samples/services/my-nodeport-service.yaml | kubectl apply -f -",
 		`8080: provided port is not in the valid range\. The range of valid ports is 30000-32767`)
 	g.say("In another team's range, it is refused with what there is instead:")
-	g.refused("sed s/30007/30750/ config/samples/services/my-nodeport-service.yaml | kubectl apply -f -",
-		`30750: not in the node port ranges of namespace "default": 30000-30085, 31000-31099; free now: \d+, \d+, \d+`)
+	g.refused("sed s/30007/30500/ config/samples/services/my-nodeport-service.yaml | kubectl apply -f -",
+		`30500: not in the node port ranges of namespace "default": 30000-30085, 31000-31099; free now: \d+, \d+, \d+`)
 }
 
 func (g *guide) sameNumber() {
@@ -158,8 +158,8 @@ func (g *guide) withoutManager() {
 	}
 	g.say("The manager is stopped: nobody answers the webhooks. A number of another team is refused all the same.")
 	g.Screen.During("stopping the manager", func() { g.Manager.Stop(stopGrace) })
-	g.refused("sed s/30007/30750/ config/samples/services/my-nodeport-service.yaml | kubectl apply -f -",
-		`node port 30750: not in the node port ranges of namespace "default": 30000-30085, 31000-31099`)
+	g.refused("sed s/30007/30500/ config/samples/services/my-nodeport-service.yaml | kubectl apply -f -",
+		`node port 30500: not in the node port ranges of namespace "default": 30000-30085, 31000-31099`)
 	g.say("A number of the namespace's own is given by Kubernetes alone.")
 	g.want(g.kubectl("create service nodeport alone --tcp=80 --node-port=31050"), "service/alone created")
 	g.say("When the manager is back it is in the ledger too.")
