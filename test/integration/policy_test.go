@@ -64,12 +64,13 @@ func TestTheRulesHoldWhileNoManagerRuns(t *testing.T) {
 	} {
 		w.create(svc)
 	}
+	w.must(w.Delete(t.Context(), makeService(other+"/many").Obj()))                   // Kubernetes picks numbers that are asked for below
 	_, err := w.tryCreate(makeService(shop+"/dry").NodePort(80, 0), client.DryRunAll) // a dummy number
 	w.must(err)
 
 	live := w.fetch(web.Obj())
-	_, err = w.tryChange(live, func(svc *corev1.Service) { svc.Spec.Ports[0].NodePort = 31302 })
-	w.wantRefusal(err, "node port 31302: not in the node port ranges")
+	_, err = w.tryChange(live, func(svc *corev1.Service) { svc.Spec.Ports[0].NodePort = 31050 })
+	w.wantRefusal(err, "node port 31050: not in the node port ranges")
 	w.change(live, func(svc *corev1.Service) { svc.Spec.Ports[0].NodePort = 31199 })
 	w.change(live, toType(corev1.ServiceTypeLoadBalancer))
 	native := w.fetch(makeService(shop + "/native").Obj())
