@@ -37,6 +37,9 @@ type traffic struct {
 	race
 }
 
+// firstOfTraffic is the first of its node ports. A population has other numbers.
+const firstOfTraffic = 39000
+
 // nodePorts lead to those of a pod's sink.
 type nodePorts struct{ bytes, door uint16 }
 
@@ -74,12 +77,12 @@ func (tr *traffic) makeServices(ctx context.Context) error {
 	s := tr.nodes[proxysite.NodeProxy]
 	for i, at := range places {
 		name := fmt.Sprintf("%s/traffic-%d", namespace, i)
+		bytes, door := int32(firstOfTraffic+2*i), int32(firstOfTraffic+2*i+1)
 		svc := servicetest.MakeService(name).
-			NodePort(bytesPort, 0, servicetest.Named("bytes")).
-			NodePort(bytesPort, 0, servicetest.Named("datagrams"), servicetest.UDP).
-			NodePort(doorPort, 0, servicetest.Named("door")).Obj()
-		svc, err := s.api.CoreV1().Services(namespace).Create(ctx, svc, metav1.CreateOptions{})
-		if err != nil {
+			NodePort(bytesPort, bytes, servicetest.Named("bytes")).
+			NodePort(bytesPort, bytes, servicetest.Named("datagrams"), servicetest.UDP).
+			NodePort(doorPort, door, servicetest.Named("door")).Obj()
+		if _, err := s.api.CoreV1().Services(namespace).Create(ctx, svc, metav1.CreateOptions{}); err != nil {
 			return err
 		}
 		slice := servicetest.MakeSlice(name, "0").
@@ -88,8 +91,7 @@ func (tr *traffic) makeServices(ctx context.Context) error {
 		if _, err := s.api.DiscoveryV1().EndpointSlices(namespace).Create(ctx, slice, metav1.CreateOptions{}); err != nil {
 			return err
 		}
-		// That of datagrams is that of bytes: they have the same port.
-		tr.ports[at] = nodePorts{bytes: uint16(svc.Spec.Ports[0].NodePort), door: uint16(svc.Spec.Ports[2].NodePort)}
+		tr.ports[at] = nodePorts{bytes: uint16(bytes), door: uint16(door)}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,12 +25,25 @@ func (h *Host) Ask(ctx context.Context, network string, to netip.AddrPort, timeo
 // unix.ECONNREFUSED, nobody serves the address; a timeout, nobody says anything.
 func Ask(ctx context.Context, network string, to netip.AddrPort, timeout time.Duration) (Echo, error) {
 	end := time.Now().Add(timeout)
-	f, err := Dial(ctx, network, to, timeout)
+	f, err := DialFrom(ctx, network, askFrom(network), to, timeout)
 	if err != nil {
 		return Echo{}, err
 	}
 	defer f.Close()
 	return f.Ask(time.Until(end))
+}
+
+// asked counts what was asked over UDP.
+var asked atomic.Uint32
+
+// askFrom is the port to ask from; 0 for one of the kernel's choice. Over UDP each is another one, and none that the kernel
+// chooses: a port that was just asked from would go on with the flow of then, which leads where that led.
+func askFrom(network string) uint16 {
+	const first, count = 10000, 20000
+	if network != "udp" {
+		return 0
+	}
+	return uint16(first + asked.Add(1)%count)
 }
 
 // Flow is a connection, or the datagrams from one port: what a connection tracker keeps together. One may ask at a time.
