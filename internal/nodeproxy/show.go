@@ -128,7 +128,8 @@ func (a *Agent) showService(name types.NamespacedName) (string, error) {
 	return explain.Service(subject), nil
 }
 
-// showPort explains the Services that have a port as their node port, or for health checks, whoever serves them.
+// showPort explains the Services that have a port as their node port, or for health checks, whoever serves them, and says
+// what else on the node uses it.
 func (a *Agent) showPort(port uint16) (string, error) {
 	var texts []string
 	for _, name := range a.tracker.Names() {
@@ -140,11 +141,27 @@ func (a *Agent) showPort(port uint16) (string, error) {
 			texts = append(texts, explain.Service(subject))
 		}
 	}
-	if len(texts) == 0 {
-		return "", fmt.Errorf("no Service has node port %d", port)
-	}
 	slices.Sort(texts)
+	if clashes := a.clashesAt(port); len(clashes) > 0 {
+		texts = append(texts, strings.Join(clashes, "\n")+"\n")
+	}
+	if len(texts) == 0 {
+		return "", fmt.Errorf("no Service has node port %d, and nothing else on this node uses it", port)
+	}
 	return strings.Join(texts, "\n"), nil
+}
+
+// clashesAt are sentences about what else uses a port.
+func (a *Agent) clashesAt(port uint16) []string {
+	var lines []string
+	if report := a.Status().Clashes; report != nil {
+		for _, c := range report.Clashes {
+			if c.NodePort == int32(port) {
+				lines = append(lines, c.Sentence())
+			}
+		}
+	}
+	return lines
 }
 
 func (a *Agent) subject(name types.NamespacedName) explain.Subject {

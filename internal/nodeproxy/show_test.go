@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
@@ -68,7 +69,7 @@ func TestShowSaysWhoMayReachAServiceAndHowOftenItWasUsed(t *testing.T) {
 			{"", []string{"Who may reach node ports is said by 1 object of NodePortAccess and the access of 0 pools."}},
 			{"30080", []string{"shop/web is left to another proxy", "TCP 30080", "NodePortAccess office lets in 203.0.113.0/24.",
 				"Whoever else comes from outside is refused.", "3 new connections have got in from outside"}},
-			{"shop/api", []string{"NodePortAccess office lets in 203.0.113.0/24.", "No connection has come"}},
+			{"shop/api", []string{"NodePortAccess office lets in 203.0.113.0/24.", "No connection has got in"}},
 			{"pay/api", []string{"Everybody may."}},
 		} {
 			text, err := w.agent.show(tc.subject)
@@ -77,6 +78,25 @@ func TestShowSaysWhoMayReachAServiceAndHowOftenItWasUsed(t *testing.T) {
 				if !strings.Contains(text, part) {
 					t.Errorf("%q: it does not say %q:\n%s", tc.subject, part, text)
 				}
+			}
+		}
+	})
+}
+
+func TestShowOfANumberSaysWhatElseUsesIt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		h := w.watchingClashes()
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.start()
+		for number, want := range map[string]string{"30080": "which is a node port of a Service", "30081": "which is not handed out"} {
+			h.listen("0.0.0.0:" + number)
+			w.pass(time.Minute)
+			text, err := w.agent.show(number)
+			if err != nil || !strings.Contains(text, "listens on TCP "+number+", "+want) {
+				t.Errorf("of %s it says %q, %v", number, text, err)
+			}
+			if strings.Contains(text, "shop/web") != (number == "30080") {
+				t.Errorf("of %s it says %q", number, text)
 			}
 		}
 	})
