@@ -71,7 +71,7 @@ func (w *world) loseUpdate(svc *corev1.Service) {
 	w.eventually("an update loses", func() error {
 		labelled, renumbered := w.fetch(svc), w.fetch(svc)
 		labelled.Labels = map[string]string{"version": labelled.ResourceVersion}
-		renumbered.Spec.Ports[0].NodePort++
+		renumbered.Spec.Ports[0].NodePort = leaky.To // of no pool, since the API server may keep it as allocated
 		var errs [2]error
 		var updates sync.WaitGroup
 		updates.Go(func() { errs[0] = w.Update(w.Context(), labelled) })

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/utils/ptr"
 )
 
 // Slice is what is read of an EndpointSlice. It is not written to.
@@ -59,10 +60,7 @@ type Endpoint struct {
 // Of keeps of an EndpointSlice what is read. It shares nothing with it but hints.
 func Of(slice *discoveryv1.EndpointSlice) *Slice {
 	_, headless := slice.Labels[corev1.IsHeadlessService]
-	triggered, err := time.Parse(time.RFC3339Nano, slice.Annotations[corev1.EndpointsLastChangeTriggerTime])
-	if err != nil {
-		triggered = time.Time{}
-	}
+	triggered, _ := time.Parse(time.RFC3339Nano, slice.Annotations[corev1.EndpointsLastChangeTriggerTime]) // zero for what is none
 	kept := &Slice{
 		Namespace:       shared(slice.Namespace),
 		Name:            strings.Clone(slice.Name),
@@ -75,7 +73,7 @@ func Of(slice *discoveryv1.EndpointSlice) *Slice {
 	}
 	for _, p := range slice.Ports {
 		if p.Name != nil && p.Port != nil && *p.Port >= 1 && *p.Port <= 65535 {
-			kept.Ports = append(kept.Ports, Port{Name: shared(*p.Name), Protocol: shared(or(p.Protocol, "")), Number: uint16(*p.Port)})
+			kept.Ports = append(kept.Ports, Port{Name: shared(*p.Name), Protocol: shared(ptr.Deref(p.Protocol, "")), Number: uint16(*p.Port)})
 		}
 	}
 	for i := range slice.Endpoints {
@@ -86,11 +84,11 @@ func Of(slice *discoveryv1.EndpointSlice) *Slice {
 
 func endpointOf(e *discoveryv1.Endpoint) Endpoint {
 	kept := Endpoint{
-		Node:        shared(or(e.NodeName, "")),
+		Node:        shared(ptr.Deref(e.NodeName, "")),
 		Hints:       e.Hints,
-		Ready:       or(e.Conditions.Ready, true),
-		Serving:     or(e.Conditions.Serving, true),
-		Terminating: or(e.Conditions.Terminating, false),
+		Ready:       ptr.Deref(e.Conditions.Ready, true),
+		Serving:     ptr.Deref(e.Conditions.Serving, true),
+		Terminating: ptr.Deref(e.Conditions.Terminating, false),
 	}
 	if len(e.Addresses) > 0 {
 		kept.Address = strings.Clone(e.Addresses[0])
@@ -100,10 +98,3 @@ func endpointOf(e *discoveryv1.Endpoint) Endpoint {
 
 // shared is a text that many have, once for all of them.
 func shared[T ~string](text T) T { return unique.Make(text).Value() }
-
-func or[T any](value *T, otherwise T) T {
-	if value == nil {
-		return otherwise
-	}
-	return *value
-}

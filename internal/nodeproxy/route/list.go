@@ -59,6 +59,7 @@ func (l *list) fill(want []netip.AddrPort, ids *ids, e *edit) {
 		return
 	}
 	before := slices.Clone(l.slots)
+	// No larger than that takes: an append grows by more, and there are as many slots as endpoints.
 	l.slots = slices.Grow(l.slots, max(0, len(coming)-len(vacant)))
 	for _, addr := range coming {
 		if len(vacant) > 0 {
