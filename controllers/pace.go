@@ -7,7 +7,7 @@ import (
 
 // tempo is how fast turns follow.
 type tempo struct {
-	// settle is how long a turn waits, after a node has reported, for others to report the same.
+	// settle is how long a turn waits, after a change, for more of them.
 	settle time.Duration
 	// gap is the time between two turns.
 	gap time.Duration
@@ -21,7 +21,7 @@ type pace = turns[int32]
 
 func newPace() *pace { return newTurns[int32]() }
 
-// turns gives each thing that nodes have reported on a turn to be written: one turn for all that changes until then, and
+// turns gives each thing that has changed a turn to be written: one turn for all that changes until then, and
 // no more turns a second than the API server should be asked for. Any number of goroutines may use it.
 type turns[K comparable] struct {
 	mu   sync.Mutex // guards next and last
@@ -61,4 +61,11 @@ func (p *turns[K]) begin(what K, now time.Time) (turn bool, wait time.Duration) 
 	}
 	delete(p.next, what)
 	return true, 0
+}
+
+// forget takes a thing's turn away.
+func (p *turns[K]) forget(what K) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.next, what)
 }

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -34,7 +35,14 @@ type serviceReconciler struct {
 	ledger *allocator.Ledger
 	events events.EventRecorder
 	clock  clock.PassiveClock
+	turns  *turns[types.NamespacedName] // to be reworded
 }
+
+// rewording is when a condition that is there takes another text. Who mends a conflict runs a command for each Service,
+// and the first one changes what is said of the others: written at once, that would meet the next command. Kubernetes
+// then refuses it ("provided port is already allocated") and keeps its number for minutes: store.Update allocates before
+// the write, and again when it comes back.
+var rewording = tempo{settle: 5 * time.Second}
 
 func (r *serviceReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 	return ctrl.NewControllerManagedBy(mgr).
@@ -100,7 +108,13 @@ func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) 
 	}
 	before := meta.FindStatusCondition(svc.Status.Conditions, allocatedCondition)
 	if found.told(before) {
+		r.turns.forget(nameOf(svc))
 		return reconcile.Result{}, nil
+	}
+	if before != nil && before.Reason == found.reason {
+		if wait := r.untilReworded(nameOf(svc)); wait > 0 {
+			return reconcile.Result{RequeueAfter: wait}, nil
+		}
 	}
 	updated := svc.DeepCopy()
 	if found.message == "" {
@@ -115,6 +129,16 @@ func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) 
 		r.events.Eventf(svc, nil, corev1.EventTypeWarning, found.reason, "Allocate", "%s", found.note(freeIn(r.ledger, r.ledger.Chart())))
 	}
 	return reconcile.Result{}, nil
+}
+
+// untilReworded is how long a Service's condition keeps its text yet.
+func (r *serviceReconciler) untilReworded(name types.NamespacedName) time.Duration {
+	now := r.clock.Now()
+	turn, wait := r.turns.begin(name, now)
+	if !turn && wait == 0 {
+		wait, _ = r.turns.ask(name, now, rewording)
+	}
+	return wait
 }
 
 // troubleOf looks for what is wrong with a Service's numbers, the worst first.

@@ -40,7 +40,7 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := clashes.setUp(mgr); err != nil {
 		return err
 	}
-	services := &serviceReconciler{Client: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), clock: clock}
+	services := &serviceReconciler{Client: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), clock: clock, turns: newTurns[types.NamespacedName]()}
 	if err := services.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}

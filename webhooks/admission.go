@@ -31,13 +31,9 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-const (
-	// deadline is when a webhook gives up, in time to undo what it did: the API server cancels at 3 s.
-	deadline = 2 * time.Second
-	// maxClaims is how many numbers are claimed in one request; the numbers of a larger Service, which no pool
-	// allows, are Kubernetes' own and are adopted afterwards.
-	maxClaims = 100
-)
+// maxClaims is how many numbers are claimed in one request; the numbers of a larger Service, which no pool
+// allows, are Kubernetes' own and are adopted afterwards.
+const maxClaims = 100
 
 // desk is what the webhooks for Services, and that for reservations, work with.
 type desk struct {
@@ -129,12 +125,10 @@ func isDryRun(ctx context.Context) bool {
 	return req.DryRun != nil && *req.DryRun
 }
 
-// inTime runs a webhook's decision with its deadline, and counts it. A verdict is nil or a refusal; any other
+// counted runs a webhook's decision, and counts it. A verdict is nil or a refusal; any other
 // error means that there is none.
-func inTime(ctx context.Context, webhook string, decision func(context.Context) error) error {
+func counted(ctx context.Context, webhook string, decision func(context.Context) error) error {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, deadline)
-	defer cancel()
 	err := decision(ctx)
 	result := "allowed"
 	switch {

@@ -37,6 +37,6 @@ func Register(server Registry, scheme *runtime.Scheme, ledger *allocator.Ledger,
 		"/validate-portolan-dev-v1alpha1-nodeportreservation": admission.WithValidator(scheme, &reservationValidator{d}),
 	} {
 		hook.RecoverPanic = new(false) // it would turn a panic into a refusal; failOpen does not
-		server.Register(path, failOpen(hook))
+		server.Register(path, failOpen(timely(hook)))
 	}
 }

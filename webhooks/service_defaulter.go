@@ -26,7 +26,7 @@ type serviceDefaulter struct{ *desk }
 
 // Default implements admission.Defaulter.
 func (d *serviceDefaulter) Default(ctx context.Context, svc *corev1.Service) error {
-	return inTime(ctx, "default", func(ctx context.Context) error { return d.fill(ctx, svc) })
+	return counted(ctx, "default", func(ctx context.Context) error { return d.fill(ctx, svc) })
 }
 
 func (d *serviceDefaulter) fill(ctx context.Context, svc *corev1.Service) error {

@@ -37,7 +37,7 @@ func (v *serviceValidator) ValidateDelete(context.Context, *corev1.Service) (adm
 
 func (v *serviceValidator) judge(ctx context.Context, svc, old *corev1.Service) (admission.Warnings, error) {
 	var warnings admission.Warnings
-	err := inTime(ctx, "validate", func(ctx context.Context) error {
+	err := counted(ctx, "validate", func(ctx context.Context) error {
 		q, err := v.question(ctx, svc, old)
 		if err != nil {
 			return err

@@ -172,6 +172,9 @@ type NodePortAccessStatus struct {
 // +kubebuilder:printcolumn:name="Nodes",type=integer,JSONPath=`.status.nodes.total`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Interfaces",type=string,priority=1,JSONPath=`.spec.interfaces`
+// +kubebuilder:printcolumn:name="Addresses",type=string,priority=1,JSONPath=`.spec.addresses`
+// +kubebuilder:printcolumn:name="New-Per-Second",type=integer,priority=1,JSONPath=`.spec.newConnections.perSecond`
 type NodePortAccess struct {
 	metav1.TypeMeta `json:",inline"`
 

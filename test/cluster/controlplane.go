@@ -24,13 +24,14 @@ const (
 	unusedAdvertiseIP  = "198.18.0.1" // API servers refuse to advertise loopback; without nodes nobody looks at it
 	portAttempts       = 5
 	stopGrace          = 2 * time.Second
-	controlPlaneBudget = time.Minute
+	controlPlaneBudget = 3 * time.Minute
 )
 
 // controlPlane is the four servers of a cluster, each on a port of loopback.
 type controlPlane struct {
 	etcd, apiServer, controllerManager, scheduler *process
 	etcdURL, url                                  string
+	etcdClient                                    *http.Client
 	port                                          int // API server's
 }
 
@@ -94,8 +95,8 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client := httpsClient(c.pki.etcd, cert)
-	c.checkEtcd = func(ctx context.Context) error { return get(ctx, client, c.etcdURL+"/health") }
+	c.etcdClient = httpsClient(c.pki.etcd, cert)
+	c.checkEtcd = func(ctx context.Context) error { return get(ctx, c.etcdClient, c.etcdURL+"/health") }
 	c.etcd, _, err = c.startOnFreePort(ctx, c.newEtcd, func(port int) func(context.Context) error {
 		c.etcdURL = fmt.Sprintf("https://%s:%d", loopback, port)
 		return c.checkEtcd

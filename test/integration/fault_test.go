@@ -61,8 +61,11 @@ var (
 	}
 )
 
+// startFaulty starts a manager with such a store, for which the API server waits as long as it usually does.
 func (w *world) startFaulty() *faultyStore {
 	w.Helper()
+	w.must(w.waitForWebhooks(w.Context(), 3))
+	w.Cleanup(func() { w.must(w.waitForWebhooks(context.Background(), patientTimeout)) })
 	faulty := &faultyStore{}
 	w.start(func(o *manager.Options) {
 		o.WrapStore = func(s allocator.Store) allocator.Store {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -67,7 +68,36 @@ func startPlane(ctx context.Context, options cluster.Options, numbers v1alpha1.P
 		c.Stop()
 		return nil, err
 	}
+	if err := p.waitForWebhooks(ctx, patientTimeout); err != nil {
+		c.Stop()
+		return nil, err
+	}
 	return p, nil
+}
+
+// patientTimeout, in seconds, is how long the API server waits for the webhooks in tests: where the machine stands still for
+// the usual 3 s it would go on without us, and a test that wants our answer would meet Kubernetes' own.
+const patientTimeout = 30
+
+// waitForWebhooks has the API server wait for the webhooks so many seconds.
+func (p *plane) waitForWebhooks(ctx context.Context, seconds int32) error {
+	mutating, validating := &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}
+	if err := p.Get(ctx, client.ObjectKey{Name: "portolan-mutating-webhook-configuration"}, mutating); err != nil {
+		return err
+	}
+	for i := range mutating.Webhooks {
+		mutating.Webhooks[i].TimeoutSeconds = &seconds
+	}
+	if err := p.Update(ctx, mutating); err != nil {
+		return err
+	}
+	if err := p.Get(ctx, client.ObjectKey{Name: "portolan-validating-webhook-configuration"}, validating); err != nil {
+		return err
+	}
+	for i := range validating.Webhooks {
+		validating.Webhooks[i].TimeoutSeconds = &seconds
+	}
+	return p.Update(ctx, validating)
 }
 
 // applyAsUsersDo installs Portolan as docs/ says. install.Apply only leads the webhooks elsewhere afterwards.

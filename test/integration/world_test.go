@@ -312,6 +312,19 @@ func (w *world) sweep() {
 	for _, r := range w.ranges {
 		w.numbers.giveBack(r)
 	}
+	w.nothingIsLeaked(ctx)
+}
+
+// nothingIsLeaked wants, where there is no Service any more, no number that the API server takes for allocated.
+func (w *world) nothingIsLeaked(ctx context.Context) {
+	numbers, err := w.Cluster.NativelyAllocated(ctx)
+	if err != nil {
+		w.Error(err)
+	}
+	leaked := slices.DeleteFunc(numbers, func(n int32) bool { return within(leaky, n) })
+	if len(leaked) > 0 {
+		w.Errorf("the API server keeps numbers that no Service has: %v", leaked)
+	}
 }
 
 // noNamespaceIsToldOfAnother holds, after every test, what Portolan has written where tenants read it against the names

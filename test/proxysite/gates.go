@@ -173,7 +173,8 @@ func (g *gates) awaitAll(ctx context.Context, want error) error {
 				break
 			}
 			if ctx.Err() != nil {
-				return fmt.Errorf("the guard does not follow: %s is to be answered with %v: %w", p.object.GetName(), want, cmp.Or(err, errAnswered))
+				wanted := cmp.Or(want, errAnswered).Error()
+				return fmt.Errorf("the guard does not follow: %s is to be answered with %q: %w", p.object.GetName(), wanted, cmp.Or(err, errAnswered))
 			}
 			time.Sleep(time.Millisecond)
 		}

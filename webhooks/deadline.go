@@ -1,0 +1,29 @@
+package webhooks
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// defaultTimeout is the timeoutSeconds of config/webhook.
+const defaultTimeout = 3 * time.Second
+
+// timely has a webhook give up in time to undo what it did: after two thirds of the time that the API server waits.
+func timely(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), timeoutOf(r)*2/3)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// timeoutOf is how long the API server waits, as it says in each call: the webhook's timeoutSeconds, or what is left of
+// the user's request where that is less.
+func timeoutOf(r *http.Request) time.Duration {
+	timeout, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	if err != nil || timeout <= 0 {
+		return defaultTimeout
+	}
+	return timeout
+}
