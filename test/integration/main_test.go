@@ -2,7 +2,7 @@
 //
 // Tests on the shared control plane (see share) run side by side, beside one manager that runs all the time; each
 // has namespaces and numbers of its own. Tests that need a manager of their own, or none for a while, have a second
-// control plane to themselves (see alone), one after the other.
+// control plane to themselves (see alone).
 package integration
 
 import (
@@ -47,7 +47,7 @@ func run(m *testing.M) (int, error) {
 	ctx := context.Background()
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
-	defer second.stop()
+	defer seconds.stop()
 	p, err := startPlane(ctx, cluster.Options{}, defaultRange)
 	if err != nil {
 		return 1, err

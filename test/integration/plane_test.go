@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/client-go/rest"
@@ -21,7 +20,7 @@ import (
 // defaultRange is the API server's where nothing else is asked for.
 var defaultRange = v1alpha1.PortRange{From: 30000, To: 32767}
 
-// secondRange is the second control plane's: both ends are elsewhere.
+// secondRange is the second control planes': both ends are elsewhere.
 var secondRange = v1alpha1.PortRange{From: 31000, To: 34999}
 
 // plane is a control plane with Portolan installed.
@@ -39,13 +38,39 @@ var shared struct {
 	replica *install.Replica
 }
 
-// second is the control plane that tests have to themselves, one at a time. It starts when first asked for.
-var second secondPlane
+// seconds are the control planes that tests have to themselves. Two: a test waits most of the time.
+var seconds = newSeconds(2)
 
+// secondPlanes lends them. Any number of goroutines may use it.
+type secondPlanes struct {
+	all  []*secondPlane
+	free chan *secondPlane
+}
+
+// secondPlane starts when first asked for.
 type secondPlane struct {
-	mu    sync.Mutex // held by the test that has the plane
 	plane *plane
 	dir   string
+}
+
+func newSeconds(count int) *secondPlanes {
+	s := &secondPlanes{free: make(chan *secondPlane, count)}
+	for range count {
+		s.all = append(s.all, &secondPlane{})
+		s.free <- s.all[len(s.all)-1]
+	}
+	return s
+}
+
+// take is a plane for the sole use of the caller, until give.
+func (s *secondPlanes) take() *secondPlane { return <-s.free }
+
+func (s *secondPlanes) give(p *secondPlane) { s.free <- p }
+
+func (s *secondPlanes) stop() {
+	for _, p := range s.all {
+		p.stop()
+	}
 }
 
 func startPlane(ctx context.Context, options cluster.Options, numbers v1alpha1.PortRange) (*plane, error) {
@@ -126,9 +151,7 @@ rules:
 - level: None
 `
 
-// lock returns the plane for the sole use of the caller, until unlock.
-func (s *secondPlane) lock(ctx context.Context) (*plane, error) {
-	s.mu.Lock()
+func (s *secondPlane) started(ctx context.Context) (*plane, error) {
 	if s.plane != nil {
 		return s.plane, nil
 	}
@@ -149,8 +172,6 @@ func (s *secondPlane) lock(ctx context.Context) (*plane, error) {
 	}
 	return s.plane, err
 }
-
-func (s *secondPlane) unlock() { s.mu.Unlock() }
 
 func (s *secondPlane) stop() {
 	if s.plane != nil {

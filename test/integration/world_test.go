@@ -59,7 +59,7 @@ func onShared(t *testing.T) *world {
 	return w
 }
 
-// alone gives the test the second control plane, on which no manager runs yet.
+// alone gives the test a second control plane, on which no manager runs yet.
 func alone(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
@@ -68,8 +68,9 @@ func alone(t *testing.T) *world {
 
 func onSecond(t *testing.T) *world {
 	t.Helper()
-	p, err := second.lock(t.Context())
-	t.Cleanup(second.unlock)
+	second := seconds.take()
+	t.Cleanup(func() { seconds.give(second) })
+	p, err := second.started(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
