@@ -38,9 +38,15 @@ type clashReconciler struct {
 	client.Reader // cached
 	ledger        *allocator.Ledger
 	events        events.EventRecorder
-	// told are the numbers of each Service that its owner has been told of since this leader began. It is for the one
-	// worker of the controller.
-	told map[types.NamespacedName]map[int32]bool
+	// told is what the owners of Services have been told since this leader began. It is for the one worker of the
+	// controller.
+	told map[types.NamespacedName]telling
+}
+
+// telling are the numbers that the owner of a Service has been told of. One that takes its place has not been told.
+type telling struct {
+	uid     types.UID
+	numbers map[int32]bool
 }
 
 func (r *clashReconciler) setUp(mgr manager.Manager) error {
@@ -149,11 +155,11 @@ func (r *clashReconciler) Reconcile(ctx context.Context, req request) (reconcile
 func (r *clashReconciler) tell(svc *corev1.Service, labels map[string]string) {
 	found, numbers := clashTrouble(svc, labels, r.ledger.Clashes)
 	before := r.told[nameOf(svc)]
-	if r.told[nameOf(svc)] = numbers; len(numbers) == 0 {
+	if r.told[nameOf(svc)] = (telling{svc.UID, numbers}); len(numbers) == 0 {
 		delete(r.told, nameOf(svc))
 	}
 	for n := range numbers {
-		if !before[n] {
+		if before.uid != svc.UID || !before.numbers[n] {
 			r.events.Eventf(svc, nil, corev1.EventTypeWarning, found.reason, "Allocate", "%s", found.note(freeIn(r.ledger, r.ledger.Chart())))
 			return
 		}

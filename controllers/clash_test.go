@@ -77,7 +77,7 @@ func reportClashes(l *allocator.Ledger, numbers string) {
 
 func TestTheOwnerOfAServiceIsToldOnceOfEachClash(t *testing.T) {
 	recorder := events.NewFakeRecorder(10)
-	r := &clashReconciler{ledger: reporting(""), events: recorder, told: map[types.NamespacedName]map[int32]bool{}}
+	r := &clashReconciler{ledger: reporting(""), events: recorder, told: map[types.NamespacedName]telling{}}
 	svc := MakeService("shop/web").NodePort(80, 30001, Named("a")).NodePort(81, 30002, Named("b")).Obj()
 	for _, step := range []struct {
 		clashing string
@@ -94,6 +94,10 @@ func TestTheOwnerOfAServiceIsToldOnceOfEachClash(t *testing.T) {
 		if got != step.told {
 			t.Errorf("%q clash, and it is told: %t", step.clashing, got)
 		}
+	}
+	svc.UID = "of another one of its name"
+	if r.tell(svc, nil); len(recorder.Events) == 0 {
+		t.Error("who makes a Service of a name that was told of is told nothing")
 	}
 }
 

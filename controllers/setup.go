@@ -36,7 +36,7 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := allocations.setUp(mgr, repair.source()); err != nil {
 		return err
 	}
-	clashes := &clashReconciler{Reader: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), told: map[types.NamespacedName]map[int32]bool{}}
+	clashes := &clashReconciler{Reader: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), told: map[types.NamespacedName]telling{}}
 	if err := clashes.setUp(mgr); err != nil {
 		return err
 	}
