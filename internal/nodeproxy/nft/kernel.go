@@ -96,21 +96,6 @@ func (k *Kernel) Exists() (bool, error) {
 	return exists, err
 }
 
-// Remove deletes the table. It is no error if there is none.
-func (k *Kernel) Remove() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.known = false
-	present, exists, err := k.flags()
-	if err != nil || !exists {
-		return err
-	}
-	b := newBatch(TableName)
-	b.addTable(wantedFlags(present)) // takes it over from one that has gone
-	b.deleteTable()
-	return k.socket.commit(b)
-}
-
 // flags are those that the table has; false where it does not exist.
 func (k *Kernel) flags() (flags uint32, exists bool, err error) {
 	tables, err := k.socket.dumpObjects(tableObjects, TableName)
