@@ -87,11 +87,11 @@ vet: ## Run go vet.
 
 .PHONY: lint
 lint: bin/tools/golangci-lint ## Run the linters of .golangci.yml.
-	bin/tools/golangci-lint run
+	bin/tools/golangci-lint run --allow-parallel-runners
 
 .PHONY: lint-fix
 lint-fix: bin/tools/golangci-lint ## Run the linters and mend what they can mend.
-	bin/tools/golangci-lint run --fix
+	bin/tools/golangci-lint run --allow-parallel-runners --fix
 
 .PHONY: tidy
 tidy: ## Tidy every Go module of this repository.

@@ -66,7 +66,7 @@ func TestControlPlaneAnswersKubectl(t *testing.T) {
 	}
 	kubectl(t, c, "create", "namespace", "short-lived")
 	kubectl(t, c, "create", "deployment", "web", "--image=web", "--namespace=short-lived")
-	kubectl(t, c, "delete", "namespace", "short-lived", "--timeout=30s") // controllers are at work
+	kubectl(t, c, "delete", "namespace", "short-lived", "--timeout=90s") // controllers are at work
 }
 
 func TestRestartsKeepWhatWasStored(t *testing.T) {

@@ -103,7 +103,7 @@ func TestAPIServerReachesPodsThroughANode(t *testing.T) {
 	needRoot(t)
 	c := start(t, cluster.Options{Nodes: 2})
 	apply(t, c, webYAML)
-	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=30s")
+	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=90s")
 	eventually(t, func(ctx context.Context) error {
 		out, err := c.Kubectl(ctx, "get", "--raw", "/api/v1/namespaces/default/services/web:http/proxy/").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), `"port":8080`) {

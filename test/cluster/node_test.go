@@ -158,7 +158,7 @@ func TestNodesServeNodePorts(t *testing.T) {
 			needRoot(t)
 			c := start(t, cluster.Options{Nodes: 3, Proxy: proxy})
 			apply(t, c, webYAML)
-			kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=30s")
+			kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=90s")
 			host := (&net.Dialer{}).DialContext
 			for from, dial := range map[string]dialer{"client": c.Client().DialContext, "host": host, "node-1": c.Nodes()[0].DialContext} {
 				wantAnswers(t, c, from, dial, "TCP", 31000)
@@ -172,7 +172,7 @@ func TestReadinessAnnotationTakesAnEndpointOut(t *testing.T) {
 	needRoot(t)
 	c := start(t, cluster.Options{Nodes: 2})
 	apply(t, c, webYAML)
-	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=30s")
+	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=90s")
 	pod := strings.Fields(kubectl(t, c, "get", "pods", "-o", "name"))[0]
 	kubectl(t, c, "annotate", pod, cluster.ReadyAnnotation+"=false")
 	kubectl(t, c, "wait", "--for=condition=Ready=false", pod, "--timeout=10s")
@@ -194,7 +194,7 @@ func TestDeletedPodAnswersUntilItsGraceIsOver(t *testing.T) {
 	needRoot(t)
 	c := start(t, cluster.Options{Nodes: 1})
 	apply(t, c, webYAML)
-	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=30s")
+	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=90s")
 	ip := strings.Fields(kubectl(t, c, "get", "pods", "-o", "jsonpath={.items[*].status.podIP}"))[0]
 	dial := c.Nodes()[0].DialContext
 
@@ -242,7 +242,7 @@ func TestMachinesRunProcessesAndRoute(t *testing.T) {
 	needRoot(t)
 	c := start(t, cluster.Options{Nodes: 2})
 	apply(t, c, webYAML+"  externalIPs: [1.2.3.110]\n")
-	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=30s")
+	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=90s")
 
 	if conn, err := c.Client().DialContext(t.Context(), "tcp", "1.2.3.110:80"); err == nil {
 		conn.Close()

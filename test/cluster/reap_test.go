@@ -46,7 +46,7 @@ func TestStopLeavesNoThreadInANamespace(t *testing.T) {
 	}
 	defer c.Stop()
 	apply(t, c, webYAML)
-	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=30s")
+	kubectl(t, c, "rollout", "status", "deployment/web", "--timeout=90s")
 	c.Stop()
 	deadline := time.Now().Add(2 * time.Second)
 	for threadsAstray() > 0 && time.Now().Before(deadline) {

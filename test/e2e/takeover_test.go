@@ -62,7 +62,7 @@ func TestNodeProxyTakesOverFromKubeProxyAndGivesBackWithoutALostRequest(t *testi
 				t.Fatal(err)
 			}
 			kubectl(t, c, webManifest, "apply", "-f", "-")
-			kubectl(t, c, "", "rollout", "status", "deployment/web", "--timeout=60s")
+			kubectl(t, c, "", "rollout", "status", "deployment/web", "--timeout=120s")
 			all := everyWayIn(t, c)
 			awaitAnswers(t, all)
 
@@ -117,11 +117,11 @@ func takeOver(t *testing.T, c *cluster.Cluster, p *install.NodeProxy) (running m
 		running[n] = process
 	}
 	for _, n := range c.Nodes() {
-		kubectl(t, c, "", "wait", "--for=create", "npns/"+n.Name, "--timeout=60s")
+		kubectl(t, c, "", "wait", "--for=create", "npns/"+n.Name, "--timeout=120s")
 	}
 	// That there are as many reports as nodes, the guide has users count.
-	kubectl(t, c, "", "wait", "nodeportnodestates", "--all", "--for=jsonpath={.status.mode}=All", "--timeout=60s")
-	kubectl(t, c, "", "wait", "nodeportnodestates", "--all", "--for=condition=Ready", "--timeout=60s")
+	kubectl(t, c, "", "wait", "nodeportnodestates", "--all", "--for=jsonpath={.status.mode}=All", "--timeout=120s")
+	kubectl(t, c, "", "wait", "nodeportnodestates", "--all", "--for=condition=Ready", "--timeout=120s")
 	for _, n := range c.Nodes() {
 		n.StopKubeProxy()
 		if err := n.CleanUpKubeProxy(); err != nil {

@@ -82,9 +82,9 @@ func (i *Installation) Launch(ctx context.Context, change func(*manager.Options)
 	return r, nil
 }
 
-// AwaitReady returns when the manager is ready, for which it has a minute.
+// AwaitReady returns when the manager is ready, for which it has three minutes.
 func (r *Replica) AwaitReady(ctx context.Context) error {
-	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 3*time.Minute, true, func(context.Context) (bool, error) {
 		if r.Ended() {
 			return false, fmt.Errorf("it has ended: %w", r.err)
 		}

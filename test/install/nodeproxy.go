@@ -129,7 +129,7 @@ func (p *NodeProxy) Run(n *cluster.Node, args ...string) (string, error) {
 func (p *NodeProxy) awaitHealthy(ctx context.Context, n *cluster.Node, process *cluster.Process) error {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: n.DialContext, DisableKeepAlives: true}}
 	url := "http://127.0.0.1:" + p.healthzPort() + "/healthz"
-	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
 		select {
 		case <-process.Done():
 			return false, fmt.Errorf("it has ended: %s", process.State())

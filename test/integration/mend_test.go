@@ -65,7 +65,7 @@ func TestTheCommandsThatAPoolNamesBringLiveServicesInLine(t *testing.T) {
 	}
 
 	w.runCommands(w.poolSays(pool, v1alpha1.PoolConforming, fmt.Sprintf(": 2: %s/foreign (%d), %s/far (%d). To give them others: kubectl ", other, numbers.To, shop, outside.From)), 2)
-	w.mustKubectl("", "wait", "--for=condition=Conforming", "npp/"+pool.Name, "--timeout=30s")
+	w.mustKubectl("", "wait", "--for=condition=Conforming", "npp/"+pool.Name, "--timeout=90s")
 	w.wantWithin(w.fetch(far), numbers, 2)
 	w.wantWithin(w.fetch(foreign), theirs, 1)
 }
@@ -105,7 +105,7 @@ func TestTheCommandsThatADrainingPoolNamesDrainIt(t *testing.T) {
 
 	text := w.poolSays(pool, v1alpha1.PoolReady, `numbers still in use or reserved: 4: `+fmt.Sprintf(`%s/live (%d), %s/promised (%d, reserved by "promised"), `, shop, old.From, shop, old.From+1))
 	w.runCommands(text, 5)
-	w.mustKubectl("", "wait", "npp/"+pool.Name, `--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=Drained`, "--timeout=30s")
+	w.mustKubectl("", "wait", "npp/"+pool.Name, `--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=Drained`, "--timeout=90s")
 	for _, svc := range []*corev1.Service{live, promised} {
 		w.wantWithin(w.fetch(svc), numbers, 1)
 	}

@@ -188,7 +188,7 @@ func TestADrainingPoolKeepsWhatIsInUseAndGivesNothingNewAndSaysHowManyAreLeft(t 
 	w.wantConforming(pool, 0)
 
 	w.remove(web)
-	w.mustKubectl("", "wait", "npp/"+pool.Name, `--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=Drained`, "--timeout=30s")
+	w.mustKubectl("", "wait", "npp/"+pool.Name, `--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=Drained`, "--timeout=90s")
 	w.wantReady(pool, v1alpha1.PoolReasonDrained, "the pool is drained: none of its numbers is in use; numbers held: 2, until they end or the pool is deleted")
 	// Somebody thinks better of it.
 	w.changePool(pool, withAllocation(v1alpha1.AllocationAutomatic))

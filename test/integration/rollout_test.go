@@ -143,7 +143,7 @@ func TestWhatAPoolThatOnlyWarnsWouldRefuseIsWarnedOfAndEventedAndCounted(t *test
 	for _, svc := range []*corev1.Service{outside[1], foreign, many} {
 		w.remove(svc)
 	}
-	w.mustKubectl("", "wait", "--for=condition=Conforming", "npp/"+pool.Name, "--timeout=30s")
+	w.mustKubectl("", "wait", "--for=condition=Conforming", "npp/"+pool.Name, "--timeout=90s")
 	w.wantConforming(pool, 0)
 	w.changePool(pool, enforcing)
 	_, err = w.tryCreate(makeService(shop+"/outside").NodePort(80, elsewhere.From))

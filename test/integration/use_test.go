@@ -86,7 +86,7 @@ func TestAnAllocationTellsWhenItsNumberWasLastUsed(t *testing.T) {
 	w.touch(31101)
 	w.wantUse(31101, time.Time{}, noTraffic)
 	w.wantUse(31100, first, traffic)
-	w.mustKubectl("", "wait", "--for=condition=Idle", "npa/31101", "--timeout=30s")
+	w.mustKubectl("", "wait", "--for=condition=Idle", "npa/31101", "--timeout=90s")
 
 	second := pass(time.Minute)
 	w.counts(one, began, second, "31101")

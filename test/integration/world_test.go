@@ -27,7 +27,7 @@ import (
 
 const (
 	// patience is how long anything may take that is to happen by itself.
-	patience = 30 * time.Second
+	patience = time.Minute
 	poll     = 20 * time.Millisecond
 	// testLabel is on all namespaces and pools of tests.
 	testLabel = "portolan.dev/integration-test"
