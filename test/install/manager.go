@@ -91,7 +91,7 @@ func (r *Replica) AwaitReady(ctx context.Context) error {
 		return r.Ready(), nil
 	})
 	if err != nil {
-		return fmt.Errorf("the manager is not ready: %w", err)
+		return fmt.Errorf("the manager is not ready, its ledger is: %t: %w", r.Ledger.Ready(), err)
 	}
 	return nil
 }
