@@ -44,45 +44,8 @@ type edit struct {
 	found nft.Table
 }
 
-func (e *edit) add(element nft.Element) {
-	k := element.Key
-	if had, ok := e.found[k]; ok {
-		delete(e.found, k)
-		if had == element.Value {
-			return
-		}
-		e.delete(nft.Element{Key: k, Value: had})
-	}
-	e.Add = append(e.Add, element)
-}
+func (e *edit) add(element nft.Element) { e.Put(e.found, element) }
 
 func (e *edit) delete(element nft.Element) { e.Delete = append(e.Delete, element) }
 
-// replace turns elements into others, no key being twice in either.
-func (e *edit) replace(before, after []nft.Element) {
-	if len(before) == 0 { // as for every Service at the start
-		for _, el := range after {
-			e.add(el)
-		}
-		return
-	}
-	gone := make(map[nft.Element]bool, len(before))
-	for _, el := range before {
-		gone[el] = true
-	}
-	var come []nft.Element
-	for _, el := range after {
-		if !gone[el] {
-			come = append(come, el)
-		}
-		delete(gone, el)
-	}
-	for _, el := range before {
-		if gone[el] {
-			e.delete(el)
-		}
-	}
-	for _, el := range come {
-		e.add(el)
-	}
-}
+func (e *edit) replace(before, after []nft.Element) { e.Replace(e.found, before, after) }
