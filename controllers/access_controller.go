@@ -27,6 +27,7 @@ type accessReconciler struct {
 	clock clock.PassiveClock
 	// turns are for what nodes report, counts for that of which only how many nodes there are is new.
 	turns, counts *turns[types.NamespacedName]
+	tally         *accessTally
 
 	mu     sync.Mutex // guards guards
 	guards *guards
@@ -36,13 +37,18 @@ type accessReconciler struct {
 func (r *accessReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	turn, countTurn, wait := r.begin(req.NamespacedName) // before the nodes are looked at
 	object, err := found(ctx, r, req.NamespacedName, &v1alpha1.NodePortAccess{})
-	if err != nil || object == nil {
+	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if object == nil {
+		r.tally.note(req.NamespacedName, nil)
+		return reconcile.Result{}, nil
 	}
 	status, err := r.statusOf(ctx, object)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	r.tally.note(req.NamespacedName, status.Conditions)
 	if onlyCounts(object.Status, *status.Nodes) {
 		turn = countTurn
 	}

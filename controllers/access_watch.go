@@ -26,7 +26,7 @@ import (
 // first to enforce, each at its turn.
 
 func newAccessReconciler(c client.Client, clock clock.PassiveClock) *accessReconciler {
-	return &accessReconciler{Client: c, clock: clock, guards: newGuards(),
+	return &accessReconciler{Client: c, clock: clock, guards: newGuards(), tally: newAccessTally(),
 		turns: newTurns[types.NamespacedName](), counts: newTurns[types.NamespacedName]()}
 }
 

@@ -50,6 +50,7 @@ type allocationReconciler struct {
 	conflicts     *conflicts
 	nodes         *nodes
 	idle          *idleTally
+	unprogrammed  *unprogrammed
 	idleAfter     time.Duration // 0: no number is called idle
 }
 
@@ -115,6 +116,7 @@ func (r *allocationReconciler) Reconcile(ctx context.Context, req reconcile.Requ
 	}
 	r.conflicts.note(o)
 	r.idle.note(o)
+	r.unprogrammed.note(o)
 	p := planFor(o)
 	if p.confirm {
 		switch gone, err := r.confirmGone(ctx, o); {

@@ -57,6 +57,15 @@ func newCoverage() *coverage {
 	return &coverage{nodes: map[string]report{}, counts: map[serving]*count{}}
 }
 
+// modes are how many nodes report in each mode.
+func (c *coverage) modes() map[v1alpha1.ProxyMode]int {
+	nodes := map[v1alpha1.ProxyMode]int{}
+	for s, of := range c.counts {
+		nodes[s.mode] += of.nodes
+	}
+	return nodes
+}
+
 // changes are the numbers of which a report says something new.
 type changes struct {
 	numbers []int32
@@ -161,8 +170,8 @@ func (c *coverage) of(number int32, svc *corev1.Service) covered {
 	var found covered
 	for s, of := range c.counts {
 		if s.takes(svc) {
-			found.Total += int32(of.nodes)
-			found.Programmed += int32(of.programmed[number])
+			found.Total += int32(of.nodes)                   //nolint:gosec // a count of nodes
+			found.Programmed += int32(of.programmed[number]) //nolint:gosec // a count of nodes
 		}
 	}
 	if found.Programmed < found.Total {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/metrics"
 )
 
 // +kubebuilder:rbac:groups=portolan.dev,resources=nodeportnodestates,verbs=get;list;watch
@@ -71,6 +72,7 @@ func (n *nodes) seen(ctx context.Context, o client.Object) changes {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	covered, err := n.coverage.put(state)
+	observeNodes(n.coverage.modes())
 	used, useErr := n.use.put(state, n.clock.Now())
 	if err := errors.Join(err, useErr); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Read the numbers of a node", "node", state.Name)
@@ -81,7 +83,15 @@ func (n *nodes) seen(ctx context.Context, o client.Object) changes {
 func (n *nodes) gone(o client.Object) changes {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.coverage.drop(o.GetName()).and(n.use.drop(o.GetName()))
+	changed := n.coverage.drop(o.GetName()).and(n.use.drop(o.GetName()))
+	observeNodes(n.coverage.modes())
+	return changed
+}
+
+func observeNodes(modes map[v1alpha1.ProxyMode]int) {
+	for _, mode := range []v1alpha1.ProxyMode{v1alpha1.ProxyModeLabelled, v1alpha1.ProxyModeAll, v1alpha1.ProxyModeNone} {
+		metrics.Nodes.WithLabelValues(string(mode)).Set(float64(modes[mode]))
+	}
 }
 
 // enqueue has numbers looked at, after all that cannot wait.

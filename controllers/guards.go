@@ -59,10 +59,10 @@ func (g *guards) leave(node string) {
 
 // of is how many guards there are, and how many enforce a version.
 func (g *guards) of(version string) v1alpha1.NodeCounts {
-	counts := v1alpha1.NodeCounts{Total: int32(len(g.nodes))}
+	counts := v1alpha1.NodeCounts{Total: int32(len(g.nodes))} //nolint:gosec // a count of nodes
 	for at, n := range g.counts {
 		if access.Reached(at, version) {
-			counts.Programmed += int32(n)
+			counts.Programmed += int32(n) //nolint:gosec // a count of nodes
 		}
 	}
 	return counts

@@ -75,7 +75,7 @@ func (r remedy) firstChoice(free []int32, named map[int32]bool) (number int32, o
 		if named[n] {
 			continue
 		}
-		if weight := xxhash.Sum64(binary.LittleEndian.AppendUint64(nil, seed+uint64(n))); !ok || weight > greatest {
+		if weight := xxhash.Sum64(binary.LittleEndian.AppendUint64(nil, seed+uint64(n))); !ok || weight > greatest { //nolint:gosec // a port, for its bits
 			number, greatest, ok = n, weight, true
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/admissionpolicy"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/metrics"
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
@@ -68,12 +69,28 @@ func lookAtPolicy(q queue) {
 	q.AddAfter(request{NamespacedName: client.ObjectKey{Name: admissionpolicy.Name}}, policySettle)
 }
 
-// Reconcile implements reconcile.Reconciler. It applies what the pools make: where nothing has changed the API server
-// writes nothing.
+// Reconcile implements reconcile.Reconciler.
 func (r *policyReconciler) Reconcile(ctx context.Context, _ request) (reconcile.Result, error) {
 	if !r.ledger.Ready() {
 		return reconcile.Result{RequeueAfter: settle}, nil
 	}
+	result, err := r.compile(ctx)
+	r.observe(ctx, err)
+	return result, err
+}
+
+// observe says for the metric whether the policy is as the pools have it.
+func (r *policyReconciler) observe(ctx context.Context, failure error) {
+	policy, err := found(ctx, r, types.NamespacedName{Name: admissionpolicy.Name}, &admissionv1.ValidatingAdmissionPolicy{})
+	outOfStep := 0.0
+	if failure != nil || err != nil || r.report.troubleWith(policy) != "" {
+		outOfStep = 1
+	}
+	metrics.PolicyOutOfStep.Set(outOfStep)
+}
+
+// compile applies what the pools make: where nothing has changed the API server writes nothing.
+func (r *policyReconciler) compile(ctx context.Context) (reconcile.Result, error) {
 	pools := &v1alpha1.NodePortPoolList{}
 	if err := r.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
 		return reconcile.Result{}, fmt.Errorf("list pools: %w", err)

@@ -181,7 +181,7 @@ func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortP
 	}
 	counts := r.ledger.Counts(charted)
 	observeCounts(pool.Name, counts, breaches)
-	status := poolStatus(pool, charted, surveyed{counts, breaches, users, policyTrouble, freeIn(r.ledger, chart)}, r.clock.Now())
+	status := poolStatus(pool, charted, surveyed{counts, breaches, users, policyTrouble, freeIn(r.ledger, chart), chart.ClusterRange()}, r.clock.Now())
 	if equality.Semantic.DeepEqual(status, pool.Status) {
 		return reconcile.Result{}, nil
 	}
@@ -218,6 +218,7 @@ type surveyed struct {
 	users         []finding // the first of those that have its numbers, where it is draining
 	policyTrouble string    // what the API server has against the policy of all pools
 	free          freeNumbers
+	clusterRange  v1alpha1.PortRange
 }
 
 // poolStatus derives a pool's status.
@@ -225,9 +226,10 @@ func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, s surveyed, no
 	c := s.counts
 	status := *pool.Status.DeepCopy()
 	status.Ranges = rules.NewRanges(pool.Spec.Ranges).Join(",")
-	status.Ports = &v1alpha1.PoolPorts{Total: int32(c.Total), Bound: int32(c.Bound), Pending: int32(c.Pending),
-		Held: int32(c.Held), Reserved: int32(c.Reserved), Clashing: int32(c.Clashing), Free: int32(c.Free), Outside: int32(c.Outside)}
-	status.Breaches = new(int32(len(s.breaches)))
+	status.NodePortRange = rules.Ranges{s.clusterRange}.String()
+	status.Ports = &v1alpha1.PoolPorts{Total: int32(c.Total), Bound: int32(c.Bound), Pending: int32(c.Pending), //nolint:gosec // counts of ports, and of Services
+		Held: int32(c.Held), Reserved: int32(c.Reserved), Clashing: int32(c.Clashing), Free: int32(c.Free), Outside: int32(c.Outside)} //nolint:gosec // counts of ports, and of Services
+	status.Breaches = new(int32(len(s.breaches))) //nolint:gosec // counts of ports, and of Services
 	for _, condition := range []metav1.Condition{poolReady(charted, s), poolExhausted(c), poolConforming(s.breaches, s.free)} {
 		condition.ObservedGeneration = pool.Generation
 		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()

@@ -87,7 +87,7 @@ func TestPoolStatus(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			chart := rules.NewChart(v1alpha1.PortRange{From: 30000, To: 32767}, []v1alpha1.NodePortPool{
 				c.pool, poolOn("older", time.Hour, v1alpha1.PortRange{From: 30100, To: 30199})})
-			status := poolStatus(&c.pool, chart.Pool("mine"), surveyed{counts: c.counts, breaches: c.breaches, users: c.users}, noon)
+			status := poolStatus(&c.pool, chart.Pool("mine"), surveyed{counts: c.counts, breaches: c.breaches, users: c.users, clusterRange: chart.ClusterRange()}, noon)
 			got := map[string]string{}
 			for _, condition := range status.Conditions {
 				got[condition.Type] = string(condition.Status) + " " + condition.Reason + ": " + condition.Message
@@ -98,8 +98,8 @@ func TestPoolStatus(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("conditions (-want +got):\n%s", diff)
 			}
-			if status.Ranges != c.ranges {
-				t.Errorf("ranges are %q, want %q", status.Ranges, c.ranges)
+			if status.Ranges != c.ranges || status.NodePortRange != "30000-32767" {
+				t.Errorf("ranges are %q of %q, want %q", status.Ranges, status.NodePortRange, c.ranges)
 			}
 			counts := &v1alpha1.PoolPorts{Total: int32(c.counts.Total), Bound: int32(c.counts.Bound), Pending: int32(c.counts.Pending),
 				Held: int32(c.counts.Held), Clashing: int32(c.counts.Clashing), Free: int32(c.counts.Free), Outside: int32(c.counts.Outside)}
@@ -110,7 +110,7 @@ func TestPoolStatus(t *testing.T) {
 				t.Errorf("breaches is %d, want %d", got, len(c.breaches))
 			}
 			c.pool.Status = status
-			if again := poolStatus(&c.pool, chart.Pool("mine"), surveyed{counts: c.counts, breaches: c.breaches, users: c.users}, noon.Add(time.Minute)); !equality.Semantic.DeepEqual(status, again) {
+			if again := poolStatus(&c.pool, chart.Pool("mine"), surveyed{counts: c.counts, breaches: c.breaches, users: c.users, clusterRange: chart.ClusterRange()}, noon.Add(time.Minute)); !equality.Semantic.DeepEqual(status, again) {
 				t.Errorf("a minute later, though nothing happened (-before +after):\n%s", cmp.Diff(status, again))
 			}
 		})

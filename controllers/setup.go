@@ -10,6 +10,7 @@ import (
 
 	"github.com/portolan-dev/portolan/internal/admissionpolicy"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/metrics"
 )
 
 // Options change what the controllers do.
@@ -32,7 +33,8 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 		return err
 	}
 	allocations := &allocationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger, clock: clock,
-		partings: newPartings(), conflicts: newConflicts(), nodes: newNodes(mgr.GetClient(), clock), idle: newIdleTally(), idleAfter: o.IdleAfter}
+		partings: newPartings(), conflicts: newConflicts(), nodes: newNodes(mgr.GetClient(), clock), idle: newIdleTally(), unprogrammed: newUnprogrammed(), idleAfter: o.IdleAfter}
+	metrics.UnprogrammedNodePorts.Ask(func() (float64, bool) { return float64(allocations.unprogrammed.overdue(clock.Now())), true })
 	if err := allocations.setUp(mgr, repair.source()); err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (u using) wanted() bool { return u.pool != nil && (u.selected || len(u.numb
 func usageStatus(usage *v1alpha1.NodePortUsage, u using, now time.Time) v1alpha1.NodePortUsageStatus {
 	status := v1alpha1.NodePortUsageStatus{
 		Conditions: slices.Clone(usage.Status.Conditions),
-		Used:       int32(len(u.numbers)),
+		Used:       int32(len(u.numbers)), //nolint:gosec // a count of ports
 		NodePorts:  u.numbers[:min(len(u.numbers), maxNumbers)],
 	}
 	if u.selected {

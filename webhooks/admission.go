@@ -17,23 +17,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/decision"
 	"github.com/portolan-dev/portolan/internal/metrics"
 	"github.com/portolan-dev/portolan/internal/rules"
-	"github.com/portolan-dev/portolan/internal/serviceports"
 )
-
-// maxClaims is how many numbers are claimed in one request; the numbers of a larger Service, which no pool
-// allows, are Kubernetes' own and are adopted afterwards.
-const maxClaims = 100
 
 // desk is what the webhooks for Services, and that for reservations, work with.
 type desk struct {
@@ -77,8 +71,8 @@ func (d *desk) exists(ctx context.Context, q rules.Question) (bool, error) {
 	if q.Old != nil {
 		return false, nil
 	}
-	key := client.ObjectKey(serviceOf(q))
-	if !d.ledger.Knows(serviceOf(q)) && apierrors.IsNotFound(d.cached.Get(ctx, key, &corev1.Service{})) {
+	key := client.ObjectKey(decision.ServiceOf(q))
+	if !d.ledger.Knows(decision.ServiceOf(q)) && apierrors.IsNotFound(d.cached.Get(ctx, key, &corev1.Service{})) {
 		return false, nil
 	}
 	found := &metav1.PartialObjectMetadata{}
@@ -88,22 +82,6 @@ func (d *desk) exists(ctx context.Context, q rules.Question) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-func serviceOf(q rules.Question) types.NamespacedName {
-	return types.NamespacedName{Namespace: q.Namespace, Name: q.Service.Name}
-}
-
-func claimant(q rules.Question) allocator.Claimant {
-	c := allocator.Claimant{
-		Service: serviceOf(q),
-		Uses:    serviceports.Numbers(serviceports.Stored(q.Service)),
-	}
-	if q.Old != nil {
-		c.UID = q.Old.UID
-		c.Uses = append(c.Uses, serviceports.Numbers(serviceports.Stored(q.Old))...)
-	}
-	return c
 }
 
 // verdict is an answer to the user. Any other error is ours.
@@ -141,12 +119,4 @@ func counted(ctx context.Context, webhook string, decision func(context.Context)
 	metrics.AdmissionDecisions.WithLabelValues(webhook, string(requestFrom(ctx).Operation), result).Inc()
 	metrics.AdmissionDuration.WithLabelValues(webhook).Observe(time.Since(start).Seconds())
 	return err
-}
-
-func withOrigin(origin v1alpha1.Origin, requests []serviceports.Request) []allocator.Request {
-	claims := make([]allocator.Request, len(requests))
-	for i, r := range requests {
-		claims[i] = allocator.Request{Request: r, Origin: origin}
-	}
-	return claims
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/decision"
 	"github.com/portolan-dev/portolan/internal/metrics"
 	"github.com/portolan-dev/portolan/internal/rules"
 )
@@ -47,7 +48,7 @@ func (d *desk) report(ctx context.Context, q rules.Question, breaches ...rules.B
 			}
 		}
 		if !b.Enforced {
-			logf.FromContext(ctx).Info("Admitted with a warning", "service", serviceOf(q), "reason", b.Reason, "warning", b.Err.Error())
+			logf.FromContext(ctx).Info("Admitted with a warning", "service", decision.ServiceOf(q), "reason", b.Reason, "warning", b.Err.Error())
 		}
 	}
 }

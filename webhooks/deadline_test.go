@@ -3,6 +3,7 @@ package webhooks
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 	"time"
 )
@@ -27,4 +28,18 @@ func TestAWebhookGivesUpBeforeTheAPIServerDoes(t *testing.T) {
 			t.Errorf("%q: it gives up after %v, want %v", tt.query, got.Sub(before), tt.want)
 		}
 	}
+}
+
+// FuzzAWebhookAlwaysHasSomeTime reads whatever the query may say.
+func FuzzAWebhookAlwaysHasSomeTime(f *testing.F) {
+	for _, seed := range []string{"timeout=3s", "timeout=", "timeout=-1s", "timeout=1ns", "timeout=2562047h", "timeout=9999999h", "%", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		r := &http.Request{URL: &url.URL{RawQuery: query}}
+		given, whole := patience(r), timeoutOf(r)
+		if given <= 0 || given > whole {
+			t.Errorf("%q: it has %v of %v", query, given, whole)
+		}
+	})
 }

@@ -2,16 +2,12 @@ package webhooks
 
 import (
 	"context"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/util/validation/field"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/internal/allocator"
-	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/decision"
 )
 
 // reservationValidator refuses nothing: what is in a reservation's way today may be gone tomorrow. It says at once what
@@ -42,39 +38,5 @@ func (v *reservationValidator) foretell(ctx context.Context, r *v1alpha1.NodePor
 		fail(ctx, err)
 		return nil, err
 	}
-	kept := v.ledger.Reserved(client.ObjectKeyFromObject(r))
-	q := rules.ReservationQuestion(withChosen(r, kept), kept, labels, v.clock.Now())
-	answer := rules.Judge(v.ledger.Chart(), v.ledger, q)
-	warnings := admission.Warnings(answer.Warnings)
-	for _, err := range append(answer.Errors, v.refusals(q, answer)...) {
-		warnings = append(warnings, "not reserved: "+err.Error())
-	}
-	return warnings, nil
-}
-
-// refusals are why what the rules allow could not be claimed now.
-func (v *reservationValidator) refusals(q rules.Question, answer rules.Answer) field.ErrorList {
-	open := withOrigin(v1alpha1.OriginAutomatic, rules.Promises(answer.Claimable()))
-	if len(open) == 0 {
-		return nil
-	}
-	claimant := allocator.Claimant{Service: serviceOf(q), Reservation: q.Reservation}
-	_, err := v.ledger.Preview(claimant, open, answer.Pools, true)
-	if b, theirs := allocator.BreachOf(err, v.ledger.Chart(), v.ledger, q, answer.Pools); theirs {
-		return field.ErrorList{b.Err}
-	}
-	return nil
-}
-
-// withChosen is a reservation with the numbers that were chosen for it, as its status has them, and that it still has.
-func withChosen(r *v1alpha1.NodePortReservation, kept []int32) *v1alpha1.NodePortReservation {
-	r = r.DeepCopy()
-	for _, chosen := range r.Status.Ports {
-		for i := range r.Spec.Ports {
-			if p := &r.Spec.Ports[i]; p.NodePort == 0 && p.Name == chosen.Name && slices.Contains(kept, chosen.NodePort) {
-				p.NodePort = chosen.NodePort
-			}
-		}
-	}
-	return r
+	return decision.ForetellReservation(v.ledger, r, labels, v.clock.Now()).Texts(), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/decision"
 	"github.com/portolan-dev/portolan/internal/metrics"
 	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/serviceports"
@@ -72,7 +73,7 @@ func (v *serviceValidator) takeBack(ctx context.Context, q rules.Question) {
 		keep = serviceports.Numbers(serviceports.Stored(q.Old))
 	}
 	carried := serviceports.Numbers(serviceports.Stored(q.Service))
-	abandoned := slices.DeleteFunc(v.ledger.Abandoned(serviceOf(q), keep), func(a *v1alpha1.NodePortAllocation) bool {
+	abandoned := slices.DeleteFunc(v.ledger.Abandoned(decision.ServiceOf(q), keep), func(a *v1alpha1.NodePortAllocation) bool {
 		n, _ := allocator.NumberOf(a)
 		return !slices.Contains(carried, n) // of another request for the same name
 	})
@@ -87,8 +88,8 @@ func (v *serviceValidator) takeBack(ctx context.Context, q rules.Question) {
 // claim claims the numbers that are new. Those that the mutating webhook filled in are claimed already; claims of
 // an earlier request that came to nothing are withdrawn.
 func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer rules.Answer) error {
-	who := claimant(q)
-	open := v.ledger.Unclaimed(who, withOrigins(q.Service, answer.New))
+	who := decision.Claimant(q)
+	open := v.ledger.Unclaimed(who, decision.WithOrigins(q.Service, answer.New))
 	if q.DryRun {
 		explicit, _ := byOrigin(open) // what Kubernetes picks on a dry-run is made up
 		return v.preview(ctx, q, answer, explicit)
@@ -101,7 +102,7 @@ func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer r
 		return err
 	}
 	v.ledger.Withdraw(ctx, abandoned)
-	if len(open) > maxClaims {
+	if len(open) > decision.MaxClaims {
 		return nil
 	}
 	explicit, picked := byOrigin(open)
@@ -120,10 +121,10 @@ func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer r
 
 // preview refuses what claim would refuse, and claims nothing.
 func (v *serviceValidator) preview(ctx context.Context, q rules.Question, answer rules.Answer, requests []allocator.Request) error {
-	if len(requests) == 0 || len(requests) > maxClaims {
+	if len(requests) == 0 || len(requests) > decision.MaxClaims {
 		return nil
 	}
-	if _, err := v.ledger.Preview(claimant(q), requests, answer.Pools, true); err != nil {
+	if _, err := v.ledger.Preview(decision.Claimant(q), requests, answer.Pools, true); err != nil {
 		return v.refused(ctx, q, answer, err)
 	}
 	return nil
@@ -152,18 +153,6 @@ func (v *serviceValidator) claimAll(ctx context.Context, who allocator.Claimant,
 	}
 	claim.Commit()
 	return nil
-}
-
-// withOrigins tells the user's own numbers from those that the API server picked.
-func withOrigins(svc *corev1.Service, requests []serviceports.Request) []allocator.Request {
-	claims := withOrigin(v1alpha1.OriginAutomatic, requests)
-	set := serviceports.UserSet(svc)
-	for i := range claims {
-		if set(claims[i].Request) {
-			claims[i].Origin = v1alpha1.OriginExplicit
-		}
-	}
-	return claims
 }
 
 func countClaim(claim *allocator.Claim, err error) {

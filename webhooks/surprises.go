@@ -11,6 +11,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/access"
+	"github.com/portolan-dev/portolan/internal/decision"
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
@@ -47,7 +48,7 @@ func (v *serviceValidator) pods(ctx context.Context, q rules.Question) []corev1.
 		err = fmt.Errorf("there are more than %d", mostPods)
 	}
 	if err != nil {
-		logf.FromContext(ctx).V(1).Info("No warnings about Pods", "service", serviceOf(q), "reason", err.Error())
+		logf.FromContext(ctx).V(1).Info("No warnings about Pods", "service", decision.ServiceOf(q), "reason", err.Error())
 		return nil
 	}
 	return found.Items

@@ -237,6 +237,12 @@ type NodePortPoolStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Ranges string `json:"ranges,omitempty"`
 
+	// nodePortRange is the API server's node port range as Portolan knows it, for example "30000-32767". It is the same in
+	// all pools.
+	// +optional
+	// +kubebuilder:validation:MaxLength=11
+	NodePortRange string `json:"nodePortRange,omitempty"`
+
 	// ports counts the numbers of the pool by state.
 	// +optional
 	Ports *PoolPorts `json:"ports,omitempty"`

@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/portolan-dev/portolan/internal/logs"
 	"github.com/portolan-dev/portolan/internal/manager"
 )
 
@@ -61,6 +62,8 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 		"Make and renew the webhooks' certificate in the Secret portolan-webhook-server-cert, and have the webhook configurations trust it. Switch off where something else does, like cert-manager.")
 	fs.StringVar(&o.WebhookCertDir, "webhook-cert-dir", "/tmp/k8s-webhook-server/serving-certs",
 		"The `directory` in which the webhooks' certificate (tls.crt, tls.key) is mounted; with --rotate-certificate=false only.")
+	fs.StringVar(&o.WebhookClientCA, "webhook-client-ca-file", "",
+		"A `file` with certificate authorities: the webhooks answer only who has a certificate of theirs. For API servers that are told to show one. Default: everybody is answered.")
 	var dnsNames string
 	fs.StringVar(&dnsNames, "extra-dns-names", "", "More `names` for the webhooks' certificate, separated by commas.")
 	fs.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "The `address` that metrics are served on; 0 serves none.")
@@ -89,7 +92,7 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 	if dnsNames != "" {
 		o.ExtraDNSNames = strings.Split(dnsNames, ",")
 	}
-	return o, zap.New(zap.UseFlagOptions(&zapOptions))
+	return o, logs.New(zapOptions)
 }
 
 func namespace() string {

@@ -19,6 +19,7 @@ const usage = `node-proxy makes a node answer for the cluster's Services: it kee
 Usage:
   node-proxy [flags]               serve Services until it is told to end; the rules stay, and so do connections
   node-proxy show [SERVICE|PORT]   say what the node-proxy that runs here does, in all or for a Service or a port
+  node-proxy knock                 connect to node ports from this node; kubectl portolan check --from-nodes runs it
   node-proxy cleanup               remove every trace of it; end it before
   node-proxy version               say which version this is
 
@@ -27,6 +28,7 @@ Usage:
 // commands are what node-proxy does besides serving.
 var commands = map[string]func(ctx context.Context, args []string, out io.Writer) error{
 	"show":    show,
+	"knock":   knockAt,
 	"cleanup": cleanup,
 	"version": printVersion,
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/logs"
 	"github.com/portolan-dev/portolan/internal/nodeproxy"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
@@ -87,7 +88,7 @@ func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, err
 	if fs.NArg() > 0 {
 		return o, logr.Discard(), fmt.Errorf("%q is not understood; see --help", fs.Arg(0))
 	}
-	return o, zap.New(zap.UseFlagOptions(&zapOptions)), t.read(&o)
+	return o, logs.New(zapOptions), t.read(&o)
 }
 
 func addServiceFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
@@ -189,7 +190,7 @@ func (t *texts) read(o *nodeproxy.Options) (err error) {
 		return fmt.Errorf("--service-node-port-range: %w", err)
 	}
 	if t.closeUnallocated {
-		o.Closed = nft.PortRange{First: uint16(o.Range.From), Last: uint16(o.Range.To)}
+		o.Closed = nft.PortRange{First: uint16(o.Range.From), Last: uint16(o.Range.To)} //nolint:gosec // parsePortRange has seen that it is of ports
 	}
 	if o.Node.NodePortAddresses, err = node.ParseNodePortAddresses(t.nodePortAddresses); err != nil {
 		return fmt.Errorf("--nodeport-addresses: %w", err)
@@ -215,5 +216,5 @@ func parsePortRange(text string) (v1alpha1.PortRange, error) {
 	case r.Size == 0 || r.Base < 1:
 		return v1alpha1.PortRange{}, fmt.Errorf("%q is no range of ports: write one such as 30000-32767", text)
 	}
-	return v1alpha1.PortRange{From: int32(r.Base), To: int32(r.Base + r.Size - 1)}, nil
+	return v1alpha1.PortRange{From: int32(r.Base), To: int32(r.Base + r.Size - 1)}, nil //nolint:gosec // ParsePortRange takes no number above 65535
 }

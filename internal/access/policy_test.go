@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"pgregory.net/rapid"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
@@ -143,4 +145,71 @@ func TestSourcesInWords(t *testing.T) {
 	if text := SourcesText(most); len(text) > 128 {
 		t.Errorf("%d characters: %s", len(text), text)
 	}
+}
+
+// A mistake in a selector closes a port and never opens one: what is read of an object selects all that the object would
+// select without what cannot be read, and with any of that it grants nothing.
+func TestWhatCannotBeReadNeverSelectsLess(t *testing.T) {
+	keys, values := rapid.SampledFrom([]string{"app", "tier", "not a key"}), rapid.SampledFrom([]string{"", "a", "b", "not a value"})
+	requirement := rapid.Custom(func(t *rapid.T) metav1.LabelSelectorRequirement {
+		return metav1.LabelSelectorRequirement{
+			Key:      keys.Draw(t, "key"),
+			Operator: rapid.SampledFrom([]metav1.LabelSelectorOperator{"In", "NotIn", "Exists", "DoesNotExist", "Near"}).Draw(t, "operator"),
+			Values:   rapid.SliceOfN(values, 0, 2).Draw(t, "values"),
+		}
+	})
+	unreadable, selected := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := metav1.LabelSelector{
+			MatchLabels:      rapid.MapOfN(keys, values, 0, 2).Draw(t, "labels"),
+			MatchExpressions: rapid.SliceOfN(requirement, 0, 2).Draw(t, "expressions"),
+		}
+		p := policyOf(v1alpha1.NodePortAccessSpec{ServiceSelector: s})
+		for range 5 {
+			service := rapid.MapOfN(rapid.SampledFrom([]string{"app", "tier"}), rapid.SampledFrom([]string{"", "a", "b"}), 0, 2).Draw(t, "Service")
+			want, problems := meets(s, service)
+			if p.Selects(service) != want || (len(p.Problems) > 0) != problems || p.GrantsOn(nil) == problems {
+				t.Fatalf("selects %v: %t, want %t; problems %v", service, p.Selects(service), want, p.Problems)
+			}
+			if problems {
+				unreadable++
+			}
+			if want {
+				selected++
+			}
+		}
+	})
+	if unreadable < 50 || selected < 50 {
+		t.Errorf("only %d could not be read, and %d selected", unreadable, selected)
+	}
+}
+
+// meets asks requirement by requirement, and leaves out those that cannot be read.
+func meets(s metav1.LabelSelector, service map[string]string) (all, problems bool) {
+	all = true
+	parts := []metav1.LabelSelector{}
+	for k, v := range s.MatchLabels {
+		parts = append(parts, metav1.LabelSelector{MatchLabels: map[string]string{k: v}})
+	}
+	for _, e := range s.MatchExpressions {
+		parts = append(parts, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{e}})
+	}
+	for _, part := range parts {
+		selector, err := metav1.LabelSelectorAsSelector(&part)
+		problems = problems || err != nil
+		all = all && (err != nil || selector.Matches(labels.Set(service)))
+	}
+	return all, problems
+}
+
+func TestTheTextOfSourcesFitsAColumn(t *testing.T) {
+	longest := rapid.Just[v1alpha1.CIDR]("2001:0db8:0000:0000:0000:0000:0000:0000/128")
+	rapid.Check(t, func(t *rapid.T) {
+		peers := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.AccessPeer {
+			return v1alpha1.AccessPeer{IPBlock: v1alpha1.IPBlock{CIDR: longest.Draw(t, "cidr"), Except: rapid.SliceOfN(longest, 0, 16).Draw(t, "except")}}
+		}), 0, 64).Draw(t, "from")
+		if text := SourcesText(peers); text == "" || len(text) > 128 {
+			t.Fatalf("%q has %d characters", text, len(text))
+		}
+	})
 }

@@ -45,5 +45,5 @@ func rate(r *v1alpha1.ConnectionRate, at *field.Path) (Rate, field.ErrorList) {
 	if burst < 1 || burst > highestRate {
 		errs = append(errs, field.Invalid(at.Child("burst"), r.Burst, "must be 1 to 1000000"))
 	}
-	return Rate{PerSecond: uint32(r.PerSecond), Burst: uint32(burst)}, errs
+	return Rate{PerSecond: uint32(r.PerSecond), Burst: uint32(burst)}, errs //nolint:gosec // within 1 and a million, or there are errors
 }

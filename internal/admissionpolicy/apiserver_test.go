@@ -1,6 +1,7 @@
 package admissionpolicy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"testing"
@@ -97,6 +98,8 @@ func loadOn(t testing.TB, kubernetes *version.Version, policy *admissionv1.Valid
 type request struct {
 	namespace *corev1.Namespace
 	svc, old  *corev1.Service
+	dryRun    bool
+	user      string // "": somebody
 }
 
 func (r request) attributes(t testing.TB) *admission.VersionedAttributes {
@@ -107,7 +110,7 @@ func (r request) attributes(t testing.TB) *admission.VersionedAttributes {
 	}
 	kind := corev1.SchemeGroupVersion.WithKind("Service")
 	attributes := admission.NewAttributesRecord(r.svc, old, kind, r.namespace.Name, r.svc.Name,
-		corev1.SchemeGroupVersion.WithResource("services"), "", operation, nil, false, &user.DefaultInfo{Name: "somebody"})
+		corev1.SchemeGroupVersion.WithResource("services"), "", operation, nil, r.dryRun, &user.DefaultInfo{Name: cmp.Or(r.user, "somebody")})
 	versioned, err := admission.NewVersionedAttributes(attributes, kind, admission.NewObjectInterfacesFromScheme(clientgoscheme.Scheme))
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,9 @@ package admissionpolicy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
 	"pgregory.net/rapid"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -20,51 +23,121 @@ import (
 
 // drawRequest draws one that has got past the API server's own checks.
 func drawRequest(t *rapid.T) request {
-	r := request{namespace: namespace.Draw(t, "namespace"), svc: service.Draw(t, "service")}
-	if rapid.Bool().Draw(t, "update") {
-		r.old = service.Draw(t, "old")
-		if rapid.Bool().Draw(t, "with the same numbers") {
-			r.old.Spec.Ports = slices.Clone(r.svc.Spec.Ports)
-			r.old.Spec.HealthCheckNodePort = r.svc.Spec.HealthCheckNodePort
-		}
-	}
-	if len(serviceports.DuplicateNumbers(r.old, r.svc)) > 0 {
-		t.Skip("the API server refuses it")
+	r := request{namespace: namespace.Draw(t, "namespace"), dryRun: rapid.IntRange(0, 3).Draw(t, "dry-run") == 0}
+	switch rapid.SampledFrom([]string{"create", "create", "update", "update of numbers", "update of the rest"}).Draw(t, "what") {
+	case "create":
+		r.svc = created.Draw(t, "service")
+	case "update":
+		r.svc, r.old = updated.Draw(t, "service"), updated.Draw(t, "old")
+	case "update of numbers":
+		r.svc, r.old = updated.Draw(t, "service"), updated.Draw(t, "old")
+		keepSome(t, r.svc, r.old)
+	case "update of the rest":
+		r.svc = updated.Draw(t, "service")
+		r.old = r.svc.DeepCopy()
+		metav1.SetMetaDataLabel(&r.svc.ObjectMeta, "tier", "front")
 	}
 	return r
 }
 
-func (r request) question() rules.Question {
-	return rules.Question{Service: r.svc, Old: r.old, Namespace: r.namespace.Name, NamespaceLabels: r.namespace.Labels}
+// keepSome lets the old Service have had some of the numbers that the new one has.
+func keepSome(t *rapid.T, svc, old *corev1.Service) {
+	had := slices.Clone(svc.Spec.Ports)
+	if lost := rapid.IntRange(0, len(had)).Draw(t, "had no number"); lost < len(had) {
+		had[lost].NodePort = 0
+	}
+	old.Spec.Ports = had
+	if rapid.Bool().Draw(t, "with the same health check") {
+		old.Spec.HealthCheckNodePort = svc.Spec.HealthCheckNodePort
+	}
 }
 
-// The numbers are final and nobody has one, so that all that Judge finds is what a policy can find.
+// nameOwnPool has some of the Services ask for a pool of their namespace.
+func nameOwnPool(t *rapid.T, chart *rules.Chart, r request) {
+	if mine := chart.PoolsFor(r.namespace.Labels); !mine[0].Commons() && rapid.IntRange(0, 2).Draw(t, "names its own pool") == 0 {
+		metav1.SetMetaDataAnnotation(&r.svc.ObjectMeta, v1alpha1.PoolAnnotation, rapid.SampledFrom(mine).Draw(t, "pool").Name)
+	}
+}
+
+func (r request) question() rules.Question {
+	return rules.Question{Service: r.svc, Old: r.old, Namespace: r.namespace.Name, NamespaceLabels: r.namespace.Labels, DryRun: r.dryRun}
+}
+
+// reasons are those of the rules that each validation stands for, in their order.
+var reasons = [][]rules.Reason{
+	{rules.ReasonExternalName},
+	{rules.ReasonExternalName},
+	{rules.ReasonUnknownPool},
+	{rules.ReasonTooManyPorts},
+	{rules.ReasonOutsideRanges, rules.ReasonForeignPool, rules.ReasonNotInNamedPool, rules.ReasonDraining},
+}
+
+// The numbers are final and nobody has one, so that all that Judge finds is what a policy can find. What the API server
+// shows, the first refusal, is of a rule that the Service breaks.
 func TestThePolicyRefusesWhatTheRulesRefuse(t *testing.T) {
+	met := tally{}
 	rapid.Check(t, func(rt *rapid.T) {
 		all := pools.Draw(rt, "pools")
 		chart := rules.NewChart(clusterRange, all)
 		strict := rapid.Bool().Draw(rt, "strict")
 		policy := load(t, policyOf(t, chart, all, Options{Strict: strict}))
-		for range 10 {
+		for range 15 {
 			r := drawRequest(rt)
+			nameOwnPool(rt, chart, r)
+			if errs := serviceports.DuplicateNumbers(r.old, r.svc); len(errs) > 0 {
+				rt.Fatalf("the API server refuses what is drawn: %v", errs)
+			}
 			q := r.question()
 			if strict { // without managed fields every number counts as set
 				q.Service = q.Service.DeepCopy()
 				q.Service.ManagedFields = nil
 			}
-			want := rules.Judge(chart, rules.FakeLedger{}, q).Errors
-			got, failures := policy.decide(t, r)
-			if len(failures) > 0 {
-				rt.Fatalf("the policy failed: %q", failures)
+			answer := rules.Judge(chart, rules.FakeLedger{}, q)
+			first := firstRefusal(rt, policy.decisions(t, r))
+			if (first < 0) != (len(answer.Errors) == 0) || first >= 0 && !breaks(answer, reasons[first]) {
+				rt.Fatalf("of the policy validation %d refuses, the rules say %v", first, answer.Errors)
 			}
-			if len(got) > 0 != (len(want) > 0) {
-				rt.Fatalf("the policy refuses with %q, the rules with %v", got, want)
-			}
+			met.note(chart, r, strict, answer)
 		}
+	})
+	met.atLeast(t, map[string]int{
+		"create": 200, "update": 200, "update that leaves spec alone": 80, "dry-run": 100, "strict": 200, "admitted": 100,
+		"refused: ExternalName": 20, "refused: UnknownPool": 20, "refused: TooManyPorts": 20, "refused: OutsideRanges": 20,
+		"refused: ForeignPool": 15, "refused: NotInNamedPool": 2, "refused: Draining": 2,
+		"ExternalName kept on leaving": 2, "too many for a namespace of no pool": 0,
+		"warned: OutsideRanges": 6, "warned: Draining": 1, "warned: TooManyPorts": 0,
+		"namespace without labels": 30, "namespace of several pools": 60, "namespace whose pools only warn": 8, "namespace of no pool": 60,
+		"health check out of place": 3, "out of place, and had before": 20,
+		"out of place, and set by nobody": 6, "out of place, set by nobody in a dry-run": 1,
+		"no managed fields": 80, "two managers": 80, "a manager of status": 60,
+		"a selector of In": 4, "a selector of NotIn": 10, "a selector of Exists": 4, "a selector of DoesNotExist": 4,
+		"a selector of labels": 5, "a selector that cannot be read": 20,
 	})
 }
 
+// firstRefusal is the place of the first validation that refuses; -1: none does.
+func firstRefusal(t *rapid.T, decisions []validating.PolicyDecision) int {
+	first := -1
+	for i, d := range decisions {
+		if d.Evaluation == validating.EvalError {
+			t.Fatalf("the policy failed: %q", d.Message)
+		}
+		if d.Evaluation == validating.EvalDeny && first < 0 {
+			first = i
+		}
+	}
+	return first
+}
+
+func breaks(a rules.Answer, one []rules.Reason) bool {
+	return slices.ContainsFunc(a.Breaches, func(b rules.Breach) bool { return b.Enforced && slices.Contains(one, b.Reason) })
+}
+
+var aNumber = regexp.MustCompile(`[0-9]+`)
+
+// Neither the name nor a number of a pool that serves others stands in what a policy says.
 func TestThePolicyTellsNothingOfPoolsThatServeOthers(t *testing.T) {
+	met := tally{}
 	rapid.Check(t, func(rt *rapid.T) {
 		all := pools.Draw(rt, "pools")
 		for i := range all {
@@ -73,16 +146,46 @@ func TestThePolicyTellsNothingOfPoolsThatServeOthers(t *testing.T) {
 		chart := rules.NewChart(clusterRange, all)
 		policy := load(t, policyOf(t, chart, all, Options{}))
 		for range 10 {
+			met.count(everything)
 			r := drawRequest(rt)
 			mine := chart.PoolsFor(r.namespace.Labels)
-			refusals, _ := policy.decide(t, r)
-			for _, p := range chart.Pools() {
-				if !p.Commons() && !slices.Contains(mine, p) && strings.Contains(strings.Join(refusals, "\n"), p.Name) {
-					rt.Fatalf("%s: %q", p.Name, refusals)
+			known := r.known(mine)
+			refusals, failures := policy.decide(t, r)
+			for _, text := range append(refusals, failures...) {
+				met.count("refusal")
+				met.countIf("refusal with a number", aNumber.MatchString(text))
+				for _, p := range chart.Pools() {
+					if !p.Commons() && !slices.Contains(mine, p) && strings.Contains(text, p.Name) {
+						rt.Fatalf("%s: %q", p.Name, text)
+					}
+				}
+				for _, n := range aNumber.FindAllString(text, -1) {
+					if !known[n] {
+						rt.Fatalf("%s is told: %q", n, text)
+					}
 				}
 			}
 		}
 	})
+	met.atLeast(t, map[string]int{"refusal": 200, "refusal with a number": 60})
+}
+
+// known are the numbers that the user of a request may read: those of the Service, and of the namespace's own pools.
+func (r request) known(mine []*rules.Pool) map[string]bool {
+	known := map[string]bool{strconv.Itoa(rules.MaxBesidePools): true}
+	for _, n := range serviceports.Numbers(serviceports.Stored(r.svc)) {
+		known[strconv.Itoa(int(n))] = true
+	}
+	for _, p := range mine {
+		if p.Commons() {
+			continue
+		}
+		known[strconv.Itoa(int(p.Spec.MaxPortsPerService))] = true
+		for _, n := range aNumber.FindAllString(p.Numbers.String(), -1) {
+			known[n] = true
+		}
+	}
+	return known
 }
 
 // makePool makes a pool for the namespaces of a team.

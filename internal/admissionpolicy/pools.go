@@ -33,7 +33,7 @@ func aboutPools(chart *rules.Chart) []variable {
 		t.add(i, p)
 	}
 	return slices.Concat(
-		[]variable{let("labels", "namespaceObject.metadata.?labels.orValue({})")},
+		[]variable{let("labels", namespaceLabels)},
 		letList("selects", t.selects),
 		[]variable{
 			let("enforces", oneLine(t.enforces)),
@@ -51,6 +51,8 @@ func aboutPools(chart *rules.Chart) []variable {
 		letMaps("owned", blocks(pools)),
 	)
 }
+
+const namespaceLabels = "namespaceObject.metadata.?labels.orValue({})"
 
 // named has the pool of the annotation, if the Service has that.
 var named = fmt.Sprintf("object.metadata.?annotations[?%[1]q].hasValue() ?\n  [object.metadata.annotations[%[1]q]] : []", v1alpha1.PoolAnnotation)

@@ -1,14 +1,13 @@
 package admissionpolicy
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/yaml"
@@ -18,10 +17,7 @@ import (
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
-var update = flag.Bool("update", false, "write the golden files in testdata anew")
-
 func TestThePolicyOfAFewPoolsReadsSo(t *testing.T) {
-	const file = "testdata/policy.golden"
 	policy, binding := Compile(rules.NewChart(wholeRange, several), several, Options{})
 	got := ""
 	for _, object := range []any{policy, binding} {
@@ -31,18 +27,7 @@ func TestThePolicyOfAFewPoolsReadsSo(t *testing.T) {
 		}
 		got += "---\n" + string(text)
 	}
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s is not as it was, which `go test ./internal/admissionpolicy -update` would accept (-want +got)\n%s", file, diff)
-	}
+	golden.Assert(t, got, "policy.golden")
 }
 
 func TestWithoutAPoolThereIsNoPolicy(t *testing.T) {

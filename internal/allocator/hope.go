@@ -27,7 +27,7 @@ func (l *Ledger) retrying(ctx context.Context, c Claimant, pools []*rules.Pool, 
 		if err == nil || c.Reservation != "" || !l.hopeful(c, pools, err) {
 			return done, err
 		}
-		if !waitFor(ctx, changed) || !waitFor(ctx, time.After(pause+rand.N(pause))) {
+		if !waitFor(ctx, changed) || !waitFor(ctx, time.After(pause+rand.N(pause))) { //nolint:gosec // it spreads waits, nobody gains by guessing
 			return nil, err
 		}
 	}

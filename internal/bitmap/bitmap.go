@@ -4,14 +4,13 @@
 // the word is full: 64 words, that is 4,096 numbers, are passed over in one step
 // and the longest search there is, through 65,536 numbers, reads 18 words. Bits
 // past the end of the range are set on both levels from the start, so no search
-// has to know where it ends. Nothing but New and Clone allocates.
+// has to know where it ends. Nothing but New allocates.
 package bitmap
 
 import (
 	"fmt"
 	"iter"
 	"math/bits"
-	"slices"
 )
 
 const (
@@ -35,9 +34,9 @@ func New(first, last int32) *Set {
 	if first < 0 || last < first || last > 65535 {
 		panic(fmt.Sprintf("bitmap: not a range of ports: %d-%d", first, last))
 	}
-	size := uint32(last-first) + 1
+	size := uint32(last-first) + 1 //nolint:gosec // at most 65536, by New
 	taken := allFree(size)
-	return &Set{first: first, size: size, free: int(size), taken: taken, full: allFree(uint32(len(taken)))}
+	return &Set{first: first, size: size, free: int(size), taken: taken, full: allFree(uint32(len(taken)))} //nolint:gosec // at most 65536, by New
 }
 
 // allFree returns the words of n clear bits, those past the end set.
@@ -111,10 +110,10 @@ func (s *Set) NextFree(from int32) (int32, bool) {
 
 // TakeRun takes every number of from..to that is in the range.
 func (s *Set) TakeRun(from, to int32) {
-	from, to = max(from, s.first), min(to, s.first+int32(s.size)-1)
+	from, to = max(from, s.first), min(to, s.first+int32(s.size)-1) //nolint:gosec // at most 65536, by New
 	for from <= to {
 		i := s.index(from)
-		count := min(uint32(to-from)+1, wordBits-i%wordBits) // the rest of the run, or of the word
+		count := min(uint32(to-from)+1, wordBits-i%wordBits) //nolint:gosec // the rest of the run, or of the word; at most 65536, by New
 		s.takeInWord(i/wordBits, fullWord>>(wordBits-count)<<(i%wordBits))
 		from += int32(count)
 	}
@@ -140,30 +139,9 @@ func (s *Set) FreeNumbers() iter.Seq[int32] {
 	}
 }
 
-// FreeRuns yields the first and last number of each longest run of free numbers,
-// ascending. The loop must not change the set.
-func (s *Set) FreeRuns() iter.Seq2[int32, int32] {
-	return func(yield func(int32, int32) bool) {
-		for i := s.nextFree(0); i < s.size; {
-			end := s.nextTaken(i)
-			if !yield(s.number(i), s.number(end-1)) {
-				return
-			}
-			i = s.nextFree(end)
-		}
-	}
-}
-
-// Clone returns a copy that shares nothing with s.
-func (s *Set) Clone() *Set {
-	c := *s
-	c.taken, c.full = slices.Clone(s.taken), slices.Clone(s.full)
-	return &c
-}
-
 // index is the place of n, at least s.size (having wrapped round) if there is none.
-func (s *Set) index(n int32) uint32  { return uint32(n - s.first) }
-func (s *Set) number(i uint32) int32 { return s.first + int32(i) }
+func (s *Set) index(n int32) uint32  { return uint32(n - s.first) } //nolint:gosec // a number below the first is to wrap round
+func (s *Set) number(i uint32) int32 { return s.first + int32(i) }  //nolint:gosec // at most 65536, by New
 
 // nextFree is the first free place at or after i, s.size if there is none.
 func (s *Set) nextFree(i uint32) uint32 {
@@ -172,29 +150,32 @@ func (s *Set) nextFree(i uint32) uint32 {
 	}
 	w := i / wordBits
 	if free := ^s.taken[w] >> (i % wordBits); free != 0 {
-		return i + uint32(bits.TrailingZeros64(free))
+		return i + uint32(bits.TrailingZeros64(free)) //nolint:gosec // at most 65536, by New
 	}
 	w++
 	skip := w % wordBits
-	for f := w / wordBits; f < uint32(len(s.full)); f++ {
+	for f := w / wordBits; f < uint32(len(s.full)); f++ { //nolint:gosec // at most 65536, by New
 		if open := ^s.full[f] >> skip << skip; open != 0 {
-			w = f*wordBits + uint32(bits.TrailingZeros64(open))
-			return w*wordBits + uint32(bits.TrailingZeros64(^s.taken[w]))
+			w = f*wordBits + uint32(bits.TrailingZeros64(open))           //nolint:gosec // at most 65536, by New
+			return w*wordBits + uint32(bits.TrailingZeros64(^s.taken[w])) //nolint:gosec // at most 65536, by New
 		}
 		skip = 0
 	}
 	return s.size
 }
 
-// nextTaken is the first taken place after i, which is free; s.size if there is none.
+// nextTaken is the first taken place at or after i, s.size if there is none.
 func (s *Set) nextTaken(i uint32) uint32 {
+	if i >= s.size {
+		return s.size
+	}
 	w := i / wordBits
 	taken := s.taken[w] >> (i % wordBits) << (i % wordBits)
 	for taken == 0 {
-		if w++; w == uint32(len(s.taken)) {
+		if w++; w == uint32(len(s.taken)) { //nolint:gosec // at most 65536, by New
 			return s.size
 		}
 		taken = s.taken[w]
 	}
-	return w*wordBits + uint32(bits.TrailingZeros64(taken))
+	return min(w*wordBits+uint32(bits.TrailingZeros64(taken)), s.size) //nolint:gosec // at most 65536, by New
 }

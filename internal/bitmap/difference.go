@@ -15,7 +15,7 @@ func Difference(a, b *Set) iter.Seq[int32] {
 		first, end := span(a, b)
 		for n := first; n < end; n += wordBits {
 			for differ := a.takenFrom(n) ^ b.takenFrom(n); differ != 0; differ &= differ - 1 {
-				if !yield(n + int32(bits.TrailingZeros64(differ))) {
+				if !yield(n + int32(bits.TrailingZeros64(differ))) { //nolint:gosec // at most 65536, by New
 					return
 				}
 			}
@@ -27,11 +27,11 @@ func Difference(a, b *Set) iter.Seq[int32] {
 func span(a, b *Set) (first, end int32) {
 	switch {
 	case a.size == 0:
-		return b.first, b.first + int32(b.size)
+		return b.first, b.first + int32(b.size) //nolint:gosec // at most 65536, by New
 	case b.size == 0:
-		return a.first, a.first + int32(a.size)
+		return a.first, a.first + int32(a.size) //nolint:gosec // at most 65536, by New
 	}
-	return min(a.first, b.first), max(a.first+int32(a.size), b.first+int32(b.size))
+	return min(a.first, b.first), max(a.first+int32(a.size), b.first+int32(b.size)) //nolint:gosec // at most 65536, by New
 }
 
 // takenFrom are the bits of the 64 numbers from n on; outside of the range they are clear.

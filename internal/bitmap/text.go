@@ -11,8 +11,8 @@ import (
 // size of the range and four more: runs of two numbers take the most.
 func (s *Set) Text() string {
 	var text []byte
-	for i := s.nextTakenIn(0); i < s.size; {
-		end := min(s.nextFree(i), s.size)
+	for i := s.nextTaken(0); i < s.size; {
+		end := s.nextFree(i)
 		if text != nil {
 			text = append(text, ',')
 		}
@@ -21,17 +21,9 @@ func (s *Set) Text() string {
 			text = append(text, '-')
 			text = strconv.AppendInt(text, int64(s.number(end-1)), 10)
 		}
-		i = s.nextTakenIn(end)
+		i = s.nextTaken(end)
 	}
 	return string(text)
-}
-
-// nextTakenIn is the first taken place at or after i, s.size if there is none.
-func (s *Set) nextTakenIn(i uint32) uint32 {
-	if i >= s.size {
-		return s.size
-	}
-	return min(s.nextTaken(i), s.size)
 }
 
 // Parse reads what Text writes, for numbers of 1 to 65535. The set's range is just as wide as the text needs: so it has

@@ -1,7 +1,9 @@
 package bitmap
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -79,4 +81,44 @@ func TestParseRefusesWhatTextDoesNotWrite(t *testing.T) {
 			t.Errorf("%q is read as %q", text, s.Text())
 		}
 	}
+}
+
+// FuzzATextIsReadOrRefused reads whatever there is. What is taken for a text has just the numbers that one finds who goes
+// through it part by part, and is written again in its shortest form.
+func FuzzATextIsReadOrRefused(f *testing.F) {
+	for _, seed := range []string{"", "30000", "30007-30008,30721", "1-65535", "30000,30000", "5-4", "0", "0-1023", "65536", "1,,2", "01", "+1", "1-2-3", " 1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := Parse(text)
+		if err != nil {
+			return
+		}
+		var got, want []int32
+		for n := range Difference(s, &Set{}) {
+			got = append(got, n)
+		}
+		if want = spelledOut(text); !slices.Equal(got, want) {
+			t.Fatalf("%q: got %v, want %v", text, got, want)
+		}
+		again, err := Parse(s.Text())
+		if err != nil || again.Text() != s.Text() || len(s.Text()) > len(text) {
+			t.Fatalf("%q is written as %q, which is not read so: %v", text, s.Text(), err)
+		}
+	})
+}
+
+// spelledOut are the numbers of a text that is well formed.
+func spelledOut(text string) []int32 {
+	var all []int32
+	for part := range strings.SplitSeq(text, ",") {
+		var from, to int32
+		if n, _ := fmt.Sscanf(part, "%d-%d", &from, &to); n == 1 {
+			to = from
+		}
+		for n := from; n <= to && n > 0; n++ {
+			all = append(all, n)
+		}
+	}
+	return all
 }

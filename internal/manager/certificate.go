@@ -17,6 +17,17 @@ type certificateSource interface {
 	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
+// endOf asks when a certificate ends, in Unix time; false while there is none.
+func endOf(c certificateSource) func() (float64, bool) {
+	return func() (float64, bool) {
+		certificate, err := c.GetCertificate(&tls.ClientHelloInfo{})
+		if err != nil || certificate.Leaf == nil {
+			return 0, false
+		}
+		return float64(certificate.Leaf.NotAfter.Unix()), true
+	}
+}
+
 // addCertificate adds what keeps the certificate, or reads what somebody else keeps.
 func addCertificate(mgr ctrl.Manager, o Options) (certificateSource, error) {
 	if !o.RotateCertificate {

@@ -13,8 +13,6 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -30,13 +28,15 @@ import (
 	"github.com/portolan-dev/portolan/internal/admissionpolicy"
 	"github.com/portolan-dev/portolan/internal/allocator"
 	"github.com/portolan-dev/portolan/internal/certificate"
+	"github.com/portolan-dev/portolan/internal/metrics"
+	"github.com/portolan-dev/portolan/internal/scheme"
 	"github.com/portolan-dev/portolan/webhooks"
 )
 
 // Names of the objects in config/ that the manager refers to.
 const (
 	leaseName             = "portolan-manager.portolan.dev"
-	certificateSecret     = "portolan-webhook-server-cert"
+	certificateSecret     = "portolan-webhook-server-cert" //nolint:gosec // the name of a Secret, not what is in it
 	webhookService        = "portolan-webhook-service"
 	mutatingWebhookName   = "portolan-mutating-webhook-configuration"
 	validatingWebhookName = "portolan-validating-webhook-configuration"
@@ -54,6 +54,8 @@ type Options struct {
 	// RotateCertificate keeps the webhooks' certificate; else somebody else, like cert-manager, does, in WebhookCertDir.
 	RotateCertificate bool
 	WebhookCertDir    string
+	// WebhookClientCA is a file with the authorities whose clients alone are answered; empty: everybody is.
+	WebhookClientCA string
 	// ExtraDNSNames are names that the certificate has besides the webhook Service's.
 	ExtraDNSNames []string
 	// CertificateSettle is how long a new certificate must have been trusted before it is served; zero: 10 s.
@@ -102,12 +104,7 @@ type Manager struct {
 }
 
 // Scheme has the kinds that the manager reads and writes.
-func Scheme() *runtime.Scheme {
-	s := runtime.NewScheme()
-	utilruntime.Must(clientgoscheme.AddToScheme(s))
-	utilruntime.Must(v1alpha1.AddToScheme(s))
-	return s
-}
+func Scheme() *runtime.Scheme { return scheme.New() }
 
 // New puts a manager together. It asks the API server nothing, and does nothing until Run.
 func New(cfg *rest.Config, o Options) (*Manager, error) {
@@ -142,15 +139,18 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if m.certificate, err = addCertificate(mgr, o); err != nil {
 		return nil, fmt.Errorf("set up certificate: %w", err)
 	}
-	m.webhooks = newWebhookServer(o, m.certificate)
+	metrics.CertificateExpiration.Ask(endOf(m.certificate))
+	if m.webhooks, err = newWebhookServer(o, m.certificate); err != nil {
+		return nil, err
+	}
 	webhooks.Register(m.webhooks, mgr.GetScheme(), m.Ledger, mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("portolan"), o.Clock)
 	return m, mgr.Add(m.webhooks)
 }
 
 func managerOptions(o Options) ctrl.Options {
-	metrics := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure}
+	served := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure}
 	if o.MetricsSecure {
-		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
+		served.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
 	return ctrl.Options{
 		Scheme: Scheme(),
@@ -159,7 +159,7 @@ func managerOptions(o Options) ctrl.Options {
 			ByObject:         cachedObjects(o),
 		},
 		Client:           client.Options{FieldOwner: "portolan"},
-		Metrics:          metrics,
+		Metrics:          served,
 		PprofBindAddress: o.PprofBindAddress,
 		Controller:       controllerOptions(o),
 	}

@@ -87,6 +87,35 @@ var (
 	}, []string{"pool"})
 )
 
+// What is wrong at present.
+var (
+	// CertificateExpiration is when the webhooks' certificate ends.
+	CertificateExpiration = newAsked("portolan_certificate_expiration_timestamp_seconds",
+		"When the certificate that this replica serves the webhooks with ends, in Unix time. Left out while it has none.")
+
+	// PolicyOutOfStep is 1 while the ValidatingAdmissionPolicy of all pools is not as the pools have it.
+	PolicyOutOfStep = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "portolan_policy_out_of_step",
+		Help: "1 while the API server does not take the rules that are to hold while Portolan is away, or warns of them; else 0.",
+	})
+
+	// UnprogrammedNodePorts are the numbers that nodes which serve their Services have lacked for a while.
+	UnprogrammedNodePorts = newAsked("portolan_unprogrammed_node_ports",
+		"Numbers that for five minutes at least one node whose node-proxy serves their Service has not had in force, or not said so.")
+
+	// Nodes are the nodes that report.
+	Nodes = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portolan_nodes",
+		Help: "Nodes whose node-proxy has reported, also one that has ended since, by the mode in which it serves Services (Labelled, All, None).",
+	}, []string{"mode"})
+
+	// Accesses are the NodePortAccess objects by the reasons of their conditions.
+	Accesses = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portolan_accesses",
+		Help: "NodePortAccess objects by condition (Ready, Programmed) and its reason (Selects, SelectsNothing, Invalid; AllNodes, Programming, NoGuard).",
+	}, []string{"condition", "reason"})
+)
+
 // ForgetPool ends the series of a pool that was deleted.
 func ForgetPool(name string) {
 	of := prometheus.Labels{"pool": name}
@@ -96,6 +125,27 @@ func ForgetPool(name string) {
 }
 
 var all = []prometheus.Collector{AdmissionDecisions, AdmissionBreaches, AdmissionDuration, Claims, ClaimConflicts,
-	HoldsGivenUp, Repairs, PoolPorts, ClashingNodePorts, PoolBreaches, Reservations, Conflicts, IdlePorts}
+	HoldsGivenUp, Repairs, PoolPorts, ClashingNodePorts, PoolBreaches, Reservations, Conflicts, IdlePorts,
+	CertificateExpiration, PolicyOutOfStep, UnprogrammedNodePorts, Nodes, Accesses}
 
-func init() { metrics.Registry.MustRegister(all...) }
+func init() {
+	metrics.Registry.MustRegister(all...)
+	begin()
+}
+
+// begin has the counters there from the start, so that the first increase shows.
+func begin() {
+	for _, webhook := range []string{"default", "validate"} {
+		for _, operation := range []string{"CREATE", "UPDATE"} {
+			for _, result := range []string{"allowed", "refused", "failed"} {
+				AdmissionDecisions.WithLabelValues(webhook, operation, result)
+			}
+		}
+	}
+	for _, result := range []string{"claimed", "exhausted", "over_quota", "taken", "failed"} {
+		Claims.WithLabelValues(result)
+	}
+	for _, kind := range []string{"adopted", "succeeded", "lapsed"} {
+		Repairs.WithLabelValues(kind)
+	}
+}

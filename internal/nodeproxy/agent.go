@@ -55,6 +55,7 @@ type Agent struct {
 	// What Run opens.
 	kernel    kernel
 	sweeper   *sweeper
+	tracking  fillReader
 	localhost *localhost.Proxy // nil where node ports are not served there
 	closers   []func() error
 
@@ -178,6 +179,7 @@ func (a *Agent) parts() map[string]func(context.Context) error {
 		"metrics":       always(a.serveMetrics),
 		"clashes":       always(a.watchClashes),
 		"use":           always(a.watchUse),
+		"tracking":      always(a.watchTracking),
 		"loop":          always(a.serve),
 	}
 }
@@ -230,7 +232,7 @@ func (a *Agent) openBeside() error {
 		return err
 	}
 	a.closers = append(a.closers, flows.Close)
-	a.usage.counter, a.usage.flows = k, flows
+	a.usage.counter, a.usage.flows, a.tracking = k, flows, flows
 	if a.clashes == nil {
 		return nil
 	}

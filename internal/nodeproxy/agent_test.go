@@ -79,7 +79,7 @@ func TestAtAnOrderlyEndNothingLeadsToTheListenerAnyMore(t *testing.T) {
 	var err error
 	w.agent.localhost, err = localhost.Listen(t.Context())
 	w.must(err)
-	if !w.agent.begin(t.Context(), nil) {
+	if !w.agent.begin(t.Context()) {
 		t.Fatal("it does not begin")
 	}
 	w.must(w.agent.sync(nil))

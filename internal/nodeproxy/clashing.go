@@ -50,8 +50,8 @@ func (a *Agent) watchClashes(ctx context.Context) {
 func (a *Agent) openClashes(root string, list func(from, to uint16) ([]listeners.Listener, error), processes func(map[uint32]bool) map[uint32]listeners.Process) {
 	c := a.clashes
 	c.root, c.listeners = root, listeners.NewWatcher(listeners.Options{
-		From:      uint16(c.within.From),
-		To:        uint16(c.within.To),
+		From:      uint16(c.within.From), //nolint:gosec // parsed as a range of ports
+		To:        uint16(c.within.To),   //nolint:gosec // parsed as a range of ports
 		List:      list,
 		Processes: processes,
 		Clock:     a.clock,

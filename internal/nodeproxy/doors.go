@@ -30,16 +30,16 @@ func (a *Agent) doors(svc *corev1.Service, crowded []nft.Port) []explain.Door {
 		switch {
 		case r.NodePort == 0:
 		case r.Role == serviceports.HealthCheck:
-			add(explain.Door{Port: nft.Port{Protocol: nft.TCP, Number: uint16(r.NodePort)}, HealthCheck: true})
+			add(explain.Door{Port: nft.Port{Protocol: nft.TCP, Number: uint16(r.NodePort)}, HealthCheck: true}) //nolint:gosec // a port of the API server
 		default:
 			for _, p := range r.Ports {
 				protocol, _ := nft.ProtocolNamed(p.Protocol)
-				port := nft.Port{Protocol: protocol, Number: uint16(r.NodePort)}
+				port := nft.Port{Protocol: protocol, Number: uint16(r.NodePort)} //nolint:gosec // a port of the API server
 				add(explain.Door{
 					Port:      port,
 					Crowded:   slices.Contains(crowded, port),
 					Selecting: a.selecting(svc, p.Name),
-					Ceiling:   a.ceilingAt(uint16(r.NodePort)),
+					Ceiling:   a.ceilingAt(uint16(r.NodePort)), //nolint:gosec // a port of the API server
 				})
 			}
 		}

@@ -13,8 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -31,8 +34,17 @@ func failing(err error, calls ...string) func(string) error {
 
 func TestAfterAFailureTheKernelIsReadAndMended(t *testing.T) {
 	refused := &nft.Error{Errno: unix.EEXIST, Operation: "add element", Object: "service4"}
+	because := func(errno unix.Errno) func(*world) {
+		return func(w *world) { w.fake.Fail(failing(&nft.Error{Errno: errno}, "Apply"), nil) }
+	}
 	for name, fault := range map[string]func(*world){
 		"a batch is refused":                 func(w *world) { w.fake.Fail(failing(refused, "Apply"), nil) },
+		"something to delete is not there":   because(unix.ENOENT),
+		"a chain is in use":                  because(unix.EBUSY),
+		"there is no memory":                 because(unix.ENOMEM),
+		"others change the table meanwhile":  because(unix.EAGAIN),
+		"it is interrupted":                  because(unix.EINTR),
+		"it changes while it is read back":   func(w *world) { w.fake.Fail(failing(netlink.ErrChanged, "Apply", "Read"), nil) },
 		"the answer to a batch is lost":      func(w *world) { w.fake.Fail(nil, failing(nft.ErrDoubt, "Apply")) },
 		"it does not fit":                    func(w *world) { w.fake.Fail(failing(nft.ErrTooLarge, "Apply"), nil) },
 		"it cannot be read back":             func(w *world) { w.fake.Fail(failing(unix.ENOBUFS, "Apply", "Read"), nil) },
@@ -121,15 +133,18 @@ func TestItIsTriedLessAndLessOften(t *testing.T) {
 	})
 }
 
+// changes have something to be programmed.
+var changes = map[string]func(*world){
+	"of a Service": func(w *world) { w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1") },
+	"of the node": func(w *world) {
+		v := view()
+		v.Network.NodePortIPs = nil
+		w.node.become(v)
+	},
+}
+
 func TestItIsUnhealthyOnceAChangeWaitsForLong(t *testing.T) {
-	for name, change := range map[string]func(*world){
-		"of a Service": func(w *world) { w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1") },
-		"of the node": func(w *world) {
-			v := view()
-			v.Network.NodePortIPs = nil
-			w.node.become(v)
-		},
-	} {
+	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.start()
@@ -148,6 +163,102 @@ func TestItIsUnhealthyOnceAChangeWaitsForLong(t *testing.T) {
 				if !w.agent.proxy.Healthy() {
 					t.Error("it stays unhealthy")
 				}
+			})
+		})
+	}
+}
+
+// wantWaiting wants the metrics to say that a change waits since then, and the zero time that none does.
+func (w *world) wantWaiting(since time.Time) {
+	w.Helper()
+	want := 0.0
+	if !since.IsZero() {
+		want = float64(since.UnixNano()) / 1e9
+	}
+	w.wantMetric(metrics.WaitingSince, "", want, want)
+}
+
+func TestAChangeWaitsSinceItWasSeenUntilTheKernelHasIt(t *testing.T) {
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.start()
+				w.wantWaiting(time.Time{})
+				w.pass(30 * time.Second)
+				w.fake.Fail(failing(unix.ENOBUFS, "Apply", "Install"), nil)
+				change(w)
+				first := time.Now()
+				for range 3 {
+					w.pass(10 * time.Minute)
+					w.wantWaiting(first)
+					w.put("shop/api", "10.96.0.11", 30081) // waits too, for less long
+				}
+				w.fake.Fail(nil, nil)
+				w.pass(35 * time.Second)
+				w.wantWaiting(time.Time{})
+			})
+		})
+	}
+}
+
+func TestAChangeWaitsNoMoreWhereTheKernelNeedNotBeAsked(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.start()
+		w.pass(time.Minute)
+		w.fake.Calls()
+		w.serve("shop/web", "10.244.1.1")
+		w.pass(0)
+		if calls := w.fake.Calls(); len(calls) > 0 {
+			t.Errorf("calls: %v", calls)
+		}
+		w.wantWaiting(time.Time{})
+		now := float64(time.Now().UnixNano()) / 1e9
+		w.wantMetric(metrics.SyncLastQueued, "IPv4", now, now)
+		w.wantMetric(metrics.SyncLast, "IPv4", now, now)
+	})
+}
+
+func TestNothingWaitsForServicesThatAreNotServedHere(t *testing.T) {
+	for _, mode := range []route.Mode{route.ModeLabelled, route.ModeNone} {
+		t.Run(string(mode), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.options.Selection.Mode = mode
+				ours := st.MakeService("shop/ours").ClusterIPs("10.96.0.9").NodePort(80, 30079).Label(v1alpha1.ServiceProxyNameLabel, "portolan")
+				w.services.Modify(ours.Obj())
+				w.start()
+				before := w.metric(metrics.SyncLastQueued)
+				for i := range 3 {
+					w.pass(65 * time.Second)
+					w.put("shop/theirs", "10.96.0.10", 30080+int32(i), "10.244.1.1")
+					w.pass(0)
+					w.wantWaiting(time.Time{})
+				}
+				if after := w.metric(metrics.SyncLastQueued); after != before {
+					t.Errorf("a change was queued %v s after the last", after-before)
+				}
+			})
+		})
+	}
+}
+
+func TestANodeProxyThatCannotBeginHasAllOfItWaiting(t *testing.T) {
+	for name, hinder := range map[string]func(*world){
+		"the table is another's": func(w *world) { w.fake.Fail(failing(nft.ErrOwned, "Claim"), nil) },
+		"the node is not known":  func(w *world) { w.node = newFakeNode() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+				hinder(w)
+				began := time.Now()
+				w.start()
+				w.pass(time.Hour)
+				w.wantWaiting(began)
+				w.fake.Fail(nil, nil)
+				w.node.become(view())
+				w.pass(takeOver)
+				w.wantWaiting(time.Time{})
 			})
 		})
 	}

@@ -26,6 +26,7 @@ type guardian struct {
 	pools  *track.Kind[*v1alpha1.NodePortPool]
 	pods   *track.Kind[*corev1.Pod] // of this node
 	within v1alpha1.PortRange       // no other hostPorts matter
+	rules  *readings                // of access and pools
 	closed nft.PortRange            // see Options.Closed
 
 	inForce chan struct{} // closed once the kernel has what is planned
@@ -51,6 +52,7 @@ func newGuardian(o Options, wake func()) *guardian {
 		pools:    track.NewKind(track.TrimPool, track.SamePool, wake),
 		pods:     track.NewKind(track.TrimPod, track.SamePod, wake),
 		within:   o.Range,
+		rules:    newReadings(wake),
 		closed:   o.Closed,
 		inForce:  make(chan struct{}),
 		known:    map[types.NamespacedName]*v1alpha1.NodePortAccess{},
@@ -192,7 +194,7 @@ func portsIn(r v1alpha1.PortRange, all []clash.HostPort) []nft.Port {
 	var ports []nft.Port
 	for _, h := range all {
 		if protocol, ok := nft.ProtocolNamed(h.Protocol); ok && r.From <= h.Number && h.Number <= r.To {
-			ports = append(ports, nft.Port{Protocol: protocol, Number: uint16(h.Number)})
+			ports = append(ports, nft.Port{Protocol: protocol, Number: uint16(h.Number)}) //nolint:gosec // within a range of ports, by the line above
 		}
 	}
 	return ports

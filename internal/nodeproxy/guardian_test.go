@@ -158,6 +158,40 @@ func TestARestartWithoutPodsLeavesHostPortsOpenAndNumbersClosed(t *testing.T) {
 	})
 }
 
+func TestANodeThatCanNoLongerReadAccessSaysSo(t *testing.T) {
+	for name, source := range map[string]func(*world) feed{
+		"NodePortAccess": func(w *world) feed { return w.access },
+		"NodePortPool":   func(w *world) feed { return w.pools },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.node.become(guardedView())
+				w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+				w.allow("shop", "203.0.113.0/24")
+				w.start()
+				w.wantMetric(metrics.GuardStale, "", 0, 0)
+				source(w).fail(errNoModule)
+				source(w).ResetWatch() // as the API server ends each now and then
+				w.pass(time.Minute)
+				w.wantMetric(metrics.GuardStale, "", 1, 1)
+				w.wantHeld(true, "tcp . 30080 : ACL", "203.0.113.0 : pass")
+				if text := w.agent.Status().String(); !strings.Contains(text, "cannot be read. "+name+": no module") {
+					t.Errorf("it says:\n%s", text)
+				}
+				if text, err := w.agent.show("shop/web"); err != nil || strings.Contains(text, "not known yet") || !strings.Contains(text, "203.0.113.0/24") {
+					t.Errorf("who may reach a Service is not said any more: %v\n%s", err, text)
+				}
+				source(w).fail(nil)
+				w.pass(3 * time.Minute)
+				w.wantMetric(metrics.GuardStale, "", 0, 0)
+				if text := w.agent.Status().String(); strings.Contains(text, "cannot be read") {
+					t.Errorf("in the end it says:\n%s", text)
+				}
+			})
+		})
+	}
+}
+
 func TestANodeThatCannotReadAccessSaysSo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.node.become(guardedView())

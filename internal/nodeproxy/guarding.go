@@ -2,6 +2,7 @@ package nodeproxy
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
@@ -38,7 +39,7 @@ func (a *Agent) gate(port nft.Port) gate {
 
 // guards is what the node reports of its guard, once the kernel has all that is planned.
 func (a *Agent) guards() *Guards {
-	g := &Guards{Closed: a.guardian.closes(), PodsUnread: !a.guardian.counted}
+	g := &Guards{Closed: a.guardian.closes(), PodsUnread: !a.guardian.counted, Unread: a.guardian.rules.failure()}
 	if a.guardian.begun {
 		g.Version = a.guardian.versions.Latest()
 		g.Policies, g.Ceilings = len(a.guardian.known), a.guardian.ceilings
@@ -49,9 +50,11 @@ func (a *Agent) guards() *Guards {
 
 // Guards is what a node-proxy enforces, whoever serves node ports.
 type Guards struct {
-	// Version is the resourceVersion of the latest change of a NodePortAccess that is in force; empty: they or pools cannot
-	// be read, and what was in force before is.
+	// Version is the resourceVersion of the latest change of a NodePortAccess that is in force; empty: they or pools could
+	// not be read yet, and what was in force before is.
 	Version string
+	// Unread is why NodePortAccess or pools cannot be read now, so that what is in force stays; nil: they can.
+	Unread error
 	// Policies are how many NodePortAccess objects there are, and Ceilings how many pools that say who may reach theirs.
 	Policies, Ceilings int
 	// Closed are the numbers that are closed while nobody has them; zero: none.
@@ -60,5 +63,17 @@ type Guards struct {
 	PodsUnread bool
 }
 
+// known says whether NodePortAccess and pools have been read: what they said is in force.
+func (g *Guards) known() bool { return g != nil && g.Version != "" }
+
 // current says whether the kernel has what NodePortAccess and pools say now.
-func (g *Guards) current() bool { return g != nil && g.Version != "" }
+func (g *Guards) current() bool { return g.known() && g.Unread == nil }
+
+// stale says that it is not current.
+func (g *Guards) stale() string {
+	text := "Who may reach node ports stays as it was: NodePortAccess or pools cannot be read."
+	if g.Unread != nil {
+		text += fmt.Sprintf(" %v", g.Unread)
+	}
+	return text
+}

@@ -36,11 +36,14 @@ func newBackoff() *wait.Backoff {
 // loop takes what has changed and programs it, until ctx ends. What the kernel has from before serves until all is known.
 func (a *Agent) loop(ctx context.Context) {
 	changes, err := a.tracker.Next(ctx)
+	for _, oldest := range changes[:min(1, len(changes))] {
+		a.proxy.Queued(oldest.Since)
+	}
 	if err != nil || !a.awaitNode(ctx) {
 		return
 	}
 	a.awaitGuardian(ctx)
-	if !a.begin(ctx, changes[:min(1, len(changes))]) {
+	if !a.begin(ctx) {
 		return
 	}
 	var following sync.WaitGroup
@@ -57,16 +60,14 @@ func (a *Agent) loop(ctx context.Context) {
 
 // begin takes over what the kernel holds, from a node-proxy before this one that may still run. It returns false when ctx
 // ends.
-func (a *Agent) begin(ctx context.Context, oldest []track.Change) bool {
-	for _, c := range oldest {
-		a.proxy.Queued(c.Since)
-	}
+func (a *Agent) begin(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		p, err := newProgrammer(a.kernel, a.guardian)
 		if err == nil {
 			a.programmer = p
 			return true
 		}
+		a.proxy.Queued(a.clock.Now()) // where there are no Services
 		a.publish(func(now *Status) { now.fail(err, a.clock.Now()) })
 		a.reporter.Changed()
 		a.pause(ctx, err)
@@ -188,6 +189,7 @@ func (a *Agent) planAll(changes []track.Change) {
 			a.plan(c)
 		}
 	}
+	queued := false
 	for _, c := range changes {
 		if !a.concerns(c) {
 			continue
@@ -195,8 +197,9 @@ func (a *Agent) planAll(changes []track.Change) {
 		a.plan(c)
 		a.waiting.add(c)
 		a.proxy.Queued(c.Since)
+		queued = true
 	}
-	if len(changes) > 0 {
+	if queued {
 		a.metrics.Queued()
 	}
 }

@@ -2,6 +2,7 @@ package nodeproxy
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -68,8 +69,8 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		Mode:             proxyModes[s.Selection.Mode],
 		ServiceProxyName: s.Selection.ProxyName,
 		ProxyVersion:     version,
-		Services:         int32(s.Tally.Services),
-		Ports:            int32(s.Tally.Ports),
+		Services:         int32(s.Tally.Services), //nolint:gosec // a count of what is in memory
+		Ports:            int32(s.Tally.Ports),    //nolint:gosec // a count of what is in memory
 	}
 	if len(s.View.Network.NodePortIPs) > 0 { // else they are nowhere
 		r.NodePorts = numbersText(s.NodePorts)
@@ -78,7 +79,8 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		r.Addresses = append(r.Addresses, ip.String())
 	}
 	if !s.LastSync.IsZero() {
-		r.LastSync = &v1alpha1.LastSync{Time: metav1.NewTime(s.LastSync.Truncate(time.Second)), Milliseconds: int32(s.Took.Milliseconds())}
+		took := int32(min(s.Took.Milliseconds(), math.MaxInt32)) //nolint:gosec // by min
+		r.LastSync = &v1alpha1.LastSync{Time: metav1.NewTime(s.LastSync.Truncate(time.Second)), Milliseconds: took}
 	}
 	programmed := s.programmed()
 	if g := s.Guards; g != nil {

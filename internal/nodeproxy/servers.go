@@ -22,6 +22,7 @@ func (a *Agent) newMetrics() *metrics.Metrics {
 			return c.ServiceEvents, c.SliceEvents
 		},
 		Pending:          func() int { return a.tracker.Counts().Pending },
+		WaitingSince:     a.proxy.WaitingSince,
 		HealthCheckPorts: a.healthChecks.Counts,
 	}, a.clock)
 }

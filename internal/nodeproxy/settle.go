@@ -120,6 +120,8 @@ func (a *Agent) table(s Status) metrics.Table {
 		Services:        s.Tally.Services,
 		Conflicts:       len(s.Conflicts),
 		KernelElements:  a.programmer.elements,
+		GuardStale:      !s.Guards.current(),
+		CrowdedPorts:    len(s.Crowded),
 		Frontends:       each(func(f route.FamilyTally) int { return f.Frontends }),
 		Endpoints:       each(func(f route.FamilyTally) int { return f.Endpoints }),
 		NoLocalInternal: each(func(f route.FamilyTally) int { return f.NoLocalInternal }),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -92,15 +93,32 @@ func loopback(like netip.Addr) netip.Addr {
 	return netip.IPv6Loopback()
 }
 
-// serveShow answers Show.
+// serveShow answers Show, and nobody from elsewhere: metrics count, this names Services.
 func (a *Agent) serveShow(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", serverName)
+	if !fromHere(r) {
+		http.Error(w, "this is answered on the node itself only: run node-proxy show there", http.StatusForbidden)
+		return
+	}
 	text, err := a.show(r.FormValue("of"))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
-	_, _ = io.WriteString(w, text) // a client that has gone misses nothing
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // not what a browser would take it for
+	_, _ = io.WriteString(w, text)                              //nolint:gosec // a client that has gone misses nothing; plain text, and said to be
+}
+
+// fromHere says whether a request was made on this node: who is asked by an address of the node, and asks from the same
+// one, is there.
+func fromHere(r *http.Request) bool {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || local == nil {
+		return false
+	}
+	at, err := netip.ParseAddrPort(local.String())
+	return from.Addr().Unmap().IsLoopback() || err == nil && from.Addr().Unmap() == at.Addr().Unmap()
 }
 
 func (a *Agent) show(subject string) (string, error) {
@@ -174,7 +192,7 @@ func (a *Agent) subject(name types.NamespacedName) explain.Subject {
 		Conflicts:   status.Conflicts,
 		Mode:        a.options.Selection.Mode,
 		Doors:       a.doors(svc, status.Crowded),
-		Guarded:     status.Guards.current(),
+		Guarded:     status.Guards.known(),
 		Labels:      status.View.Labels,
 		Node:        status.View.Node,
 		NodePortIPs: status.View.Network.NodePortIPs,

@@ -1,8 +1,11 @@
 package nodeproxy
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +100,35 @@ func TestShowOfANumberSaysWhatElseUsesIt(t *testing.T) {
 			}
 			if strings.Contains(text, "shop/web") != (number == "30080") {
 				t.Errorf("of %s it says %q", number, text)
+			}
+		}
+	})
+}
+
+func TestShowIsAnsweredOnTheNodeItselfOnly(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
+		w.start()
+		for _, tc := range []struct {
+			from, at string
+			want     int
+		}{
+			{"127.0.0.1:40000", "127.0.0.1:10349", http.StatusOK},
+			{"[::1]:40000", "[::1]:10349", http.StatusOK},
+			{"[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:10349", http.StatusOK},
+			{"192.0.2.1:40000", "192.0.2.1:10349", http.StatusOK},
+			{"192.0.2.7:40000", "192.0.2.1:10349", http.StatusForbidden},
+			{"[2001:db8::7]:40000", "[2001:db8::1]:10349", http.StatusForbidden},
+			{"", "192.0.2.1:10349", http.StatusForbidden},
+		} {
+			at := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(tc.at))
+			ctx := context.WithValue(t.Context(), http.LocalAddrContextKey, net.Addr(at))
+			request := httptest.NewRequestWithContext(ctx, http.MethodGet, showPath+"?of=shop/web", nil)
+			request.RemoteAddr = tc.from
+			answer := httptest.NewRecorder()
+			w.agent.serveShow(answer, request)
+			if names := strings.Contains(answer.Body.String(), "30080"); answer.Code != tc.want || names != (tc.want == http.StatusOK) {
+				t.Errorf("from %q at %s: %d, %q", tc.from, tc.at, answer.Code, answer.Body)
 			}
 		}
 	})

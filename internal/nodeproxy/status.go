@@ -12,6 +12,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/clash"
+	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
@@ -48,6 +49,8 @@ type Status struct {
 	// FlowFailure is why flows to what has gone may be left, or connections of those who may not reach a node port any more;
 	// nil: they are not.
 	FlowFailure error
+	// Tracked is how full the connection tracking is; the zero value: it is not known.
+	Tracked conntrack.Fill
 	// Shared: others can change the node's table, so it is looked at now and then.
 	Shared bool
 	// Now is when the status was asked for.
@@ -87,7 +90,7 @@ func (s Status) String() string {
 	if s.Shared && !s.LastSync.IsZero() {
 		fmt.Fprintf(&b, "  Others can change its table on this node, so it is looked at every %s.\n", lookAgain)
 	}
-	for _, line := range s.guardLines() {
+	for _, line := range append(s.trackingLines(), s.guardLines()...) {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
 	for _, name := range s.Unplanned {
@@ -110,11 +113,14 @@ func (s Status) guardLines() []string {
 	}
 	lines := []string{"Node ports are open to every source."}
 	switch {
-	case !g.current():
-		lines[0] = "Who may reach node ports stays as it was: NodePortAccess or pools cannot be read."
+	case !g.known():
+		lines = nil
 	case g.Policies+g.Ceilings > 0:
 		lines[0] = fmt.Sprintf("Who may reach node ports is said by %s of NodePortAccess and the access of %s.",
 			count(g.Policies, "object"), count(g.Ceilings, "pool"))
+	}
+	if !g.current() {
+		lines = append([]string{g.stale()}, lines...)
 	}
 	if len(s.Crowded) > 0 {
 		lines = append(lines, fmt.Sprintf("%s closed, as the NodePortAccess objects of a namespace are too large for the node: %s.",
@@ -123,7 +129,7 @@ func (s Status) guardLines() []string {
 	if g.Closed != (nft.PortRange{}) {
 		lines = append(lines, fmt.Sprintf("Numbers from %d to %d that no Service and no pod has are closed.", g.Closed.First, g.Closed.Last))
 	}
-	if g.current() && g.PodsUnread {
+	if g.known() && g.PodsUnread {
 		lines = append(lines, "The node's pods cannot be read: which hostPorts there are, and whether other numbers are closed, stays as it was.")
 	}
 	return lines

@@ -51,6 +51,7 @@ type world struct {
 	node                           *fakeNode
 	flows                          *fakeFlows
 	events                         *events.FakeRecorder
+	prepare                        func(*Agent)                    // is called with an Agent before it runs; nil: nothing is
 	beside                         []func(context.Context, *Agent) // what of an Agent runs beside its loop and watches
 	agent                          *Agent
 	stop                           func()
@@ -127,6 +128,9 @@ func (w *world) assemble() {
 	a := assemble(s, w.options, logr.Discard())
 	a.kernel, a.node, a.sweeper, a.events = w.kernel, w.node.again(), a.newSweeper(w.flows), w.events
 	a.reporter = a.newReporter(clienttest.NewFakeClient())
+	if w.prepare != nil {
+		w.prepare(a)
+	}
 	w.agent = a
 }
 
@@ -192,22 +196,33 @@ func (w *world) wantHeld(there bool, lines ...string) {
 // feed is a source of objects. What it shows is nobody else's.
 type feed struct {
 	*sourcetest.FakeControllerSource
-	failure *atomic.Pointer[error] // of lists
+	failure *atomic.Pointer[error] // of lists and new watches
 }
 
 func newFeed() feed { return feed{sourcetest.NewFakeControllerSource(), &atomic.Pointer[error]{}} }
 
-// fail has lists fail from now on, or no more.
+// fail has lists and new watches fail from now on, or no more.
 func (f feed) fail(err error) { f.failure.Store(&err) }
 
+// refusal is why it fails now; nil: it does not.
+func (f feed) refusal() error {
+	if err := f.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 func (f feed) List(o metav1.ListOptions) (runtime.Object, error) {
-	if err := f.failure.Load(); err != nil && *err != nil {
-		return nil, *err
+	if err := f.refusal(); err != nil {
+		return nil, err
 	}
 	return f.FakeControllerSource.List(o)
 }
 
 func (f feed) Watch(o metav1.ListOptions) (watch.Interface, error) {
+	if err := f.refusal(); err != nil {
+		return nil, err
+	}
 	from, err := f.FakeControllerSource.Watch(o)
 	if err != nil {
 		return nil, err
@@ -406,4 +421,18 @@ func (w *world) wantMetric(name, label string, least, most float64) {
 		}
 	}
 	w.Errorf("there is no %s %s", name, label)
+}
+
+// metric is the first value of a metric; 0 where it has none.
+func (w *world) metric(name string) float64 {
+	w.Helper()
+	families, err := w.agent.registry.Gather()
+	w.must(err)
+	for _, family := range families {
+		if family.GetName() == name {
+			m := family.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return 0
 }

@@ -93,7 +93,7 @@ func (r Ranges) at(i int) int32 {
 			i -= n
 			continue
 		}
-		return run.From + int32(i)
+		return run.From + int32(i) //nolint:gosec // less than the length of a range of ports
 	}
 	panic("rules: no such number in the ranges")
 }

@@ -24,7 +24,7 @@ func Pick(pool *Pool, free *bitmap.Set, wish Wish, random func() uint32) (int32,
 	if pool.Spec.Strategy == v1alpha1.StrategyStable {
 		return wish.mostWanted(free)
 	}
-	return free.NextFree(pool.Numbers.at(int(random() % uint32(pool.Numbers.Len()))))
+	return free.NextFree(pool.Numbers.at(int(random() % uint32(pool.Numbers.Len())))) //nolint:gosec // at most 65536 numbers
 }
 
 // mostWanted is the free number of the greatest weight (rendezvous hashing). The weight of number n is the
@@ -35,7 +35,7 @@ func (w Wish) mostWanted(free *bitmap.Set) (number int32, ok bool) {
 	seed := xxhash.Sum64String(w.Service.String() + "/" + w.portName())
 	var greatest uint64
 	for n := range free.FreeNumbers() {
-		if weight := splitMix64(seed, uint64(n)); !ok || weight > greatest {
+		if weight := splitMix64(seed, uint64(n)); !ok || weight > greatest { //nolint:gosec // a port, for its bits
 			number, greatest, ok = n, weight, true
 		}
 	}

@@ -2,6 +2,7 @@ package serviceports
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -178,4 +179,42 @@ func twice(svc *corev1.Service) []string {
 		}
 	}
 	return all
+}
+
+// Each pair of numbers is held against the other, as three rules of the API server have it.
+func TestDuplicatesAreWhatOneFindsPairByPair(t *testing.T) {
+	found := map[bool]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 20 {
+			svc := services.Draw(t, "service")
+			for _, live := range []*corev1.Service{nil, svc} {
+				if live != nil && slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return p.NodePort == 0 }) {
+					continue // such an entry would get a number of its own, not that of another protocol at its port
+				}
+				want := pairClashes(svc, live == nil)
+				found[want]++
+				if errs := DuplicateNumbers(live, svc); len(errs) > 0 != want {
+					t.Fatalf("got %v, want any: %t", errs, want)
+				}
+			}
+		}
+	})
+	if found[true] < 50 || found[false] < 50 {
+		t.Errorf("only %d had one, and %d none", found[true], found[false])
+	}
+}
+
+func pairClashes(svc *corev1.Service, created bool) bool {
+	ports := slices.DeleteFunc(slices.Clone(svc.Spec.Ports), func(p corev1.ServicePort) bool { return p.NodePort == 0 })
+	for i, p := range ports {
+		if needsHealthCheck(svc) && p.NodePort == svc.Spec.HealthCheckNodePort {
+			return true
+		}
+		for _, q := range ports[:i] {
+			if usesNodePorts(svc) && p.NodePort == q.NodePort && (p.Protocol == q.Protocol || created && p.Port != q.Port) {
+				return true
+			}
+		}
+	}
+	return false
 }

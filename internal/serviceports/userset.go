@@ -27,6 +27,25 @@ func UserSet(svc *corev1.Service) func(Request) bool {
 	}
 }
 
+// SetBy returns the managed fields of a Service of whose numbers somebody has set those of requests, and no others: UserSet
+// is true of these.
+func SetBy(requests []Request) []metav1.ManagedFieldsEntry {
+	type fields = map[string]any
+	spec, ports := fields{}, fields{}
+	for _, r := range requests {
+		if r.Role == HealthCheck {
+			spec["f:healthCheckNodePort"] = fields{}
+		}
+		for _, p := range r.Ports {
+			key, _ := json.Marshal(portKey{p.Port, p.Protocol}) // a number and a string always can be
+			ports["k:"+string(key)] = fields{"f:nodePort": fields{}}
+		}
+	}
+	spec["f:ports"] = ports
+	text, _ := json.Marshal(fields{"f:spec": spec})
+	return []metav1.ManagedFieldsEntry{{FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(string(text))}}
+}
+
 // portKey is how FieldsV1 names an entry of spec.ports: k:{"port":80,"protocol":"TCP"}.
 type portKey struct {
 	Port     int32           `json:"port"`

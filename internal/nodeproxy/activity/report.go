@@ -58,7 +58,7 @@ func (b *Book) learn(known *v1alpha1.Activity) {
 		return // nobody's report: all that was used is news
 	}
 	for n := range bitmap.Difference(numbers, &bitmap.Set{}) {
-		number := uint16(n)
+		number := uint16(n) //nolint:gosec // bitmap.Parse takes ports only
 		b.told[number] = b.known
 		if !b.used[number].After(b.known) {
 			delete(b.used, number)

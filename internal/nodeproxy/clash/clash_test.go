@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/bitmap"
@@ -249,4 +250,80 @@ func TestHostPortsOfAPod(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Find goes through what a node has; here each number of each protocol is asked about all that.
+func TestClashesAreWhatOneFindsNumberByNumber(t *testing.T) {
+	protocols := map[corev1.Protocol]listeners.Protocol{"TCP": listeners.TCP, "UDP": listeners.UDP, "SCTP": listeners.SCTP}
+	protocol := rapid.SampledFrom([]corev1.Protocol{"TCP", "UDP", "SCTP"})
+	number := rapid.Int32Range(29999, 30006)
+	met := map[v1alpha1.ClashKind]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		f := Facts{Range: v1alpha1.PortRange{From: 30000, To: 30005}, Services: map[Port]Use{}, Localhost: rapid.Bool().Draw(t, "localhost")}
+		for range rapid.IntRange(0, 4).Draw(t, "Services") {
+			n := rapid.Int32Range(30000, 30005).Draw(t, "of a Service")
+			f.Services[Port{protocol.Draw(t, "protocol"), n}] = rapid.SampledFrom([]Use{NodePort, HealthCheck}).Draw(t, "use")
+		}
+		for range rapid.IntRange(0, 4).Draw(t, "listeners") {
+			address := rapid.SampledFrom([]string{"0.0.0.0", "127.0.0.1", "192.0.2.1", "::1"}).Draw(t, "address")
+			process := listeners.Process{Name: "nginx", Own: rapid.IntRange(0, 3).Draw(t, "own") == 0}
+			listens(protocols[protocol.Draw(t, "protocol")], address, uint16(number.Draw(t, "listens at")), process)(&f)
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "pods") {
+			f.HostPorts = append(f.HostPorts, HostPort{Port{protocol.Draw(t, "protocol"), number.Draw(t, "hostPort")}, types.NamespacedName{Namespace: "shop", Name: "web-0"}, rapid.Bool().Draw(t, "loopback")})
+		}
+		if rapid.Bool().Draw(t, "ephemeral") {
+			chosenFrom(30003, 60999, "30005")(&f)
+		}
+		want := map[Port][]v1alpha1.ClashKind{}
+		for n := f.Range.From; n <= f.Range.To; n++ {
+			for p := range protocols {
+				want[Port{p, n}] = kindsAt(f, Port{p, n}, protocols[p])
+			}
+		}
+		report := Find(f)
+		for _, c := range report.Clashes {
+			met[c.Kind]++
+			i := slices.Index(want[c.port()], c.Kind)
+			if _, ofService := f.Services[c.port()]; i < 0 || c.OfService != ofService {
+				t.Fatalf("%v is found, want %v", c, want[c.port()])
+			}
+			want[c.port()] = slices.Delete(want[c.port()], i, i+1)
+		}
+		for port, kinds := range want {
+			if len(kinds) > 0 {
+				t.Fatalf("%s: %v is not found", port, kinds)
+			}
+		}
+		if !slices.IsSortedFunc(report.Clashes, Clash.compare) {
+			t.Fatalf("not in order: %v", report.Clashes)
+		}
+	})
+	for _, kind := range []v1alpha1.ClashKind{v1alpha1.ClashHostListener, v1alpha1.ClashHostPort, v1alpha1.ClashEphemeral} {
+		if met[kind] < 20 {
+			t.Errorf("only %d of %s", met[kind], kind)
+		}
+	}
+}
+
+// kindsAt are the clashes of one port.
+func kindsAt(f Facts, port Port, protocol listeners.Protocol) []v1alpha1.ClashKind {
+	var kinds []v1alpha1.ClashKind
+	use, ofService := f.Services[port]
+	ephemeral := f.Ephemeral.Chooses(port.Number)
+	pod := slices.ContainsFunc(f.HostPorts, func(h HostPort) bool { return h.Port == port && (f.Localhost || !h.Loopback) })
+	listener := slices.ContainsFunc(f.Listeners, func(l listeners.Listener) bool {
+		proxy := l.Process.Own || port.Protocol == "TCP" && use == HealthCheck
+		return l.Protocol == protocol && int32(l.Port) == port.Number && !proxy && (f.Localhost || !l.Loopback()) && (ofService || !ephemeral)
+	})
+	switch {
+	case pod:
+		kinds = append(kinds, v1alpha1.ClashHostPort)
+	case listener:
+		kinds = append(kinds, v1alpha1.ClashHostListener)
+	}
+	if ofService && ephemeral {
+		kinds = append(kinds, v1alpha1.ClashEphemeral)
+	}
+	return kinds
 }

@@ -2,7 +2,10 @@ package conntrack
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // udp is an entry of a client whose packets to one place are sent on to another.
@@ -100,4 +103,64 @@ func TestANodePortIsOnEachOfItsAddresses(t *testing.T) {
 			t.Errorf("%s: got %t, want %t", sentTo, got, want)
 		}
 	}
+}
+
+// The matcher finds a frontend at once; here each flow is asked, the later ones first.
+func TestWhatIsStaleIsWhatOneFindsFlowByFlow(t *testing.T) {
+	address := rapid.SampledFrom([]string{"10.96.0.1", "10.0.0.1", "10.0.0.2", "2001:db8::1"})
+	place := rapid.Custom(func(t *rapid.T) netip.AddrPort {
+		return netip.AddrPortFrom(netip.MustParseAddr(address.Draw(t, "address")), rapid.SampledFrom([]uint16{53, 54}).Draw(t, "port"))
+	})
+	protocol := rapid.SampledFrom([]Protocol{UDP, UDP, SCTP, 6})
+	wrapped := rapid.Custom(func(t *rapid.T) netip.AddrPort { // as endpoints may come: IPv4 in IPv6
+		p := place.Draw(t, "place")
+		if rapid.Bool().Draw(t, "wrapped") {
+			return netip.AddrPortFrom(netip.AddrFrom16(p.Addr().As16()), p.Port())
+		}
+		return p
+	})
+	found := map[bool]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		flows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Flow {
+			return Flow{
+				Protocol: protocol.Draw(t, "protocol"), Port: rapid.SampledFrom([]uint16{53, 54}).Draw(t, "port"),
+				Addresses: []netip.Addr{wrapped.Draw(t, "at").Addr(), wrapped.Draw(t, "and at").Addr()},
+				Serving:   rapid.SliceOfN(wrapped, 0, 3).Draw(t, "serving"), Gone: rapid.Bool().Draw(t, "gone"),
+			}
+		}), 0, 5).Draw(t, "flows")
+		m := newMatcher(flows)
+		for range 10 {
+			e := entry{protocol: protocol.Draw(t, "protocol"), sentTo: place.Draw(t, "sent to"), sentOn: place.Draw(t, "sent on")}
+			if rapid.IntRange(0, 9).Draw(t, "in a zone") == 0 {
+				e.zone = 7
+			}
+			want := staleOf(flows, e)
+			found[want]++
+			if got := m.stale(&e); got != want {
+				t.Fatalf("%+v of %+v is stale: %t, want %t", e, flows, got, want)
+			}
+		}
+	})
+	if found[true] < 50 || found[false] < 50 {
+		t.Errorf("only %d were stale, and %d not", found[true], found[false])
+	}
+}
+
+func staleOf(flows []Flow, e entry) bool {
+	same := func(a netip.Addr, port uint16, p netip.AddrPort) bool {
+		return a.Unmap() == p.Addr() && port == p.Port()
+	}
+	for _, f := range slices.Backward(flows) {
+		if f.Protocol != e.protocol || !slices.ContainsFunc(f.Addresses, func(a netip.Addr) bool { return same(a, f.Port, e.sentTo) }) {
+			continue
+		}
+		switch {
+		case e.zone != 0, e.protocol == 6:
+			return false
+		case slices.ContainsFunc(f.Serving, func(s netip.AddrPort) bool { return same(s.Addr(), s.Port(), e.sentOn) }):
+			return false
+		}
+		return e.sentTo != e.sentOn || !f.Gone
+	}
+	return false
 }

@@ -30,7 +30,7 @@ type removal struct {
 func (r *removal) add(e *entry) {
 	at := r.wire.Begin(netlink.Header{
 		Kind:     unix.NFNL_SUBSYS_CTNETLINK<<8 | messageDelete,
-		Sequence: uint32(len(r.begins)),
+		Sequence: uint32(len(r.begins)), //nolint:gosec // counts messages of one batch
 		Family:   familyOf(e.sentOn.Addr()),
 	})
 	r.wire.Bytes(attributeReply|unix.NLA_F_NESTED, e.answers)
@@ -68,7 +68,7 @@ func (r *removal) sendSome(s *netlink.Socket, from, to int, deleted Counts) erro
 	answered := false
 	var refused error
 	lost := s.Answers(func(a netlink.Answer) {
-		answered = answered || a.Sequence == uint32(to-1)
+		answered = answered || a.Sequence == uint32(to-1) //nolint:gosec // counts messages of one batch
 		if a.Errno == 0 {
 			return
 		}

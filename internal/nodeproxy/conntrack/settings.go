@@ -89,7 +89,7 @@ func (c sysctl) apply(root string) error {
 	if has == c.value || c.atLeast && has > c.value {
 		return nil
 	}
-	return c.explain(has, os.WriteFile(path, []byte(strconv.Itoa(c.value)), 0o644))
+	return c.explain(has, os.WriteFile(path, []byte(strconv.Itoa(c.value)), 0o644)) //nolint:gosec // a file of the kernel, which has its mode
 }
 
 // explain says what to do about an error.
@@ -105,7 +105,7 @@ func (c sysctl) explain(has int, err error) error {
 }
 
 func readNumber(path string) (int, error) {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // a path of the kernel, below a root that only tests change
 	if err != nil {
 		return 0, err
 	}
@@ -115,26 +115,26 @@ func readNumber(path string) (int, error) {
 // cores are the CPUs of the machine. The runtime knows only those that this process may use, which may be fewer
 // (https://github.com/kubernetes/kubernetes/issues/99225).
 func cores(root string) int {
-	text, err := os.ReadFile(filepath.Join(root, "sys/devices/system/cpu/online"))
+	text, err := os.ReadFile(filepath.Join(root, "sys/devices/system/cpu/online")) //nolint:gosec // a path of the kernel, below a root that only tests change
 	if n, ok := countRanges(strings.TrimSpace(string(text))); err == nil && ok {
 		return n
 	}
 	return runtime.NumCPU()
 }
 
-// countRanges counts the numbers of a list such as "0-3,8".
+// countRanges counts the numbers of a list such as "0-3,8", of which none is above 65535.
 func countRanges(text string) (n int, ok bool) {
 	for part := range strings.SplitSeq(text, ",") {
 		first, last, isRange := strings.Cut(part, "-")
 		if !isRange {
 			last = first
 		}
-		from, errFrom := strconv.Atoi(first)
-		to, errTo := strconv.Atoi(last)
+		from, errFrom := strconv.ParseUint(first, 10, 16)
+		to, errTo := strconv.ParseUint(last, 10, 16)
 		if errFrom != nil || errTo != nil || from > to {
 			return 0, false
 		}
-		n += to - from + 1
+		n += int(to-from) + 1
 	}
 	return n, true
 }

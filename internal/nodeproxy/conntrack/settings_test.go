@@ -145,3 +145,16 @@ func TestTheKernelTakesTheSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// FuzzCPUsAreCounted reads whatever a file of the kernel may say: there is one CPU at least, and no more than ranges of such
+// numbers can have.
+func FuzzCPUsAreCounted(f *testing.F) {
+	for _, seed := range []string{"0", "0-3,8", "", "3-0", "0-", "-1", "0,,1", "0-9223372036854775807", "0-4294967295"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if n, ok := countRanges(text); ok && (n < 1 || n > (1+strings.Count(text, ","))<<16) {
+			t.Errorf("%q: %d CPUs", text, n)
+		}
+	})
+}

@@ -49,36 +49,18 @@ func (t *Table) Delete(flows []Flow) (deleted Counts, err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	entries, err := t.count()
-	if err != nil || entries == 0 {
+	fill, err := t.fill()
+	if err != nil || fill.Entries == 0 {
 		return deleted, err
 	}
 	m := newMatcher(flows)
-	for _, q := range queries(flows, entries) {
+	for _, q := range queries(flows, fill.Entries) {
 		err := repeat(func() error { return t.clean(q, m.stale, deleted) })
 		if err != nil {
 			return deleted, fmt.Errorf("conntrack: %w", err)
 		}
 	}
 	return deleted, nil
-}
-
-// count is how many entries there are, of all kinds.
-func (t *Table) count() (int, error) {
-	var a netlink.Attributes
-	a.End(a.Begin(netlink.Header{Kind: unix.NFNL_SUBSYS_CTNETLINK<<8 | messageStats}))
-	var n uint32
-	err := t.socket.Ask(a, func(body []byte) error {
-		value, err := netlink.Find(body, statsEntries)
-		if err != nil {
-			return err
-		}
-		return netlink.ParseU32(value, &n)
-	})
-	if err != nil {
-		return 0, fmt.Errorf("conntrack: counting entries: %w", explain(err))
-	}
-	return int(n), nil
 }
 
 // repeat calls clean until nothing has changed meanwhile, but not for ever.

@@ -7,6 +7,7 @@ const (
 	messageStats  = 5 // IPCTNL_MSG_CT_GET_STATS
 
 	statsEntries = 1 // CTA_STATS_GLOBAL_ENTRIES
+	statsLimit   = 2 // CTA_STATS_GLOBAL_MAX_ENTRIES, Linux 4.18
 
 	attributeOriginal = 1  // CTA_TUPLE_ORIG
 	attributeReply    = 2  // CTA_TUPLE_REPLY

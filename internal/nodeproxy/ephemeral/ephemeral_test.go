@@ -186,3 +186,13 @@ func TestWithoutTheRightToWriteTheErrorSaysWhatToDo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPortZeroMayBeReserved(t *testing.T) {
+	n := newNode(t, "1024 60999", "0-1023,8080")
+	n.reserve(30080)
+	n.wantReserved("1-1023,8080,30080")
+
+	n = newNode(t, "1024 60999", "0,8080")
+	n.reserve(30080)
+	n.wantReserved("8080,30080")
+}

@@ -62,7 +62,7 @@ func Read(root string) (Settings, error) {
 	if text, err = read(root, reservedName); err != nil {
 		return s, err
 	}
-	if s.Reserved, err = bitmap.Parse(text); err != nil {
+	if s.Reserved, err = parseReserved(text); err != nil {
 		return s, fmt.Errorf("net.ipv4.%s: %w", reservedName, err)
 	}
 	return s, nil
@@ -81,6 +81,19 @@ func parseRange(text string) (Range, error) {
 	return Range{uint16(from), uint16(to)}, errors.Join(errFrom, errTo)
 }
 
+// parseReserved reads a list of ports, which may begin with 0: the kernel lets one reserve it, though it never chooses it.
+// It is left out.
+func parseReserved(text string) (*bitmap.Set, error) {
+	if rest, found := strings.CutPrefix(text, "0-"); found {
+		return bitmap.Parse("1-" + rest)
+	}
+	first, rest, _ := strings.Cut(text, ",")
+	if first == "0" {
+		text = rest
+	}
+	return bitmap.Parse(text)
+}
+
 func path(root, name string) string { return filepath.Join(root, "proc/sys/net/ipv4", name) }
 
 func read(root, name string) (string, error) {
@@ -96,7 +109,7 @@ func read(root, name string) (string, error) {
 
 // readOnce is what a file says to one read of at most so many bytes.
 func readOnce(path string, most int) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // a path of the kernel, below a root that only tests change
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +124,7 @@ func readOnce(path string, most int) ([]byte, error) {
 
 // write sets the list of reserved ports.
 func write(root, text string) error {
-	err := os.WriteFile(path(root, reservedName), []byte(text+"\n"), 0o644)
+	err := os.WriteFile(path(root, reservedName), []byte(text+"\n"), 0o644) //nolint:gosec // a file of the kernel, which has its mode
 	if err == nil {
 		return nil
 	}

@@ -1,14 +1,11 @@
 package explain
 
 import (
-	"flag"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,8 +18,6 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var node = route.Node{Name: "node-1", Zone: "zone-a"}
 
@@ -112,7 +107,7 @@ func TestAServiceIsExplainedInWords(t *testing.T) {
 			if test.conflicts != nil {
 				s.Conflicts = test.conflicts(s.Plan)
 			}
-			compareWith(t, filepath.Join("testdata", test.name+".golden"), Service(s))
+			golden.Assert(t, Service(s), test.name+".golden")
 		})
 	}
 }
@@ -145,20 +140,4 @@ func ceilingOf(cidrs ...v1alpha1.CIDR) *access.Pool {
 		pool.Spec.Access.From = append(pool.Spec.Access.From, v1alpha1.AccessPeer{IPBlock: v1alpha1.IPBlock{CIDR: cidr}})
 	}
 	return access.NewPool(pool)
-}
-
-func compareWith(t *testing.T, golden, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("to accept it run: go test ./internal/nodeproxy/explain -update (-file +now)\n%s", diff)
-	}
 }

@@ -1,17 +1,13 @@
 package guard
 
 import (
-	"flag"
-	"os"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
-
-var update = flag.Bool("update", false, "write the golden files in testdata anew")
 
 // A bit of everything, as the kernel is to have it.
 func TestTheTableOfAStreet(t *testing.T) {
@@ -37,18 +33,5 @@ func TestTheTableOfAStreet(t *testing.T) {
 	}
 	w.do(w.planner.SetHostPorts([]nft.Port{{Protocol: nft.UDP, Number: 32000}}))
 
-	const golden = "testdata/street.golden"
-	got := text(w.table) + "\n"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
+	golden.Assert(t, text(w.table)+"\n", "street.golden")
 }

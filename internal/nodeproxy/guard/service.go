@@ -40,7 +40,7 @@ func serviceOf(name types.NamespacedName, object *corev1.Service) *service {
 		switch {
 		case r.NodePort == 0:
 		case r.Role == serviceports.HealthCheck:
-			s.healthChecks = append(s.healthChecks, nft.Port{Protocol: nft.TCP, Number: uint16(r.NodePort)})
+			s.healthChecks = append(s.healthChecks, nft.Port{Protocol: nft.TCP, Number: uint16(r.NodePort)}) //nolint:gosec // a port of the API server
 		default:
 			s.add(r)
 		}
@@ -51,7 +51,7 @@ func serviceOf(name types.NamespacedName, object *corev1.Service) *service {
 func (s *service) add(r serviceports.Request) {
 	for _, p := range r.Ports {
 		if protocol, ok := nft.ProtocolNamed(p.Protocol); ok {
-			s.ports = append(s.ports, namedPort{nft.Port{Protocol: protocol, Number: uint16(r.NodePort)}, p.Name})
+			s.ports = append(s.ports, namedPort{nft.Port{Protocol: protocol, Number: uint16(r.NodePort)}, p.Name}) //nolint:gosec // a port of the API server
 		}
 	}
 }

@@ -51,17 +51,30 @@ func (p *Proxy) Healthy() bool {
 	return healthy
 }
 
+// WaitingSince is since when the oldest change waits that is not in the kernel; the zero time where none does.
+func (p *Proxy) WaitingSince() time.Time {
+	oldest, _ := p.oldest()
+	return oldest
+}
+
 // state is whether the proxy keeps up, and when it was last updated.
 func (p *Proxy) state(now time.Time) (healthy bool, updated time.Time) {
-	p.mu.Lock()
-	oldest, updated := p.queued, p.updated
-	p.mu.Unlock()
-	if p.waiting != nil {
-		if since := p.waiting(); !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
-			oldest = since
-		}
-	}
+	oldest, updated := p.oldest()
 	return oldest.IsZero() || now.Sub(oldest) < p.timeout, updated
+}
+
+// oldest is since when the oldest change waits, and when the proxy was last updated.
+func (p *Proxy) oldest() (oldest, updated time.Time) {
+	p.mu.Lock()
+	oldest, updated = p.queued, p.updated
+	p.mu.Unlock()
+	if p.waiting == nil {
+		return oldest, updated
+	}
+	if since := p.waiting(); !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
+		oldest = since
+	}
+	return oldest, updated
 }
 
 // report is the body of an answer, field by field kube-proxy's ProxyHealth.

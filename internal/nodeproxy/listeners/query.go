@@ -43,7 +43,7 @@ func (q query) bytecode() []byte {
 		port uint16
 	}{{portAtLeast, q.from}, {portAtMost, q.to}} {
 		out := length - len(code) + pastTheEnd
-		code = netlink.Host.AppendUint16(append(code, c.code, comparison), uint16(out))
+		code = netlink.Host.AppendUint16(append(code, c.code, comparison), uint16(out)) //nolint:gosec // less than 64
 		code = netlink.Host.AppendUint16(append(code, 0, 0), c.port)
 	}
 	return code

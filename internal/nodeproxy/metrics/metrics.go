@@ -28,6 +28,8 @@ type Sources struct {
 	Changes func() (services, endpointSlices int)
 	// Pending are how many Services have changed, by themselves or by their EndpointSlices, and wait for it.
 	Pending func() int
+	// WaitingSince is since when the oldest change waits that the kernel does not have; the zero time where none does.
+	WaitingSince func() time.Time
 	// HealthCheckPorts are how many healthCheckNodePorts are open, and how many could not be had.
 	HealthCheckPorts func() (open, failing int)
 }
@@ -39,7 +41,7 @@ func New(registry prometheus.Registerer, s Sources, c clock.PassiveClock) *Metri
 	return m
 }
 
-// Queued says that a change has been seen that the kernel does not have yet.
+// Queued says that changes have been taken up that the kernel does not have yet. The next Synced is of them, too.
 func (m *Metrics) Queued() {
 	for _, family := range both {
 		m.syncLastQueued.WithLabelValues(string(family)).Set(seconds(m.clock.Now()))
@@ -71,6 +73,12 @@ func (m *Metrics) Cut(connections map[corev1.Protocol]int) {
 	}
 }
 
+// Tracks says how many connections the kernel tracks, and how many at most.
+func (m *Metrics) Tracks(entries, limit int) {
+	m.conntrackEntries.Set(float64(entries))
+	m.conntrackLimit.Set(float64(limit))
+}
+
 // Resynced counts that the whole table was compared with the kernel's.
 func (m *Metrics) Resynced(why Reason) { m.resyncs.WithLabelValues(string(why)).Inc() }
 
@@ -89,6 +97,10 @@ type Table struct {
 	// NoLocalInternal and NoLocalExternal are ports of Services whose traffic policy of the kind is Local, and that have
 	// endpoints, but none on this node.
 	NoLocalInternal, NoLocalExternal PerFamily
+	// GuardStale: who may reach node ports stays as it was, since it cannot be read.
+	GuardStale bool
+	// CrowdedPorts are how many ports are closed as there is no room for who may reach them.
+	CrowdedPorts int
 }
 
 // PerFamily is a number for each IP family.
@@ -99,6 +111,11 @@ func (m *Metrics) Serves(t Table) {
 	m.services.Set(float64(t.Services))
 	m.conflicts.Set(float64(t.Conflicts))
 	m.kernelElements.Set(float64(t.KernelElements))
+	m.guardStale.Set(0)
+	if t.GuardStale {
+		m.guardStale.Set(1)
+	}
+	m.guardCrowdedPorts.Set(float64(t.CrowdedPorts))
 	t.Frontends.set(m.frontends)
 	t.Endpoints.set(m.endpoints)
 	t.NoLocalInternal.set(m.noLocalEndpoints.MustCurryWith(prometheus.Labels{labelTrafficPolicy: "internal"}))

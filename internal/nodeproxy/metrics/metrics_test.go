@@ -26,6 +26,7 @@ type world struct {
 	*Metrics
 	registry *prometheus.Registry
 	clock    *testingclock.FakeClock
+	waiting  time.Time // since then
 }
 
 func newWorld(t *testing.T) *world {
@@ -33,6 +34,7 @@ func newWorld(t *testing.T) *world {
 	w.Metrics = New(w.registry, Sources{
 		Changes:          func() (int, int) { return 5, 7 },
 		Pending:          func() int { return 3 },
+		WaitingSince:     func() time.Time { return w.waiting },
 		HealthCheckPorts: func() (int, int) { return 2, 1 },
 	}, w.clock)
 	return w
@@ -132,18 +134,23 @@ func TestOurOwnMetrics(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"portolan_node_services":                  "gauge {}",
-		"portolan_node_frontends":                 "gauge {ip_family}",
-		"portolan_node_endpoints":                 "gauge {ip_family}",
-		"portolan_node_conflicts":                 "gauge {}",
-		"portolan_node_kernel_elements":           "gauge {}",
-		"portolan_node_batches_total":             "counter {result}",
-		"portolan_node_batch_duration_seconds":    "histogram {}",
-		"portolan_node_change_duration_seconds":   "histogram {}",
-		"portolan_node_resyncs_total":             "counter {reason}",
-		"portolan_node_conntrack_deletions_total": "counter {protocol}",
-		"portolan_node_healthcheck_ports":         "gauge {state}",
-		"portolan_node_clashes":                   "gauge {allocated,kind}",
+		"portolan_node_services":                        "gauge {}",
+		"portolan_node_frontends":                       "gauge {ip_family}",
+		"portolan_node_endpoints":                       "gauge {ip_family}",
+		"portolan_node_conflicts":                       "gauge {}",
+		"portolan_node_kernel_elements":                 "gauge {}",
+		"portolan_node_waiting_since_timestamp_seconds": "gauge {}",
+		"portolan_node_batches_total":                   "counter {result}",
+		"portolan_node_batch_duration_seconds":          "histogram {}",
+		"portolan_node_change_duration_seconds":         "histogram {}",
+		"portolan_node_resyncs_total":                   "counter {reason}",
+		"portolan_node_conntrack_deletions_total":       "counter {protocol}",
+		"portolan_node_conntrack_entries":               "gauge {}",
+		"portolan_node_conntrack_limit":                 "gauge {}",
+		"portolan_node_healthcheck_ports":               "gauge {state}",
+		"portolan_node_clashes":                         "gauge {allocated,kind}",
+		"portolan_node_guard_stale":                     "gauge {}",
+		"portolan_node_guard_crowded_ports":             "gauge {}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -236,10 +243,17 @@ func TestDurationsEndWhenTheKernelHasTheChange(t *testing.T) {
 	}
 }
 
+func TestNothingWaitsSinceZero(t *testing.T) {
+	w := newWorld(t)
+	w.expect([]count{{WaitingSince, nil, 0}})
+	w.waiting = start
+	w.expect([]count{{WaitingSince, nil, float64(start.Unix())}})
+}
+
 func TestWhatIsServedAndSeenIsWhatWasSaid(t *testing.T) {
 	w := newWorld(t)
 	w.Serves(Table{Services: 1, Conflicts: 2, KernelElements: 3, Frontends: PerFamily{4, 5}, Endpoints: PerFamily{6, 7},
-		NoLocalInternal: PerFamily{8, 9}, NoLocalExternal: PerFamily{10, 11}})
+		NoLocalInternal: PerFamily{8, 9}, NoLocalExternal: PerFamily{10, 11}, GuardStale: true, CrowdedPorts: 15})
 	w.Queued()
 	w.Answered("healthz", 503)
 	w.FlowsDeleted(corev1.IPv6Protocol, time.Second, map[corev1.Protocol]int{corev1.ProtocolUDP: 2, corev1.ProtocolSCTP: 1})
@@ -247,7 +261,7 @@ func TestWhatIsServedAndSeenIsWhatWasSaid(t *testing.T) {
 	w.Resynced(BatchFailed)
 	w.Clashing(map[v1alpha1.ClashKind]int{v1alpha1.ClashHostListener: 12, v1alpha1.ClashEphemeral: 13}, map[v1alpha1.ClashKind]int{v1alpha1.ClashHostPort: 14})
 	w.expect([]count{
-		{Services, nil, 1}, {Conflicts, nil, 2}, {KernelElements, nil, 3},
+		{Services, nil, 1}, {Conflicts, nil, 2}, {KernelElements, nil, 3}, {GuardStale, nil, 1}, {GuardCrowdedPorts, nil, 15},
 		{Frontends, []string{"IPv4"}, 4}, {Frontends, []string{"IPv6"}, 5},
 		{Endpoints, []string{"IPv4"}, 6}, {Endpoints, []string{"IPv6"}, 7},
 		{NoLocalEndpoints, []string{"IPv4", "internal"}, 8}, {NoLocalEndpoints, []string{"IPv6", "internal"}, 9},

@@ -27,13 +27,18 @@ const (
 	Endpoints          = "portolan_node_endpoints"
 	Conflicts          = "portolan_node_conflicts"
 	KernelElements     = "portolan_node_kernel_elements"
+	WaitingSince       = "portolan_node_waiting_since_timestamp_seconds"
 	Batches            = "portolan_node_batches_total"
 	BatchDuration      = "portolan_node_batch_duration_seconds"
 	ChangeDuration     = "portolan_node_change_duration_seconds"
 	Resyncs            = "portolan_node_resyncs_total"
+	ConntrackEntries   = "portolan_node_conntrack_entries"
+	ConntrackLimit     = "portolan_node_conntrack_limit"
 	ConntrackDeletions = "portolan_node_conntrack_deletions_total"
 	HealthCheckPorts   = "portolan_node_healthcheck_ports"
 	Clashes            = "portolan_node_clashes"
+	GuardStale         = "portolan_node_guard_stale"
+	GuardCrowdedPorts  = "portolan_node_guard_crowded_ports"
 )
 
 // The labels. Each has a few values, and none grows with the cluster.

@@ -11,8 +11,11 @@ type own struct {
 	batches, resyncs                    *prometheus.CounterVec
 	batchDuration, changeDuration       prometheus.Histogram
 	conntrackDeletions                  *prometheus.CounterVec
+	conntrackEntries, conntrackLimit    prometheus.Gauge
+	waitingSince                        prometheus.Collector
 	healthCheckPorts                    []prometheus.Collector
 	clashes                             *prometheus.GaugeVec
+	guardStale, guardCrowdedPorts       prometheus.Gauge
 }
 
 func newOwn(s Sources) own {
@@ -29,10 +32,14 @@ func newOwn(s Sources) own {
 		changeDuration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: ChangeDuration, Help: "How long it takes from when a change of a Service is seen until the kernel has it, in seconds. Full syncs are left out.",
 			Buckets: prometheus.ExponentialBuckets(100e-6, 2, 18)}), // to 13 s
 		conntrackDeletions: counter(ConntrackDeletions, "Conntrack entries that were deleted, by protocol: to endpoints that have gone, and of those who may no longer reach a node port.", labelProtocol),
+		conntrackEntries:   prometheus.NewGauge(prometheus.GaugeOpts{Name: ConntrackEntries, Help: "Connections that the kernel tracks in the node's network namespace."}),
+		conntrackLimit:     prometheus.NewGauge(prometheus.GaugeOpts{Name: ConntrackLimit, Help: "How many connections the kernel tracks at most; 0 while that is not known."}),
 		clashes: gauge(Clashes, "Uses of numbers of the node port range on this node by something else than a Service, by kind (HostListener, HostPort, Ephemeral) and whether a Service has the number.",
 			labelKind, labelAllocated),
+		guardStale:        prometheus.NewGauge(prometheus.GaugeOpts{Name: GuardStale, Help: "1 while NodePortAccess or pools cannot be read, so that who may reach node ports stays as it was; else 0."}),
+		guardCrowdedPorts: prometheus.NewGauge(prometheus.GaugeOpts{Name: GuardCrowdedPorts, Help: "Node ports that are closed, as the NodePortAccess objects of their namespaces are too large for the node."}),
 	}
-	o.healthCheckPorts = healthCheckPorts(s)
+	o.waitingSince, o.healthCheckPorts = waitingSince(s), healthCheckPorts(s)
 	o.begin()
 	return o
 }
@@ -50,6 +57,19 @@ func (o own) begin() {
 	}
 }
 
+func waitingSince(s Sources) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: WaitingSince,
+		Help: "Since when the oldest change waits that the kernel does not have, in Unix time; 0 while it has all.",
+	}, func() float64 {
+		since := s.WaitingSince()
+		if since.IsZero() {
+			return 0
+		}
+		return seconds(since)
+	})
+}
+
 func healthCheckPorts(s Sources) []prometheus.Collector {
 	state := func(state string, n func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -65,6 +85,6 @@ func healthCheckPorts(s Sources) []prometheus.Collector {
 }
 
 func (o own) collectors() []prometheus.Collector {
-	return append(o.healthCheckPorts, o.services, o.conflicts, o.kernelElements, o.frontends, o.endpoints, o.batches, o.resyncs,
-		o.batchDuration, o.changeDuration, o.conntrackDeletions, o.clashes)
+	return append(o.healthCheckPorts, o.services, o.conflicts, o.kernelElements, o.frontends, o.endpoints, o.waitingSince, o.batches,
+		o.resyncs, o.batchDuration, o.changeDuration, o.conntrackDeletions, o.conntrackEntries, o.conntrackLimit, o.clashes, o.guardStale, o.guardCrowdedPorts)
 }

@@ -53,7 +53,7 @@ func (m Message) Answer() (Answer, error) {
 	if len(m.Body) < 4+MessageHeader {
 		return a, ErrMalformed
 	}
-	a.Errno = unix.Errno(-int32(Host.Uint32(m.Body)))
+	a.Errno = unix.Errno(-int32(Host.Uint32(m.Body))) //nolint:gosec // the kernel writes a negative int32
 	if m.Flags&unix.NLM_F_ACK_TLVS == 0 {
 		return a, nil
 	}

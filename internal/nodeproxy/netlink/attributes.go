@@ -96,7 +96,7 @@ func (a *Attributes) Close(at int) {
 	if length > LongestAttribute {
 		panic(fmt.Sprintf("netlink: an attribute of %d bytes", length))
 	}
-	Host.PutUint16((*a)[at:], uint16(length))
+	Host.PutUint16((*a)[at:], uint16(length)) //nolint:gosec // at most LongestAttribute, by the lines above
 	for len(*a)%4 != 0 {
 		*a = append(*a, 0)
 	}

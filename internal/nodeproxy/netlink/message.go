@@ -36,7 +36,7 @@ func (a *Attributes) Begin(h Header) int {
 }
 
 // End ends the message that began there.
-func (a *Attributes) End(at int) { Host.PutUint32((*a)[at:], uint32(len(*a)-at)) }
+func (a *Attributes) End(at int) { Host.PutUint32((*a)[at:], uint32(len(*a)-at)) } //nolint:gosec // a message is far below 4 GiB
 
 // Message is one message from the kernel.
 type Message struct {
@@ -78,7 +78,7 @@ func (m Message) read(header int, visit func(body []byte) error) error {
 	case !m.isLast():
 		return visit(m.Body[header:])
 	}
-	if errno := unix.Errno(-int32(Host.Uint32(m.Body))); errno != 0 {
+	if errno := unix.Errno(-int32(Host.Uint32(m.Body))); errno != 0 { //nolint:gosec // the kernel writes a negative int32
 		return errno
 	}
 	return nil

@@ -64,7 +64,7 @@ func Grant(list ACL, source netip.Prefix, action Action) Element {
 	}
 	source = canonical(source)
 	k := newKey(grantKind, familyOf(source.Addr())).number(uint32(list)).address(source.Addr())
-	k.set.bits = uint8(source.Bits())
+	k.set.bits = uint8(source.Bits()) //nolint:gosec // bits of a valid prefix: 0 to 128
 	return Element{k.Key, Value{word: Word{Action: action}}}
 }
 

@@ -24,9 +24,6 @@ func newBatch(table string) *batch {
 	return b
 }
 
-// size is how many bytes the batch takes on its way.
-func (b *batch) size() int { return len(b.wire) + netlink.MessageHeader + netlink.FamilyHeader }
-
 func (b *batch) empty() bool { return b.count == 0 }
 
 // message adds a message to nf_tables that carries the attributes that content writes.
@@ -43,7 +40,7 @@ func (b *batch) start(kind, flags uint16) {
 }
 
 func (b *batch) begin(kind, flags uint16, family byte, resource uint16) {
-	h := netlink.Header{Kind: kind, Flags: flags, Sequence: uint32(len(b.wire)), Family: family, Resource: resource}
+	h := netlink.Header{Kind: kind, Flags: flags, Sequence: uint32(len(b.wire)), Family: family, Resource: resource} //nolint:gosec // a batch is far below 4 GiB
 	b.at = b.wire.Begin(h)
 }
 

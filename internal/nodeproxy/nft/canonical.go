@@ -23,7 +23,7 @@ func (t Table) Canonical() Table {
 	for _, l := range c.unused() {
 		c.number(l)
 	}
-	next := List(len(c.lists) + 1)
+	next := List(len(c.lists) + 1) //nolint:gosec // as many as there are in memory
 	for i, l := range c.lists {
 		next = c.fill(List(i+1), l, next)
 	}
@@ -61,7 +61,7 @@ func (c *canon) copy(k Key) {
 // acl is the new number of an ACL.
 func (c *canon) acl(l ACL) ACL {
 	if _, known := c.acls[l]; !known {
-		c.acls[l] = ACL(len(c.acls) + 1)
+		c.acls[l] = ACL(len(c.acls) + 1) //nolint:gosec // as many as there are in memory
 	}
 	return c.acls[l]
 }
@@ -100,7 +100,7 @@ func (k Key) withACL(l ACL) Key {
 func (c *canon) number(l listID) List {
 	if _, known := c.numbers[l]; !known {
 		c.lists = append(c.lists, l)
-		c.numbers[l] = List(len(c.lists))
+		c.numbers[l] = List(len(c.lists)) //nolint:gosec // as many as there are in memory
 	}
 	return c.numbers[l]
 }

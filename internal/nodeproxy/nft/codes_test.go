@@ -160,3 +160,20 @@ func TestCodesAreTakenFromATableOnlyWhereTheyCanBeRight(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTheNameOfAChainIsReadOrRefused reads whatever a chain may be called: it is the name of the action that is read, or of
+// none.
+func FuzzTheNameOfAChainIsReadOrRefused(f *testing.F) {
+	for _, seed := range []string{"refuse", "pick-3", "stick-3-10800", "rate-10-5", "pick-0", "pick-65536", "stick-1-4294967296", "rate-1000001-1", "nothing", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		a, ok := parseAction(name)
+		if ok && a.String() != name {
+			t.Errorf("%q is taken for %s", name, a)
+		}
+		if ok && (a.kind == balanceKind || a.kind == stickKind) && a.Endpoints() < 1 {
+			t.Errorf("%q has no endpoints", name)
+		}
+	})
+}

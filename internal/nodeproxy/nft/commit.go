@@ -20,7 +20,7 @@ func (s *socket) commit(b *batch) error {
 	err := s.Answers(func(a netlink.Answer) {
 		switch {
 		case a.Errno == 0:
-			taken = taken || a.Sequence == uint32(b.at)
+			taken = taken || a.Sequence == uint32(b.at) //nolint:gosec // a batch is far below 4 GiB
 		case refusal == nil:
 			refusal = b.refusal(a)
 		default:

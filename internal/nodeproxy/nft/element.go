@@ -90,10 +90,10 @@ func PodInterface(name string) Element {
 	if len(begin) > longestInterface {
 		panic(fmt.Sprintf("nft: %q is no interface", name))
 	}
-	k := Key{set: setID{kind: podInterfaceKind}, prefix: 8 * uint8(typeInterface.length)}
+	k := Key{set: setID{kind: podInterfaceKind}, prefix: 8 * uint8(typeInterface.length)} //nolint:gosec // bits of a name of 16 bytes
 	copy(k.bytes[:], begin)
 	if isPrefix {
-		k.prefix = uint8(8 * len(begin))
+		k.prefix = uint8(8 * len(begin)) //nolint:gosec // bits of a name of at most 16 bytes
 	}
 	return Element{Key: k}
 }
@@ -142,6 +142,6 @@ func Source(address netip.Addr, protocol Protocol, port uint16, from netip.Prefi
 		panic(fmt.Sprintf("nft: %s is no source for %s", from, address))
 	}
 	k := newKey(sourceKind, familyOf(address)).address(address).protocol(protocol).port(port).address(from.Addr())
-	k.prefix = uint8(from.Bits())
+	k.prefix = uint8(from.Bits()) //nolint:gosec // bits of a valid prefix: 0 to 128
 	return Element{Key: k.Key}
 }

@@ -59,7 +59,7 @@ func neighbour(b []byte, by int8) []byte {
 	next := slices.Clone(b)
 	for i := len(next) - 1; i >= 0; i-- {
 		before := next[i]
-		if next[i] += byte(by); by > 0 && next[i] != 0 || by < 0 && before != 0 {
+		if next[i] += byte(by); by > 0 && next[i] != 0 || by < 0 && before != 0 { //nolint:gosec // -1 is to be 255, which adds up to one less
 			break
 		}
 	}

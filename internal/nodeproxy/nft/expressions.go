@@ -45,7 +45,7 @@ func writeData(a *attributes, attribute uint16, value []byte) {
 func writeVerdict(a *attributes, attribute uint16, verdict int32, chain string) {
 	a.nest(attribute, func() {
 		a.nest(unix.NFTA_DATA_VERDICT, func() {
-			a.u32(unix.NFTA_VERDICT_CODE, uint32(verdict))
+			a.u32(unix.NFTA_VERDICT_CODE, uint32(verdict)) //nolint:gosec // verdicts are negative, and their bits are sent
 			if chain != "" {
 				a.text(unix.NFTA_VERDICT_CHAIN, chain)
 			}
@@ -131,7 +131,7 @@ func maskBits(r register, mask []byte) expression {
 	return expression{"bitwise", func(a *attributes) {
 		r.write(a, unix.NFTA_BITWISE_SREG)
 		r.write(a, unix.NFTA_BITWISE_DREG)
-		a.u32(unix.NFTA_BITWISE_LEN, uint32(len(mask)))
+		a.u32(unix.NFTA_BITWISE_LEN, uint32(len(mask))) //nolint:gosec // a mask of at most 16 bytes
 		writeData(a, unix.NFTA_BITWISE_MASK, mask)
 		writeData(a, unix.NFTA_BITWISE_XOR, make([]byte, len(mask)))
 	}}
@@ -198,7 +198,7 @@ func overLimit(set string, key register, timeout time.Duration, perSecond, burst
 		key.write(a, unix.NFTA_DYNSET_SREG_KEY)
 		a.u32(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_UPDATE)
 		a.text(unix.NFTA_DYNSET_SET_NAME, set)
-		a.u64(unix.NFTA_DYNSET_TIMEOUT, uint64(timeout.Milliseconds()))
+		a.u64(unix.NFTA_DYNSET_TIMEOUT, uint64(timeout.Milliseconds())) //nolint:gosec // a timeout of the API, which is positive
 		a.nest(unix.NFTA_DYNSET_EXPR, func() { limit.write(a) })
 	}}
 }
@@ -215,7 +215,7 @@ func dynset(operation uint32, set string, key, data register, timeout time.Durat
 		a.u32(unix.NFTA_DYNSET_OP, operation)
 		a.text(unix.NFTA_DYNSET_SET_NAME, set)
 		if timeout != 0 {
-			a.u64(unix.NFTA_DYNSET_TIMEOUT, uint64(timeout.Milliseconds()))
+			a.u64(unix.NFTA_DYNSET_TIMEOUT, uint64(timeout.Milliseconds())) //nolint:gosec // a timeout of the API, which is positive
 		}
 	}}
 }

@@ -17,7 +17,7 @@ var forwarders = map[string]func(n *node, port uint16, to netip.AddrPort){
 		v := viewOf(to.Addr())
 		translate := v.only(
 			rule{loadDestinationType(firstRegister), equal(firstRegister, number(unix.RTN_LOCAL))},
-			append(load(firstRegister, dport()), equal(firstRegister, network.AppendUint16(nil, port))),
+			append(load(dport()), equal(firstRegister, network.AppendUint16(nil, port))),
 			rule{
 				loadConstant(to.Addr().AsSlice(), firstRegister),
 				loadConstant(network.AppendUint16(nil, to.Port()), firstRegister+v.registers),

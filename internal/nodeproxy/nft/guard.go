@@ -88,7 +88,7 @@ func (v view) checkRules(in lengths) []rule {
 // grant takes the word that the packet's ACL has for the prefix of its source.
 func (v view) grant(id setID) rule {
 	acl := field{1, func(to register) expression { return loadMeta(unix.NFT_META_PRIORITY, to) }}
-	r := load(firstRegister, acl, v.saddr())
+	r := load(acl, v.saddr())
 	if id.bits < v.bits() {
 		mask := slices.Repeat([]byte{0xff}, int(v.length))
 		setBits(mask, int(id.bits), 0)
@@ -102,7 +102,7 @@ func (v view) grant(id setID) rule {
 
 // usedRules count a flow that gets through to a number that is in use, and shut those that are in nobody's.
 func usedRules(closed PortRange) []rule {
-	rules := []rule{append(load(firstRegister, l4proto(), dport()), inSet("uses", firstRegister), accept())}
+	rules := []rule{append(load(l4proto(), dport()), inSet("uses", firstRegister), accept())}
 	if closed == (PortRange{}) {
 		return rules
 	}
@@ -110,7 +110,7 @@ func usedRules(closed PortRange) []rule {
 	for _, p := range protocols {
 		rules = append(rules, slices.Concat(
 			metaIs(unix.NFT_META_L4PROTO, []byte{byte(p.Protocol)}),
-			load(firstRegister, dport()), rule{atLeast(firstRegister, first), atMost(firstRegister, last)},
+			load(dport()), rule{atLeast(firstRegister, first), atMost(firstRegister, last)},
 			rule{goTo("shut")},
 		))
 	}
@@ -136,7 +136,7 @@ func limitRules(perSecond, burst uint32) []rule {
 	for _, v := range views {
 		word := field{1, func(to register) expression { return loadMeta(unix.NFT_META_PRIORITY, to) }}
 		rules = append(rules, v.only(
-			load(firstRegister, word, l4proto(), dport(), v.saddr()),
+			load(word, l4proto(), dport(), v.saddr()),
 			rule{overLimit(v.name("rate"), firstRegister, full, perSecond, burst), drop()},
 		))
 	}

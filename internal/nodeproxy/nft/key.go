@@ -27,7 +27,7 @@ func (w keyWriter) field(value []byte) keyWriter {
 
 func (w keyWriter) address(a netip.Addr) keyWriter { return w.field(a.AsSlice()) }
 func (w keyWriter) protocol(p Protocol) keyWriter  { return w.field([]byte{byte(p)}) }
-func (w keyWriter) port(p uint16) keyWriter        { return w.field([]byte{byte(p >> 8), byte(p)}) }
+func (w keyWriter) port(p uint16) keyWriter        { return w.field([]byte{byte(p >> 8), byte(p)}) } //nolint:gosec // the upper byte, and the lower one
 func (w keyWriter) number(n uint32) keyWriter      { return w.field(number(n)) }
 
 // name writes the name of an interface. It panics on one that is too long.
@@ -71,7 +71,7 @@ func addressKey(kind setKind, address netip.Addr) Key {
 func prefixKey(kind setKind, prefix netip.Prefix) Key {
 	prefix = canonical(prefix)
 	k := addressKey(kind, prefix.Addr())
-	k.prefix = uint8(prefix.Bits())
+	k.prefix = uint8(prefix.Bits()) //nolint:gosec // bits of a valid prefix: 0 to 128
 	return k
 }
 
@@ -88,7 +88,7 @@ func slotKey(kind setKind, family Family, list List, slot int) Key {
 	if !isSlot(slot) {
 		panic(fmt.Sprintf("nft: slot %d of a list", slot))
 	}
-	return newKey(kind, family).number(uint32(list)).number(uint32(slot)).Key
+	return newKey(kind, family).number(uint32(list)).number(uint32(slot)).Key //nolint:gosec // a slot of a list in memory
 }
 
 func checkList(list List) {

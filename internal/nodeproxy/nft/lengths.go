@@ -60,7 +60,7 @@ func writeLengths(b *batch, l lengths, come []Element) {
 	grown := map[Family]bool{}
 	for i := range come {
 		if id := come[i].Key.set; l.lack(id) {
-			b.addSet(sets[id], uint32(len(l))+1)
+			b.addSet(sets[id], uint32(len(l))+1) //nolint:gosec // as many as there are in memory
 			l.add(id)
 			grown[id.family] = true
 		}

@@ -17,7 +17,7 @@ func (v view) localhostJump() rule {
 
 // toLoopback lets packets pass that are for 127.0.0.0/8 or ::1.
 func (v view) toLoopback() rule {
-	r := load(firstRegister, v.daddr())
+	r := load(v.daddr())
 	if v.family == IPv4 {
 		return append(r, maskBits(firstRegister, []byte{255, 0, 0, 0}), equal(firstRegister, []byte{127, 0, 0, 0}))
 	}

@@ -36,7 +36,7 @@ func (b *batch) addChain(name string, h *hook) {
 func (h *hook) write(a *attributes) {
 	a.nest(unix.NFTA_CHAIN_HOOK, func() {
 		a.u32(unix.NFTA_HOOK_HOOKNUM, h.number)
-		a.u32(unix.NFTA_HOOK_PRIORITY, uint32(h.priority))
+		a.u32(unix.NFTA_HOOK_PRIORITY, uint32(h.priority)) //nolint:gosec // priorities are negative, and their bits are sent
 	})
 	a.text(unix.NFTA_CHAIN_TYPE, h.chainType)
 }

@@ -88,7 +88,7 @@ func pickSlot(n uint32) rule {
 // remember keeps the number of the endpoint for the client; for one that is kept it begins the timeout anew.
 func (v view) remember(timeout time.Duration) rule {
 	data := after(v.flow()...)
-	return append(load(firstRegister, v.flow()...),
+	return append(load(v.flow()...),
 		loadMeta(unix.NFT_META_PRIORITY, data),
 		updateElement(v.name("affinity"), firstRegister, data, timeout),
 	)
@@ -101,7 +101,7 @@ func (v view) forgetRules() []rule {
 	data := after(v.flow()...)
 	deletion := rule{loadConstant(number(0), data), deleteElement(v.name("affinity"), firstRegister, data)}
 	return []rule{
-		v.only(load(firstRegister, v.flow()...), deletion),
+		v.only(load(v.flow()...), deletion),
 		{goTo("retry")},
 	}
 }

@@ -28,7 +28,7 @@ var views = [...]view{
 }
 
 // bits are those of an address.
-func (v view) bits() uint8 { return uint8(8 * v.length) }
+func (v view) bits() uint8 { return uint8(8 * v.length) } //nolint:gosec // bits of a field of at most 16 bytes
 
 // name is what a set or chain of the family is called.
 func (v view) name(name string) string { return set{name: name}.of(v.family).name }
@@ -77,9 +77,10 @@ func (v view) originalFrontend() []field {
 // flow is who sends, and to what.
 func (v view) flow() []field { return append([]field{v.saddr()}, v.frontend()...) }
 
-// load loads fields one after another, as a concatenated key has them.
-func load(to register, fields ...field) rule {
+// load loads fields one after another, from the first register on, as a concatenated key has them.
+func load(fields ...field) rule {
 	var r rule
+	to := firstRegister
 	for _, f := range fields {
 		r = append(r, f.load(to))
 		to += f.registers
@@ -98,11 +99,11 @@ func after(fields ...field) register {
 
 // in lets packets pass whose fields are in a set of the family, notIn the others.
 func (v view) in(set string, fields ...field) rule {
-	return append(load(firstRegister, fields...), inSet(v.name(set), firstRegister))
+	return append(load(fields...), inSet(v.name(set), firstRegister))
 }
 
 func (v view) notIn(set string, fields ...field) rule {
-	return append(load(firstRegister, fields...), notInSet(v.name(set), firstRegister))
+	return append(load(fields...), notInSet(v.name(set), firstRegister))
 }
 
 // take lets packets pass for whose fields a map of the family has a word, which they take with them.
@@ -110,7 +111,7 @@ func (v view) notIn(set string, fields ...field) rule {
 // They carry it as their priority for traffic control, which is 32 bits that a packet has and that nobody else needs
 // before it leaves: marks belong to the cluster's network. It is reset in postrouting.
 func (v view) take(dataMap string, fields ...field) rule {
-	return append(load(firstRegister, fields...),
+	return append(load(fields...),
 		lookupMap(v.name(dataMap), firstRegister, firstRegister),
 		setMeta(unix.NFT_META_PRIORITY, firstRegister),
 	)
@@ -135,7 +136,7 @@ func metaIs(key uint32, value []byte) rule {
 }
 
 func interfaceIn(set string) rule {
-	return append(load(firstRegister, inInterface()), inSet(set, firstRegister))
+	return append(load(inInterface()), inSet(set, firstRegister))
 }
 
 // number is a value as registers have it.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 )
 
@@ -87,10 +88,35 @@ func changeTimes(t *testing.T, k *Kernel, services int) []time.Duration {
 	return times
 }
 
+// size is how long a batch is.
+type size struct{ messages, bytes int }
+
+// sizeOf is the size of the batch that a change is sent as. It is not sent.
+func sizeOf(t *testing.T, k *Kernel, c Change) (s size) {
+	t.Helper()
+	b := newBatch(TableName)
+	if _, err := k.write(b, changeSteps([]Change{c})); err != nil {
+		t.Fatal(err)
+	}
+	wire := b.finish()
+	err := netlink.Messages(wire, func(netlink.Message) error {
+		s.messages++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.bytes = len(wire)
+	return s
+}
+
 func TestNothingButElementsGrowsWithServices(t *testing.T) {
-	type counts struct{ chains, sets, rules int }
+	type counts struct {
+		chains, sets, rules int
+		change              size
+	}
 	var before *counts
-	for _, n := range []int{10, 1000, 10000, 50000} {
+	for _, n := range []int{1, 100, 5000, 50000} {
 		k := openKernel(t, testnet.New(t))
 		mustRead(t, k)
 		want := services(n)
@@ -107,7 +133,8 @@ func TestNothingButElementsGrowsWithServices(t *testing.T) {
 		t.Logf("%d Services, %d elements: installed in %s, read in %s", n, len(want), install, read)
 		times := changeTimes(t, k, n)
 		t.Logf("%d Services: one change %s (p50), %s (p99)", n, times[len(times)/2], times[len(times)*99/100])
-		now := counts{countObjects(t, k.socket, chainObjects), countObjects(t, k.socket, setObjects), countObjects(t, k.socket, ruleObjects)}
+		now := counts{countObjects(t, k.socket, chainObjects), countObjects(t, k.socket, setObjects), countObjects(t, k.socket, ruleObjects), sizeOf(t, k, oneMore(0))}
+		t.Logf("%d Services: %+v", n, now)
 		if before != nil && *before != now {
 			t.Errorf("%d Services: %+v; with fewer, %+v", n, now, *before)
 		}
@@ -148,7 +175,10 @@ func grantTo(list ACL, n uint32, bits int, a Action) Element {
 }
 
 func TestNothingButElementsGrowsWithPolicies(t *testing.T) {
-	type counts struct{ chains, sets, rules int }
+	type counts struct {
+		chains, sets, rules int
+		change              size
+	}
 	var before *counts
 	for _, n := range []int{1, 100, 1000} {
 		k := openKernel(t, testnet.New(t))
@@ -178,7 +208,8 @@ func TestNothingButElementsGrowsWithPolicies(t *testing.T) {
 			}
 		})
 		t.Logf("%d policies: a length that is new in %s", n, length)
-		now := counts{countObjects(t, k.socket, chainObjects), countObjects(t, k.socket, setObjects), countObjects(t, k.socket, ruleObjects)}
+		now := counts{countObjects(t, k.socket, chainObjects), countObjects(t, k.socket, setObjects), countObjects(t, k.socket, ruleObjects), sizeOf(t, k, Change{Add: []Element{grantTo(1, 1<<18, 24, Pass())}})}
+		t.Logf("%d policies: %+v", n, now)
 		if before != nil && *before != now {
 			t.Errorf("%d policies: %+v; with fewer, %+v", n, now, *before)
 		}

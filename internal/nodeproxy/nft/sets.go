@@ -52,7 +52,7 @@ func codeAndLength(fields []datatype) (code, length uint32) {
 	}
 	for _, f := range fields {
 		code = code<<6 | f.code
-		length += uint32(padded(int(f.length)))
+		length += uint32(padded(int(f.length))) //nolint:gosec // the length of a field of at most 16 bytes
 	}
 	return code, length
 }
@@ -148,7 +148,7 @@ type shape struct {
 }
 
 func (s *set) shape() shape {
-	shape := shape{flags: s.flags(), size: s.size, timeout: uint64(s.timeout.Milliseconds()), counter: s.counter}
+	shape := shape{flags: s.flags(), size: s.size, timeout: uint64(s.timeout.Milliseconds()), counter: s.counter} //nolint:gosec // a timeout of the API, which is positive
 	shape.key, shape.keyLength = codeAndLength(s.key)
 	if len(s.data) > 0 {
 		shape.data, _ = codeAndLength(s.data)

@@ -39,3 +39,29 @@ func TestWrongNodePortAddressesAreRefusedWithWhatToWrite(t *testing.T) {
 		}
 	}
 }
+
+// FuzzNodePortAddressesAreReadOrRefused reads whatever a flag may say: what is read is written so that it is read again.
+func FuzzNodePortAddressesAreReadOrRefused(f *testing.F) {
+	for _, seed := range []string{"primary", "10.0.0.0/8", "10.0.0.0/8,fd00::/8", " 10.1.2.3/8 ,", "", ",", "10.0.0.1", "127.0.0.0/8", "127.0.0.1/7",
+		"::1/128", "::ffff:10.0.0.0/104", "primary,10.0.0.0/8", "0.0.0.0/0", "fe80::%eth0/64"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		read, err := ParseNodePortAddresses(text)
+		if err != nil {
+			if err.Error() == "" || read.Prefixes != nil {
+				t.Errorf("%q: got %v and an error: %v", text, read, err)
+			}
+			return
+		}
+		for _, p := range read.Prefixes {
+			if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {
+				t.Errorf("%q: got %s", text, p)
+			}
+		}
+		again, err := ParseNodePortAddresses(read.String())
+		if err != nil || again.String() != read.String() {
+			t.Errorf("%q is written as %q, which is read as %q: %v", text, read, again, err)
+		}
+	})
+}

@@ -126,7 +126,7 @@ func earlier(a, b time.Time) time.Time {
 // pause waits for the moment to report; false, if ctx ends.
 func (r *Reporter) pause(ctx context.Context) bool {
 	now := r.Clock.Now()
-	moment := now.Add(rand.N(max(r.Spread, 1)))
+	moment := now.Add(rand.N(max(r.Spread, 1))) //nolint:gosec // it spreads reports, nobody gains by guessing
 	if earliest := r.asked.Add(Interval); earliest.After(moment) {
 		moment = earliest
 	}
@@ -210,7 +210,7 @@ func (r *Reporter) putOff(wanted *v1alpha1.NodePortNodeStateStatus) time.Time {
 }
 
 // seen says that the object is as the API server has it.
-func (r *Reporter) seen() { r.look = r.Clock.Now().Add(LookInterval + rand.N(LookInterval/10)) }
+func (r *Reporter) seen() { r.look = r.Clock.Now().Add(LookInterval + rand.N(LookInterval/10)) } //nolint:gosec // it spreads reports, nobody gains by guessing
 
 // belong sees to it that the object is there, and goes with this Node: that of an earlier Node of the name is taken over.
 func (r *Reporter) belong(ctx context.Context, node types.UID) error {

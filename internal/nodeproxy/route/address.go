@@ -4,20 +4,22 @@ import (
 	"net/netip"
 	"strings"
 
+	netutils "k8s.io/utils/net"
+
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
-// Addresses of objects that are older than today's validation may have leading zeros (010.0.0.1), which Kubernetes
-// reads as decimal and netip refuses. What cannot be read at all is left out, as kube-proxy does.
+// Addresses of objects that are older than today's validation may have leading zeros (010.0.0.1, 10.0.0.0/08), which
+// Kubernetes reads as decimal and netip refuses. What cannot be read at all is left out, as kube-proxy does.
 
 // parseAddr reads an address; false for what is none.
 func parseAddr(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text)
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
-		addr, err = netip.ParseAddr(withoutLeadingZeros(text))
+		addr, _ = netip.AddrFromSlice(netutils.ParseIPSloppy(text))
 	}
-	return addr.Unmap(), err == nil && addr.Zone() == ""
+	return addr.Unmap(), addr.IsValid() && addr.Zone() == ""
 }
 
 // parsePrefix reads a CIDR, with or without bits beyond its length, as IPv4 where it is that in IPv6; false for what is
@@ -26,23 +28,23 @@ func parsePrefix(text string) (netip.Prefix, bool) {
 	text = strings.TrimSpace(text)
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
-		prefix, err = netip.ParsePrefix(withoutLeadingZeros(text))
+		prefix = parseSloppily(text)
 	}
 	if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= 96 {
 		prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
 	}
-	return prefix.Masked(), err == nil
+	return prefix.Masked(), prefix.IsValid()
 }
 
-func withoutLeadingZeros(text string) string {
-	parts := strings.Split(text, ".")
-	for i, part := range parts {
-		for len(part) > 1 && part[0] == '0' && part[1] != '/' {
-			part = part[1:]
-		}
-		parts[i] = part
+// parseSloppily reads a CIDR as Kubernetes does; the zero value for what is none.
+func parseSloppily(text string) netip.Prefix {
+	_, network, err := netutils.ParseCIDRSloppy(text)
+	if err != nil {
+		return netip.Prefix{}
 	}
-	return strings.Join(parts, ".")
+	addr, _ := netip.AddrFromSlice(network.IP)
+	length, _ := network.Mask.Size()
+	return netip.PrefixFrom(addr, length)
 }
 
 // addrsOf are the addresses of the family among texts.

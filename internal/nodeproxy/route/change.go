@@ -17,9 +17,6 @@ type Change struct {
 	Conflicts []Conflict
 }
 
-// Empty says whether there is nothing to do.
-func (c Change) Empty() bool { return c.Change.Empty() && len(c.Flows) == 0 }
-
 // Flow is a UDP or SCTP frontend whose conntrack entries may be out of date: those to any other place than Serving
 // are to be deleted, so that the flow's next packet asks anew. Where the frontend is there, that holds for entries too
 // that were never translated, from before it was.

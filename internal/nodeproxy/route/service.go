@@ -43,7 +43,7 @@ func Service(svc *corev1.Service, endpointSlices []*endpoints.Slice, node Node, 
 		}
 	}
 	if needsHealthCheck(svc) {
-		d.plan.HealthCheck.Port = uint16(svc.Spec.HealthCheckNodePort)
+		d.plan.HealthCheck.Port = uint16(svc.Spec.HealthCheckNodePort) //nolint:gosec // a port of the API server
 	}
 	d.plan.Routes = eachFrontendOnce(d.plan.Routes)
 	return d.plan
@@ -96,10 +96,10 @@ func (d *draft) addFamily(family nft.Family, clusterIP netip.Addr) {
 		}
 		c := &choice{endpoints: endpointsOf(d.endpointSlices, family, port.Name, protocol, d.node)}
 		d.addPort(Route{
-			Frontend: Frontend{Family: family, Protocol: protocol, Addr: clusterIP, Port: uint16(port.Port)},
+			Frontend: Frontend{Family: family, Protocol: protocol, Addr: clusterIP, Port: uint16(port.Port)}, //nolint:gosec // a port of the API server
 			PortName: port.Name,
 			Affinity: affinity(d.svc),
-		}, uint16(port.NodePort), external, c)
+		}, uint16(port.NodePort), external, c) //nolint:gosec // a port of the API server
 		for _, e := range c.endpoints {
 			if e.local && e.ready {
 				ready[e.addr.Addr()] = true

@@ -1,22 +1,18 @@
 package route
 
 import (
-	"flag"
 	"maps"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
-
-var update = flag.Bool("update", false, "write the golden files in testdata anew")
 
 // network is the node's part of the network that the town's cases speak of.
 var network = Network{
@@ -192,20 +188,7 @@ func packet(source, destination string) nft.Packet {
 }
 
 func TestTheTableReadsAsInTheGoldenFile(t *testing.T) {
-	const golden = "testdata/town.golden"
-	got := town(t).table.Canonical().String()
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("to mend it run: go test ./internal/nodeproxy/route -update\n%s", diff)
-	}
+	golden.Assert(t, town(t).table.Canonical().String(), "town.golden")
 }
 
 func TestWithAnotherProxyBesideOnlyWhatIsOursIsRefused(t *testing.T) {

@@ -117,6 +117,44 @@ func (n *Namespace) RemoveAddress(link string, prefixes ...string) {
 	}
 }
 
+// Addresses are those of all interfaces.
+func (n *Namespace) Addresses() []netip.Addr {
+	n.t.Helper()
+	list, err := n.links.AddrList(nil, netlink.FAMILY_ALL)
+	n.must(err)
+	var all []netip.Addr
+	for _, a := range list {
+		ip, _ := netip.AddrFromSlice(a.IP)
+		all = append(all, ip.Unmap())
+	}
+	return all
+}
+
+// RemoveInterface removes an interface, and its addresses with it; of a cable both ends go.
+func (n *Namespace) RemoveInterface(name string) {
+	n.t.Helper()
+	link, err := n.links.LinkByName(name)
+	n.must(err)
+	n.must(n.links.LinkDel(link))
+}
+
+// Rename gives an interface another name, while it is up.
+func (n *Namespace) Rename(name, other string) {
+	n.t.Helper()
+	link, err := n.links.LinkByName(name)
+	n.must(err)
+	n.must(n.links.LinkSetName(link, other))
+}
+
+// Flap sets an interface down, which takes its IPv6 addresses away, and up again.
+func (n *Namespace) Flap(name string) {
+	n.t.Helper()
+	link, err := n.links.LinkByName(name)
+	n.must(err)
+	n.must(n.links.LinkSetDown(link))
+	n.must(n.links.LinkSetUp(link))
+}
+
 // Bridge makes a switch of interfaces, which themselves have no use for addresses then.
 func (n *Namespace) Bridge(name string, ports ...string) {
 	n.t.Helper()
