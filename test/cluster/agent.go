@@ -28,8 +28,9 @@ type agent struct {
 	queue   workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	ips     *podIPs
 
-	mu   sync.Mutex // guards pods; what happens to one Pod is serialised by the queue
-	pods map[types.NamespacedName]*podRuntime
+	mu       sync.Mutex // guards pods and stand-ins; what happens to one Pod is serialised by the queue
+	pods     map[types.NamespacedName]*podRuntime
+	standIns map[types.NamespacedName]*standIn // by the ServiceAccount of the Pods
 }
 
 const (
@@ -58,14 +59,17 @@ func (c *Cluster) startAgent(ctx context.Context, n *Node) (*agent, error) {
 	}
 	a := &agent{
 		cluster: c, node: n, client: client, ips: ips,
-		pods: map[types.NamespacedName]*podRuntime{},
+		pods: map[types.NamespacedName]*podRuntime{}, standIns: map[types.NamespacedName]*standIn{},
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryLast)),
 	}
 	if err := a.register(ctx); err != nil {
 		return nil, err
 	}
-	return a, a.run(ctx)
+	if err := a.run(ctx); err != nil {
+		return nil, err
+	}
+	return a, a.serveKubelet()
 }
 
 // run starts the watch, the workers and the heartbeat, and returns when the watch has seen all there is.

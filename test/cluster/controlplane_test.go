@@ -54,6 +54,7 @@ func kubectl(t *testing.T, c *cluster.Cluster, args ...string) string {
 }
 
 func TestControlPlaneAnswersKubectl(t *testing.T) {
+	t.Parallel()
 	c := start(t, cluster.Options{})
 	var version struct {
 		ClientVersion, ServerVersion struct{ GitVersion string }
@@ -70,6 +71,7 @@ func TestControlPlaneAnswersKubectl(t *testing.T) {
 }
 
 func TestRestartsKeepWhatWasStored(t *testing.T) {
+	t.Parallel()
 	c := start(t, cluster.Options{ServiceNodePortRange: "30000-30010"})
 	kubectl(t, c, "create", "namespace", "kept")
 	if err := c.RestartAPIServer(t.Context()); err != nil {
@@ -90,6 +92,7 @@ func TestRestartsKeepWhatWasStored(t *testing.T) {
 }
 
 func TestTwoClustersRunSideBySide(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one, err := cluster.Start(t.Context(), cluster.Options{Dir: dir, Log: t.Output()})
 	if err != nil {

@@ -15,9 +15,11 @@
 // Nothing leaves the machine: the bridge lives in a namespace that forwards nothing and has no other way out. The host
 // takes part with one interface, portolanN, whose name is also the claim on the subnet: two clusters never share one.
 //
-// What the API server itself sends into the cluster (calls of webhooks by Service reference, the proxy subresource) goes
-// through the first node, or to a process on the host that stands in for a Service: see Cluster.ServeService.
+// What the API server itself sends into the cluster (calls of webhooks by Service reference, the proxy subresource, exec)
+// goes through the first node, or to a process on the host that stands in for a Service: see Cluster.ServeService.
 //
-// What it cannot do: run containers, images, probes, volumes, exec or logs; host ports; hostNetwork pods (they stay
-// Pending with the reason); IPv6; Jobs, whose pods never end.
+// A hostNetwork pod runs if a process of the node stands in for it: see Node.StandIn. kubectl exec goes into such pods.
+//
+// What it cannot do: run containers, images, probes, volumes or logs; exec into other pods; host ports; hostNetwork pods
+// that nothing stands in for (they stay Pending with the reason); IPv6; Jobs, whose pods never end.
 package cluster

@@ -16,8 +16,8 @@ import (
 // The API server sits on the host, which has no way to Services, Pods and nodes; left alone, it would send what is meant
 // for them (calls of webhooks by Service reference, say) out of the host's default route. So it is told to go through a
 // proxy for everything in the cluster (an "egress selector", KEP-1281): a socket in the state directory, served here. The
-// proxy dials from the first node, whose kube-proxy knows the Services; or, for a Service that ServeService names, a
-// process on the host.
+// proxy dials from the first node, whose kube-proxy knows the Services, and which reaches the other nodes; or, for a
+// Service that ServeService names, a process on the host.
 const (
 	egressSocket = "egress.sock"
 	egressConfig = `apiVersion: apiserver.k8s.io/v1beta1

@@ -49,6 +49,7 @@ webhooks:
 `
 
 func TestWebhookByServiceReferenceReachesAProcess(t *testing.T) {
+	t.Parallel()
 	c := start(t, cluster.Options{})
 	cert, certPEM := selfSigned(t, "hook.default.svc")
 	hook := httptest.NewUnstartedServer(http.HandlerFunc(refuse))
@@ -100,6 +101,7 @@ func selfSigned(t *testing.T, host string) (tls.Certificate, []byte) {
 }
 
 func TestAPIServerReachesPodsThroughANode(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	c := start(t, cluster.Options{Nodes: 2})
 	apply(t, c, webYAML)

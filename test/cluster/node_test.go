@@ -153,6 +153,7 @@ func endpoints(t *testing.T, c *cluster.Cluster, condition string) int {
 }
 
 func TestNodesServeNodePorts(t *testing.T) {
+	t.Parallel()
 	for _, proxy := range []cluster.Proxy{cluster.KubeProxyNFTables, cluster.KubeProxyIPTables} {
 		t.Run(string(proxy), func(t *testing.T) {
 			needRoot(t)
@@ -169,6 +170,7 @@ func TestNodesServeNodePorts(t *testing.T) {
 }
 
 func TestReadinessAnnotationTakesAnEndpointOut(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	c := start(t, cluster.Options{Nodes: 2})
 	apply(t, c, webYAML)
@@ -217,6 +219,7 @@ func TestDeletedPodAnswersUntilItsGraceIsOver(t *testing.T) {
 }
 
 func TestHostNetworkPodWaitsAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	c := start(t, cluster.Options{Nodes: 1, Proxy: cluster.NoProxy})
 	apply(t, c, `
@@ -239,6 +242,7 @@ spec:
 }
 
 func TestMachinesRunProcessesAndRoute(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	c := start(t, cluster.Options{Nodes: 2})
 	apply(t, c, webYAML+"  externalIPs: [1.2.3.110]\n")
@@ -284,6 +288,7 @@ func TestMachinesRunProcessesAndRoute(t *testing.T) {
 }
 
 func TestMountedSecretFollowsTheSecret(t *testing.T) {
+	t.Parallel()
 	c := start(t, cluster.Options{})
 	dir := filepath.Join(t.TempDir(), "volume")
 	if err := c.MountSecret(t.Context(), "default", "cert", dir); err != nil {

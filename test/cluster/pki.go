@@ -29,6 +29,7 @@ func newPKI(dir string, apiServerHosts []string) (*pki, error) {
 	return p, errors.Join(
 		p.writeAuthorities(),
 		p.writePair("apiserver")(p.cluster.server("kube-apiserver", apiServerHosts...)),
+		p.writePair("kubelet-client")(p.cluster.client(kubeletClient)),
 		p.writePair("controller-manager")(p.cluster.server("kube-controller-manager", loopback, "localhost")),
 		p.writePair("scheduler")(p.cluster.server("kube-scheduler", loopback, "localhost")),
 		p.writePair("etcd")(p.etcd.peer("etcd", loopback, "localhost")),

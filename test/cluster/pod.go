@@ -39,7 +39,7 @@ func (a *agent) reconcile(ctx context.Context, key types.NamespacedName) error {
 		return nil
 	}
 	if pod.Spec.HostNetwork {
-		return a.report(ctx, pod, hostNetworkStatus(pod))
+		return a.report(ctx, pod, a.hostNetworkStatus(pod))
 	}
 	r := a.runtimeOf(key)
 	if r == nil {

@@ -10,7 +10,7 @@ import (
 const (
 	// ReadyAnnotation on a Pod set to "false" makes it not ready, at once; any other value, or none, makes it ready.
 	ReadyAnnotation = "demo.portolan.dev/ready"
-	// HostNetworkReason is why a hostNetwork Pod's containers wait for ever.
+	// HostNetworkReason is why a hostNetwork Pod's containers wait until a process stands in for them (Node.StandIn).
 	HostNetworkReason = "HostNetworkNotSupported"
 )
 
@@ -75,8 +75,22 @@ func notReadyReason(containersReady bool) string {
 	return "ContainersNotReady"
 }
 
-// hostNetworkStatus is Pending for good, and says why: failing the Pod would have its DaemonSet make another for ever.
-func hostNetworkStatus(pod *corev1.Pod) corev1.PodStatus {
+// endedStatus is a running status after the containers' end: a Pod that is to be started again stays Running, and is not
+// Ready.
+func endedStatus(status corev1.PodStatus, how corev1.ContainerStateTerminated) corev1.PodStatus {
+	for i := range status.ContainerStatuses {
+		c := &status.ContainerStatuses[i]
+		c.Ready, c.Started = false, new(false)
+		c.State = corev1.ContainerState{Terminated: how.DeepCopy()}
+	}
+	setCondition(&status, corev1.ContainersReady, false, "ContainersNotReady")
+	setCondition(&status, corev1.PodReady, false, "ContainersNotReady")
+	return status
+}
+
+// waitingStatus is that of a hostNetwork Pod without a process: Pending, and it says why. Failing the Pod would have its
+// DaemonSet make another for ever.
+func waitingStatus(pod *corev1.Pod) corev1.PodStatus {
 	status := *pod.Status.DeepCopy()
 	status.Phase = corev1.PodPending
 	status.ContainerStatuses = nil
@@ -85,7 +99,7 @@ func hostNetworkStatus(pod *corev1.Pod) corev1.PodStatus {
 			Name: c.Name, Image: c.Image, Started: new(false),
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{
 				Reason:  HostNetworkReason,
-				Message: "the demo cluster's nodes run Pods with a network of their own only",
+				Message: "the demo cluster's nodes run Pods with a network of their own only, and no process stands in for this one",
 			}},
 		})
 	}

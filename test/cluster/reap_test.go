@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/portolan-dev/portolan/test/cluster"
+	"github.com/portolan-dev/portolan/test/testmain"
 )
 
 // ownerDir is set in a copy of this test program that owns a cluster until it is killed; see TestMain.
@@ -76,6 +78,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, ownCluster(dir))
 		os.Exit(1)
 	}
+	flag.Parse()
+	testmain.SetUnlessGiven("test.parallel", "3") // most of the time a cluster waits
 	os.Exit(m.Run())
 }
 

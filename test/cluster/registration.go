@@ -54,6 +54,7 @@ func (a *agent) nodeObject() *corev1.Node {
 				{Type: corev1.NodeInternalIP, Address: a.node.IP.String()},
 				{Type: corev1.NodeHostName, Address: a.node.Name},
 			},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: kubeletPort}},
 			NodeInfo: corev1.NodeSystemInfo{
 				KubeletVersion:          kubeletVersion,
 				OperatingSystem:         "linux",

@@ -52,6 +52,10 @@ func (c *Cluster) newAPIServer(port int) *process {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file=" + c.pki.file("front-proxy-client.crt"),
 		"--proxy-client-key-file=" + c.pki.file("front-proxy-client.key"),
+		"--kubelet-certificate-authority=" + c.pki.file("ca.crt"),
+		"--kubelet-client-certificate=" + c.pki.file("kubelet-client.crt"),
+		"--kubelet-client-key=" + c.pki.file("kubelet-client.key"),
+		"--kubelet-preferred-address-types=InternalIP", // nothing resolves the nodes' names
 	}
 	if c.options.ServiceNodePortRange != "" {
 		flags = append(flags, "--service-node-port-range="+c.options.ServiceNodePortRange)

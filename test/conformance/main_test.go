@@ -20,6 +20,7 @@ import (
 
 	"github.com/portolan-dev/portolan/test/cluster"
 	"github.com/portolan-dev/portolan/test/proxysite"
+	"github.com/portolan-dev/portolan/test/testmain"
 )
 
 var (
@@ -31,24 +32,9 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	setUnlessGiven("test.parallel", "4") // most of the time a case waits
+	testmain.SetUnlessGiven("test.parallel", "4") // most of the time a case waits
 	klog.SetLogger(logr.Discard())
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func setUnlessGiven(name, value string) {
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
-	if !given {
-		if err := flag.Set(name, value); err != nil {
-			panic(err)
-		}
-	}
+	testmain.Exit(run(m))
 }
 
 func run(m *testing.M) (int, error) {

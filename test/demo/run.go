@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/portolan-dev/portolan/test/cluster"
@@ -60,9 +62,14 @@ type portolan struct {
 	manager *install.Process
 	// nodeProxy is nil where it does not run.
 	nodeProxy *install.NodeProxy
+	// plugin is the path of kubectl's.
+	plugin string
 }
 
 func installOn(ctx context.Context, c *cluster.Cluster, o *options, log *progress) (p portolan, err error) {
+	if p.plugin, err = install.Plugin(); err != nil {
+		return p, err
+	}
 	installation, err := install.Apply(ctx, c)
 	if err != nil {
 		return p, err
@@ -92,7 +99,7 @@ func startNodeProxy(ctx context.Context, c *cluster.Cluster, o *options) (*insta
 
 func show(ctx context.Context, c *cluster.Cluster, p portolan, o *options) error {
 	t := &tour.Tour{
-		Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Manager: p.manager,
+		Cluster: c, Root: install.Repository(), Screen: tour.NewScreen(os.Stdout), Manager: p.manager, Plugin: p.plugin,
 		Packets: o.without == "", NodeProxy: p.nodeProxy, GuardOnly: o.proxy.services == "none", BesideKubeProxy: o.proxy.kubeProxy != cluster.NoProxy,
 	}
 	return t.Run(ctx)
@@ -139,16 +146,10 @@ func farewell(c *cluster.Cluster, o *options, p portolan) {
 	screen := tour.NewScreen(os.Stdout)
 	screen.Title("It is yours now")
 	screen.Say("In another terminal:")
-	root := install.Repository()
-	bin := filepath.Join(root, "bin")
-	controlPlane := filepath.Join(bin, "controlplane")
-	if p.nodeProxy != nil {
-		bin = filepath.Dir(p.nodeProxy.Program)
-	}
 	paste(
-		"cd "+root,
+		"cd "+install.Repository(),
 		"export KUBECONFIG="+c.Kubeconfig(),
-		"export PATH="+controlPlane+":"+bin+":$PATH",
+		"export PATH="+strings.Join(programs(p), ":")+":$PATH",
 	)
 	screen.Say("Then, for example:")
 	paste(
@@ -160,7 +161,12 @@ func farewell(c *cluster.Cluster, o *options, p portolan) {
 		"kubectl create service nodeport cart --tcp=80 -n shop",
 		"kubectl get service cart -n shop",
 		"kubectl describe npp team-a",
+		"kubectl portolan list -A",
+		"kubectl portolan explain podinfo",
+		"kubectl portolan doctor",
 	)
+	screen.Say("The map as a page in your browser, live, at an address that this prints:")
+	paste("kubectl portolan ui")
 	if o.without == "" {
 		answering(screen, c)
 		programmed(screen, c, o, p)
@@ -168,6 +174,15 @@ func farewell(c *cluster.Cluster, o *options, p portolan) {
 	unanswering(screen, p.manager)
 	screen.Say("Portolan's manager runs as a process here, its log is " + p.manager.Log + "\n" +
 		"Other logs are beside it. Ctrl-C ends it all and removes everything.")
+}
+
+// programs are the directories of what the offered lines run: kubectl, its plugin with what completes it, node-proxy.
+func programs(p portolan) []string {
+	dirs := []string{filepath.Join(install.Repository(), "bin", "controlplane"), filepath.Dir(p.plugin)}
+	if p.nodeProxy != nil {
+		dirs = append(dirs, filepath.Dir(p.nodeProxy.Program))
+	}
+	return append(slices.Compact(dirs), filepath.Join(install.Repository(), "cmd", install.PluginName))
 }
 
 // unanswering says how to have no manager for a while.

@@ -1,14 +1,17 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -138,6 +141,7 @@ func processesOf(dir string) []string {
 }
 
 func TestDemosRunSideBySideAndLeaveNothing(t *testing.T) {
+	t.Parallel()
 	needKubeProxy(t)
 	one, other := startDemo(t, t.TempDir(), "--once", "--proxy=kube-proxy"), startDemo(t, t.TempDir(), "--once", "--proxy=kube-proxy-iptables")
 	for _, d := range []*demo{one, other} {
@@ -147,6 +151,7 @@ func TestDemosRunSideBySideAndLeaveNothing(t *testing.T) {
 }
 
 func TestEveryLineThatTheDemoOffersWorks(t *testing.T) {
+	t.Parallel()
 	needKubeProxy(t)
 	one, other := startDemo(t, t.TempDir(), "--proxy=node-proxy"), startDemo(t, t.TempDir(), "--proxy=both")
 	for _, d := range []*demo{one, other} {
@@ -160,16 +165,12 @@ func TestEveryLineThatTheDemoOffersWorks(t *testing.T) {
 
 func wantOfferedLinesToWork(t *testing.T, d *demo) {
 	t.Helper()
-	_, offer, _ := strings.Cut(d.printed(), "It is yours now")
-	var script strings.Builder
-	for line := range strings.Lines(offer) {
-		if strings.HasPrefix(line, "  ") {
-			script.WriteString(line)
-		}
+	lines := offered(d)
+	page := slices.Index(lines, servesPage)
+	if page < 0 {
+		t.Fatalf("%s is not among %q", servesPage, lines)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "bash", "-euxc", script.String()).CombinedOutput()
+	out, err := shell(t, slices.Delete(slices.Clone(lines), page, page+1)).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -178,9 +179,72 @@ func wantOfferedLinesToWork(t *testing.T, d *demo) {
 			t.Errorf("no %s:\n%s", what, out)
 		}
 	}
+	wantThePageToOpen(t, shell(t, append(slices.DeleteFunc(lines, goesOn), servesPage)))
+}
+
+// offered are the lines that the demo has for pasting.
+func offered(d *demo) []string {
+	_, offer, _ := strings.Cut(d.printed(), "It is yours now")
+	var lines []string
+	for line := range strings.Lines(offer) {
+		if strings.HasPrefix(line, "  ") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+// servesPage is the offered line that ends only when it is told to.
+const servesPage = "kubectl portolan ui"
+
+// goesOn says of a line that those after it do without it.
+func goesOn(line string) bool {
+	return !strings.HasPrefix(line, "cd ") && !strings.HasPrefix(line, "export ")
+}
+
+// shell runs lines, until the first that fails. All that it starts ends with it, after a minute at the latest.
+func shell(t *testing.T, lines []string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, "bash", "-euxc", strings.Join(lines, "\n"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	return cmd
+}
+
+// wantThePageToOpen runs lines of which the last serves a page, whose address it prints, and has a look at it.
+func wantThePageToOpen(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Cancel()
+		_ = cmd.Wait() // told to end
+	}()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if !strings.HasPrefix(lines.Text(), "http://127.0.0.1:") {
+			continue
+		}
+		page, err := http.Get(lines.Text())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer page.Body.Close()
+		if page.StatusCode != http.StatusOK {
+			t.Errorf("the page answers %s", page.Status)
+		}
+		return
+	}
+	t.Error("no page's address is printed")
 }
 
 func TestNextDemoRemovesWhatAKilledOneLeft(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	killed := startDemo(t, t.TempDir())
 	killed.awaitText(t, "\n3. ") // there are nodes and Pods

@@ -3,6 +3,7 @@ package e2e
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,19 +14,18 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/portolan-dev/portolan/test/install"
+	"github.com/portolan-dev/portolan/test/testmain"
 )
 
-// programs holds the demo and, beside it where the demo finds them, manager and node-proxy, all as the source has them now.
+// programs holds the demo and, beside it where the demo finds them, manager, node-proxy and the plugin, all as the source has
+// them now.
 var programs string
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	flag.Parse()
+	testmain.SetUnlessGiven("test.parallel", "3") // clusters wait most of the time, for what nodes report
+	testmain.Exit(run(m))
 }
 
 func run(m *testing.M) (code int, err error) {
@@ -33,7 +33,11 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(programs)) }()
-	for name, source := range map[string]string{"demo": "./test/demo", "manager": "./cmd/manager", "node-proxy": "./cmd/node-proxy"} {
+	if err := os.Setenv("COLUMNS", "80"); err != nil { // whoever runs this has told the plugin otherwise
+		return 1, err
+	}
+	for name, source := range map[string]string{"demo": "./test/demo", "manager": "./cmd/manager", "node-proxy": "./cmd/node-proxy",
+		install.PluginName: "./cmd/kubectl-portolan"} {
 		build := exec.Command("go", "build", "-o", program(name), source)
 		build.Dir = install.Repository()
 		if out, err := build.CombinedOutput(); err != nil {

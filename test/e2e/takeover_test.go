@@ -13,6 +13,7 @@ import (
 
 	"github.com/portolan-dev/portolan/test/cluster"
 	"github.com/portolan-dev/portolan/test/install"
+	"github.com/portolan-dev/portolan/test/traffic"
 )
 
 // replaceKubeProxy is what docs/howto/replace-kube-proxy.md has users make.
@@ -70,37 +71,37 @@ func TestNodeProxyTakesOverFromKubeProxyAndGivesBackWithoutALostRequest(t *testi
 			if err != nil {
 				t.Fatal(err)
 			}
-			stop := startTraffic(t, all)
+			stop := traffic.Start(t, all)
 			running := takeOver(t, c, p)
 			wantOwnRules(t, c, p)
 			giveBack(t, c, p, running, mode)
 			stop()
-			wantAllAnswered(t, all)
+			traffic.WantAllAnswered(t, all)
 		})
 	}
 }
 
 // everyWayIn is traffic from outside and from a node to a node port and the cluster IP.
-func everyWayIn(t *testing.T, c *cluster.Cluster) []*traffic {
+func everyWayIn(t *testing.T, c *cluster.Cluster) []*traffic.Stream {
 	t.Helper()
 	first, second, client := c.Nodes()[0], c.Nodes()[1], c.Client()
 	nodePort, nodeUDPPort := first.IP.String()+":"+webPort, first.IP.String()+":"+webUDPPort
 	if err := client.Route(webIP+"/32", second); err != nil {
 		t.Fatal(err)
 	}
-	return []*traffic{
-		connecting(client, nodePort), connecting(first.Machine, nodePort), connecting(second.Machine, webIP), connecting(client, webIP),
-		datagrams(client, nodeUDPPort), datagrams(first.Machine, webIP+":53"),
-		connected(t, client, nodePort), connected(t, first.Machine, webIP),
-		datagramFlow(t, client, nodeUDPPort), datagramFlow(t, first.Machine, webIP+":53"),
+	return []*traffic.Stream{
+		traffic.Connecting(client, nodePort), traffic.Connecting(first.Machine, nodePort), traffic.Connecting(second.Machine, webIP), traffic.Connecting(client, webIP),
+		traffic.Datagrams(client, nodeUDPPort), traffic.Datagrams(first.Machine, webIP+":53"),
+		traffic.Connected(t, client, nodePort), traffic.Connected(t, first.Machine, webIP),
+		traffic.DatagramFlow(t, client, nodeUDPPort), traffic.DatagramFlow(t, first.Machine, webIP+":53"),
 	}
 }
 
 // awaitAnswers returns when the proxies know the Service.
-func awaitAnswers(t *testing.T, all []*traffic) {
+func awaitAnswers(t *testing.T, all []*traffic.Stream) {
 	t.Helper()
 	for _, one := range all[:6] { // those that begin anew each time
-		eventually(t, one.what, one.send)
+		eventually(t, one.What, one.Send)
 	}
 }
 
@@ -215,7 +216,7 @@ func eventually(t *testing.T, what string, check func(context.Context) error) {
 	t.Helper()
 	var last error
 	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
-		within, cancel := context.WithTimeout(ctx, answerWithin)
+		within, cancel := context.WithTimeout(ctx, traffic.AnswerWithin)
 		defer cancel()
 		last = check(within)
 		return last == nil, nil

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
@@ -86,6 +87,10 @@ func TestWhereOthersCanChangeTheTableItIsMendedAfterAWhile(t *testing.T) {
 	for _, command := range []string{
 		"delete element inet portolan nodeport-ips4 { " + w.Node.IPv4.String() + " }",
 		"flush chain inet portolan arriving",
+		"add element inet portolan nodeport-ips4 { 198.51.100.99 }",
+		"add chain inet portolan their-chain",
+		"add rule inet portolan services4 jump their-chain",
+		"add set inet portolan their-set { type ipv4_addr; }",
 	} {
 		if out, err := w.nft(strings.Fields(command)...); err != nil {
 			t.Fatalf("nft %s: %v\n%s", command, err, out)
@@ -103,6 +108,14 @@ func TestWhereOthersCanChangeTheTableItIsMendedAfterAWhile(t *testing.T) {
 		if time.Since(began) > time.Minute {
 			t.Fatal("within a minute it is not mended")
 		}
+	}
+	for _, theirs := range []string{"198.51.100.99", "their-chain", "their-set"} {
+		if strings.Contains(w.listed(), theirs) {
+			t.Errorf("%s is still there", theirs)
+		}
+	}
+	if !strings.Contains(w.proxy.Log(), "Somebody else has changed the node's table") || w.metric(metrics.Resyncs+`{reason="foreign_change"}`) == 0 {
+		t.Errorf("it is not said that the table was changed; the log:\n%s", w.proxy.Log())
 	}
 	// A change that the kernel refuses for it is noticed at once.
 	if out, err := w.nft("flush", "ruleset"); err != nil {

@@ -73,6 +73,7 @@ func (w *world) synRetransmissions() string {
 type flows struct {
 	*world
 	all    []*flow
+	pause  time.Duration // of each, between an answer and the next question
 	stop   atomic.Bool
 	asking sync.WaitGroup
 }
@@ -82,25 +83,33 @@ type flow struct {
 	target
 	*testnet.Flow
 	answers testnet.Echo
-	count   int
+	count   atomic.Int64
+	lost    atomic.Bool
 }
 
 // open opens a flow to each target, and keeps asking in all of them, all the time. Each is to be answered by who answered
 // first, who is to see the same client.
 func (w *world) open(targets []target) *flows {
 	w.Helper()
-	f := &flows{world: w}
+	return w.openAtPace(targets, time.Millisecond)
+}
+
+// openAtPace is open with a pause between two questions of a flow.
+func (w *world) openAtPace(targets []target, pause time.Duration) *flows {
+	w.Helper()
+	f := &flows{world: w, pause: pause}
 	for _, t := range targets {
 		conn, err := w.Client.Dial(w.Context(), t.network, t.at, patience)
 		w.must(err)
 		w.Cleanup(conn.Close)
 		first, err := conn.Ask(patience)
 		w.must(err)
-		f.all = append(f.all, &flow{t, conn, first, 0})
+		f.all = append(f.all, &flow{target: t, Flow: conn, answers: first})
 	}
 	for _, one := range f.all {
 		f.asking.Go(func() { f.ask(one) })
 	}
+	w.Cleanup(f.end) // before they are closed, which would look like a loss
 	return f
 }
 
@@ -108,22 +117,53 @@ func (f *flows) ask(one *flow) {
 	for !f.stop.Load() {
 		echo, err := one.Ask(patience)
 		if err != nil || echo != one.answers {
-			f.Errorf("%s: %v answers after %d answers of %v; error %v", one.name, echo, one.count, one.answers, err)
+			one.lost.Store(true)
+			f.Errorf("%s: %v answers after %d answers of %v; error %v", one.name, echo, one.count.Load(), one.answers, err)
 			return
 		}
-		one.count++
-		time.Sleep(time.Millisecond)
+		one.count.Add(1)
+		time.Sleep(f.pause)
 	}
 }
 
 // wantOne ends the asking, and wants it to have gone on all the time.
 func (f *flows) wantOne() {
 	f.Helper()
+	f.end()
+	f.Logf("%d answers in %d flows, of which %d are lost", f.answers(), len(f.all), f.losses())
+}
+
+// end ends the asking.
+func (f *flows) end() {
 	f.stop.Store(true)
 	f.asking.Wait()
-	total := 0
-	for _, one := range f.all {
-		total += one.count
+}
+
+// goOn waits until each flow has been answered twice from now on: the first answer may have been under way.
+func (f *flows) goOn() {
+	f.Helper()
+	before := make([]int64, len(f.all))
+	for i, one := range f.all {
+		before[i] = one.count.Load()
 	}
-	f.Logf("%d answers in %d flows", total, len(f.all))
+	for i, one := range f.all {
+		f.until("more answers in each flow", func() bool { return one.lost.Load() || one.count.Load() >= before[i]+2 })
+	}
+}
+
+// answers are how many there have been in all flows, and losses how many flows have ended.
+func (f *flows) answers() (n int64) {
+	for _, one := range f.all {
+		n += one.count.Load()
+	}
+	return n
+}
+
+func (f *flows) losses() (n int) {
+	for _, one := range f.all {
+		if one.lost.Load() {
+			n++
+		}
+	}
+	return n
 }

@@ -3,6 +3,9 @@ package faults
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"net/netip"
 	"os/exec"
 	"path/filepath"
@@ -81,9 +84,15 @@ func (w *world) must(err error) {
 // until waits for something.
 func (w *world) until(what string, is func() bool) {
 	w.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
+	w.untilWithin(patience, what, is)
+}
+
+// untilWithin is until for what takes that long by its nature.
+func (w *world) untilWithin(long time.Duration, what string, is func() bool) {
+	w.Helper()
+	for deadline := time.Now().Add(long); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			w.Fatalf("not within %s: %s", patience, what)
+			w.Fatalf("not within %s: %s", long, what)
 		}
 	}
 }
@@ -295,4 +304,30 @@ func (w *world) show() string {
 		return ""
 	}
 	return string(out)
+}
+
+// onNode is a client on the node that makes one connection, and keeps it.
+func (w *world) onNode() *http.Client {
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+			err = w.Node.Do(func() error {
+				conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+				return err
+			})
+			return conn, err
+		},
+	}
+	w.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
+// get is what the node-proxy answers beside its metrics, and there.
+func (w *world) get(client *http.Client, path string) string {
+	w.Helper()
+	resp, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d%s", proxysite.MetricsPort, path))
+	w.must(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	w.must(err)
+	return string(text)
 }

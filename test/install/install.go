@@ -2,7 +2,8 @@
 // address patched, since the manager runs beside the API server and not in a Pod: in this process (Start), or as one of
 // its own (StartProcess). It has the ServiceAccount's token, and no right but that account's.
 //
-// Likewise for config/node-proxy (ApplyNodeProxy), with a process on each node.
+// Likewise for config/node-proxy (ApplyNodeProxy), with a process on each node that stands in for its Pod. The DaemonSet
+// makes the Pods: others with its labels it would take for its own, and delete.
 package install
 
 import (
@@ -10,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -21,7 +21,7 @@ const (
 	// Namespace is where config/default puts Portolan.
 	Namespace      = "portolan-system"
 	serviceAccount = "portolan-controller-manager"
-	secret         = "portolan-webhook-server-cert"
+	secret         = "portolan-webhook-server-cert" //nolint:gosec // the name of a Secret, not what is in it
 )
 
 // Installation is Portolan's objects on a cluster, and where its manager is to run.
@@ -30,28 +30,48 @@ type Installation struct {
 	// Kubeconfig is the manager's, WebhookPort is where the API server calls it, CertDir has the certificate for that.
 	Kubeconfig, CertDir string
 	WebhookPort         int
+	// WebhookTimeout is how many seconds the API server waits for the webhooks; 0: as long as config/default says.
+	WebhookTimeout int64
 	// Args are the manager's, as the Deployment has them.
 	Args []string
 }
 
 // Apply applies config/default to a cluster. No manager runs yet.
 func Apply(ctx context.Context, c *cluster.Cluster) (*Installation, error) {
+	i, err := Prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	return i, i.Apply(ctx, Checkout())
+}
+
+// Prepare is Apply that leaves it to the caller to say which version to apply.
+func Prepare(c *cluster.Cluster) (*Installation, error) {
 	port, err := cluster.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	i := &Installation{Cluster: c, WebhookPort: port, CertDir: filepath.Join(filepath.Dir(c.LogDir()), "webhook-certs")}
-	if err := applyManifests(ctx, c, filepath.Join("config", "default"), i.patch); err != nil {
-		return nil, err
+	return &Installation{Cluster: c, WebhookPort: port, CertDir: filepath.Join(filepath.Dir(c.LogDir()), "webhook-certs")}, nil
+}
+
+// Apply applies config/default of a version, at first and, to upgrade or to roll back, over what is there. Managers that run
+// go on; those that are started from then on have its arguments.
+func (i *Installation) Apply(ctx context.Context, v Version) error {
+	if err := applyManifests(ctx, i.Cluster, filepath.Join(v.Config, "default"), i.patch); err != nil {
+		return err
+	}
+	if i.Kubeconfig != "" {
+		return nil
 	}
 	if err := os.MkdirAll(i.CertDir, 0o700); err != nil {
-		return nil, err
+		return err
 	}
-	if err := c.MountSecret(ctx, Namespace, secret, i.CertDir); err != nil {
-		return nil, fmt.Errorf("mount secret %s: %w", secret, err)
+	if err := i.Cluster.MountSecret(ctx, Namespace, secret, i.CertDir); err != nil {
+		return fmt.Errorf("mount secret %s: %w", secret, err)
 	}
-	i.Kubeconfig, err = c.KubeconfigFor(ctx, Namespace, serviceAccount)
-	return i, err
+	var err error
+	i.Kubeconfig, err = i.Cluster.KubeconfigFor(ctx, Namespace, serviceAccount)
+	return err
 }
 
 // patch leads the webhooks to the process on this machine, and has no Pods made for the Deployment, whose arguments it
@@ -64,12 +84,12 @@ func (i *Installation) patch(object *unstructured.Unstructured) (err error) {
 		}
 		return unstructured.SetNestedField(object.Object, int64(0), "spec", "replicas")
 	case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
-		return patchAddress(object, i.WebhookPort)
+		return i.patchWebhooks(object)
 	}
 	return nil
 }
 
-func patchAddress(configuration *unstructured.Unstructured, port int) error {
+func (i *Installation) patchWebhooks(configuration *unstructured.Unstructured) error {
 	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
 	if err != nil {
 		return err
@@ -83,13 +103,10 @@ func patchAddress(configuration *unstructured.Unstructured, port int) error {
 		if err != nil {
 			return err
 		}
-		webhook["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://localhost:%d%s", port, path)}
+		webhook["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://localhost:%d%s", i.WebhookPort, path)}
+		if i.WebhookTimeout > 0 {
+			webhook["timeoutSeconds"] = i.WebhookTimeout
+		}
 	}
 	return unstructured.SetNestedSlice(configuration.Object, webhooks, "webhooks")
-}
-
-// Repository is the root of the checkout that this file is in.
-func Repository() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -14,10 +13,9 @@ import (
 	"github.com/portolan-dev/portolan/test/cluster"
 )
 
-// applyManifests applies what kustomize builds of a directory of the checkout, after patch has changed what it likes of
-// each object.
+// applyManifests applies what kustomize builds of a directory, after patch has changed what it likes of each object.
 func applyManifests(ctx context.Context, c *cluster.Cluster, dir string, patch func(*unstructured.Unstructured) error) error {
-	kustomize := c.Kubectl(ctx, "kustomize", filepath.Join(Repository(), dir))
+	kustomize := c.Kubectl(ctx, "kustomize", dir)
 	var stderr bytes.Buffer
 	kustomize.Stderr = &stderr
 	manifests, err := kustomize.Output()

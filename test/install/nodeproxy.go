@@ -49,11 +49,20 @@ func ApplyNodeProxyOverlay(ctx context.Context, c *cluster.Cluster, overlay, pro
 	if program == "" {
 		program = findProgram("node-proxy")
 	}
+	return applyNodeProxy(ctx, c, filepath.Join(Repository(), overlay), program, args)
+}
+
+// ApplyNodeProxyVersion is ApplyNodeProxy of a version, at first or over what is there. The node-proxies that run go on.
+func ApplyNodeProxyVersion(ctx context.Context, c *cluster.Cluster, v Version, args ...string) (*NodeProxy, error) {
+	return applyNodeProxy(ctx, c, filepath.Join(v.Config, "node-proxy"), v.Program("node-proxy"), args)
+}
+
+func applyNodeProxy(ctx context.Context, c *cluster.Cluster, dir, program string, args []string) (*NodeProxy, error) {
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("node-proxy is not built: %w: run `make bin/node-proxy`", err)
 	}
 	p := &NodeProxy{Cluster: c, Program: program}
-	if err := applyManifests(ctx, c, overlay, p.patch); err != nil {
+	if err := applyManifests(ctx, c, dir, p.note); err != nil {
 		return nil, err
 	}
 	p.Args = append(append(p.Args, "--cluster-cidr="+c.PodCIDR()), args...)
@@ -64,19 +73,24 @@ func ApplyNodeProxyOverlay(ctx context.Context, c *cluster.Cluster, overlay, pro
 // may do is what they may do in a cluster. It needs no config/default.
 func ApplyNodeProxyRights(ctx context.Context, c *cluster.Cluster) error {
 	asItIs := func(*unstructured.Unstructured) error { return nil }
-	if err := applyManifests(ctx, c, filepath.Join("config", "crd"), asItIs); err != nil {
+	if err := applyManifests(ctx, c, filepath.Join(Checkout().Config, "crd"), asItIs); err != nil {
 		return err
 	}
-	return applyManifests(ctx, c, filepath.Join("config", "node-proxy"), (&NodeProxy{}).patch)
+	return applyManifests(ctx, c, filepath.Join(Checkout().Config, "node-proxy"), withoutPods)
 }
 
-// patch has no Pods made for the DaemonSet, whose arguments it notes.
-func (p *NodeProxy) patch(object *unstructured.Unstructured) (err error) {
+// note notes the DaemonSet's arguments.
+func (p *NodeProxy) note(object *unstructured.Unstructured) (err error) {
+	if object.GetKind() == "DaemonSet" {
+		p.Args, err = containerArgs(object)
+	}
+	return err
+}
+
+// withoutPods has no Pods made for the DaemonSet.
+func withoutPods(object *unstructured.Unstructured) error {
 	if object.GetKind() != "DaemonSet" {
 		return nil
-	}
-	if p.Args, err = containerArgs(object); err != nil {
-		return err
 	}
 	return unstructured.SetNestedField(object.Object, "process", "spec", "template", "spec", "nodeSelector", "portolan.dev/node-proxy-runs-as")
 }
@@ -93,21 +107,25 @@ func (p *NodeProxy) Start(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// capabilities are node-proxy's of root's.
+var capabilities = []uintptr{unix.CAP_NET_ADMIN}
+
 // StartOn runs node-proxy on a node, as its Pod would: with the ServiceAccount's token for that node, and of root's
-// capabilities only NET_ADMIN. It returns when it is healthy.
+// capabilities only NET_ADMIN. It returns when it is healthy. From then on it stands in for the DaemonSet's Pod there.
 func (p *NodeProxy) StartOn(ctx context.Context, n *cluster.Node) (*cluster.Process, error) {
 	kubeconfig, err := n.KubeconfigFor(ctx, NodeNamespace, NodeServiceAccount)
 	if err != nil {
 		return nil, err
 	}
 	args := append(slices.Clone(p.Args), "--kubeconfig="+kubeconfig, "--node-name="+n.Name)
-	process, err := n.StartConfined(exec.Command(p.Program, args...), unix.CAP_NET_ADMIN)
+	process, err := n.StartConfined(exec.Command(p.Program, args...), capabilities...)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.awaitHealthy(ctx, n, process); err != nil {
 		return nil, fmt.Errorf("node-proxy of %s is not ready: %w; see its log in %s", n.Name, err, p.Cluster.LogDir())
 	}
+	n.StandIn(NodeNamespace, NodeServiceAccount, process, cluster.Container{Program: p.Program, Capabilities: capabilities})
 	return process, nil
 }
 
@@ -116,7 +134,7 @@ func (p *NodeProxy) Run(n *cluster.Node, args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd := exec.Command(p.Program, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
-	process, err := n.StartConfined(cmd, unix.CAP_NET_ADMIN)
+	process, err := n.StartConfined(cmd, capabilities...)
 	if err != nil {
 		return "", err
 	}

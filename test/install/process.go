@@ -78,8 +78,8 @@ func (i *Installation) processArgs(p *Process) []string {
 	)
 }
 
-// findProgram is the default of StartProcess and ApplyNodeProxy: the program of that name beside the running one, else in
-// bin of the checkout.
+// findProgram is the default of StartProcess and ApplyNodeProxy, and what Plugin returns: the program of that name beside
+// the running one, else in bin of the checkout.
 func findProgram(name string) string {
 	if self, err := os.Executable(); err == nil {
 		beside := filepath.Join(filepath.Dir(self), name)

@@ -69,15 +69,13 @@ func TestWithTheComponentCertmanagerTheManagerOnlyReadsItsCertificate(t *testing
 	}
 	certificate := certificates[0]
 	names, _, _ := unstructured.NestedStringSlice(certificate.Object, "spec", "dnsNames")
-	mutating, validating := &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}
-	r.the("MutatingWebhookConfiguration", mutating)
-	r.the("ValidatingWebhookConfiguration", validating)
-	called := mutating.Webhooks[0].ClientConfig.Service
+	configurations := r.webhooks()
+	called := configurations.mutating.Webhooks[0].ClientConfig.Service
 	if want := called.Name + "." + called.Namespace + ".svc"; !slices.Contains(names, want) {
 		t.Errorf("the certificate is for %v, the API server calls %s", names, want)
 	}
 	want := certificate.GetNamespace() + "/" + certificate.GetName()
-	for _, annotations := range []map[string]string{mutating.Annotations, validating.Annotations} {
+	for _, annotations := range []map[string]string{configurations.mutating.Annotations, configurations.validating.Annotations} {
 		if got := annotations["cert-manager.io/inject-ca-from"]; got != want {
 			t.Errorf("the CA is injected from %q, want %q", got, want)
 		}
@@ -161,15 +159,7 @@ func TestWithTheComponentStrictServicesDoNotGoPastTheManager(t *testing.T) {
 // failurePolicies are those of all webhooks, by their names.
 func (r rendered) failurePolicies() map[string]admissionv1.FailurePolicyType {
 	r.Helper()
-	mutating, validating := &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}
-	r.the("MutatingWebhookConfiguration", mutating)
-	r.the("ValidatingWebhookConfiguration", validating)
 	policies := map[string]admissionv1.FailurePolicyType{}
-	for _, webhook := range mutating.Webhooks {
-		policies[webhook.Name] = *webhook.FailurePolicy
-	}
-	for _, webhook := range validating.Webhooks {
-		policies[webhook.Name] = *webhook.FailurePolicy
-	}
+	r.webhooks().each(func(h webhook) { policies[h.name] = *h.failurePolicy })
 	return policies
 }

@@ -1,11 +1,10 @@
 package integration
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
 )
 
 // kubectl runs it with a manifest or nothing on its input, and returns all that it prints.
@@ -30,16 +29,5 @@ func (w *world) mustKubectl(stdin string, args ...string) string {
 // golden compares a text with a file in testdata, or writes that with -update.
 func (w *world) golden(name, got string) {
 	w.Helper()
-	file := filepath.Join("testdata", name+".golden")
-	got = w.inTestsWords(got)
-	if *update {
-		w.must(os.MkdirAll("testdata", 0o755))
-		w.must(os.WriteFile(file, []byte(got), 0o644))
-		return
-	}
-	want, err := os.ReadFile(file)
-	w.must(err)
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		w.Errorf("%s is not as it was, which `go test ./test/integration -update` would accept (-want +got)\n%s", file, diff)
-	}
+	assert.Check(w, golden.String(w.inTestsWords(got), name+".golden"))
 }

@@ -1,18 +1,15 @@
 package integration
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
@@ -96,23 +93,10 @@ func (l *load) end() {
 }
 
 // failedOpen is how many requests the API server has let past our webhooks because they did not answer.
-func (w *world) failedOpen() (count float64) {
+func (w *world) failedOpen() float64 {
 	w.Helper()
-	admin, err := kubernetes.NewForConfig(w.Cluster.Config())
+	count, err := w.FailedOpen(w.Context())
 	w.must(err)
-	metrics, err := admin.RESTClient().Get().AbsPath("/metrics").Stream(w.Context())
-	w.must(err)
-	defer func() { _ = metrics.Close() }()
-	lines := bufio.NewScanner(metrics)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if line := lines.Text(); strings.HasPrefix(line, "apiserver_admission_webhook_fail_open_count{") && strings.Contains(line, "portolan") {
-			value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
-			w.must(err)
-			count += value
-		}
-	}
-	w.must(lines.Err())
 	return count
 }
 

@@ -8,8 +8,6 @@ package integration
 import (
 	"context"
 	"flag"
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -17,30 +15,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/portolan-dev/portolan/test/cluster"
+	"github.com/portolan-dev/portolan/test/testmain"
 )
-
-var update = flag.Bool("update", false, "write the golden files in testdata anew")
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Most of the time a test waits.
-	setUnlessGiven("test.parallel", "6")
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func setUnlessGiven(name, value string) {
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
-	if !given {
-		if err := flag.Set(name, value); err != nil {
-			panic(err)
-		}
-	}
+	testmain.SetUnlessGiven("test.parallel", "6")
+	testmain.Exit(run(m))
 }
 
 func run(m *testing.M) (int, error) {

@@ -19,15 +19,16 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 	"github.com/portolan-dev/portolan/test/install"
+	"github.com/portolan-dev/portolan/test/testmain"
 )
 
 // TestWhateverHappensEachNumberHasOneService does at random what users and operators do, and holds what the API
 // server answers against a model. In the end the Services, the ledger in the API server and the manager's view of
 // it must agree.
 func TestWhateverHappensEachNumberHasOneService(t *testing.T) {
-	setUnlessGiven("rapid.checks", "12")
-	setUnlessGiven("rapid.steps", "60")
-	setUnlessGiven("rapid.nofailfile", "true")
+	testmain.SetUnlessGiven("rapid.checks", "12")
+	testmain.SetUnlessGiven("rapid.steps", "60")
+	testmain.SetUnlessGiven("rapid.nofailfile", "true")
 	w := alone(t)
 	clock := w.withFakeClock()
 	replica := w.start(nil)

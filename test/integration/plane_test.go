@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,8 +27,9 @@ type plane struct {
 	*install.Installation
 	client.Client // as admin
 	numbers       allotment
-	printed       string // by kubectl, at the installation
-	auditLog      string // what the manager's ServiceAccount did; empty: not recorded
+	printed       string  // by kubectl, at the installation
+	auditLog      string  // what the manager's ServiceAccount did; empty: not recorded
+	leaked        []int32 // what tests have been told of: one leak fails one test
 }
 
 // shared is the control plane on which most tests run, with the manager that runs there.
@@ -106,23 +106,7 @@ const patientTimeout = 30
 
 // waitForWebhooks has the API server wait for the webhooks so many seconds.
 func (p *plane) waitForWebhooks(ctx context.Context, seconds int32) error {
-	mutating, validating := &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}
-	if err := p.Get(ctx, client.ObjectKey{Name: "portolan-mutating-webhook-configuration"}, mutating); err != nil {
-		return err
-	}
-	for i := range mutating.Webhooks {
-		mutating.Webhooks[i].TimeoutSeconds = &seconds
-	}
-	if err := p.Update(ctx, mutating); err != nil {
-		return err
-	}
-	if err := p.Get(ctx, client.ObjectKey{Name: "portolan-validating-webhook-configuration"}, validating); err != nil {
-		return err
-	}
-	for i := range validating.Webhooks {
-		validating.Webhooks[i].TimeoutSeconds = &seconds
-	}
-	return p.Update(ctx, validating)
+	return p.changeWebhooks(ctx, func(h webhook) { *h.timeout = seconds })
 }
 
 // applyAsUsersDo installs Portolan as docs/ says. install.Apply only leads the webhooks elsewhere afterwards.

@@ -158,9 +158,13 @@ func TestAChangedPolicyIsMendedAndAGoodOneIsNotWritten(t *testing.T) {
 			return w.Delete(t.Context(), p)
 		}, false},
 	} {
-		good, binding := w.awaitChecked(), &admissionv1.ValidatingAdmissionPolicyBinding{}
-		w.must(w.Get(t.Context(), client.ObjectKeyFromObject(good), binding))
-		w.must(tc.spoil(good.DeepCopy(), binding.DeepCopy()))
+		var good *admissionv1.ValidatingAdmissionPolicy
+		binding := &admissionv1.ValidatingAdmissionPolicyBinding{}
+		w.eventually("spoiled: "+tc.name, func() error { // the manager may write once more after the last case
+			good = w.awaitChecked()
+			w.must(w.Get(t.Context(), client.ObjectKeyFromObject(good), binding))
+			return tc.spoil(good.DeepCopy(), binding.DeepCopy())
+		})
 		w.eventually("mended though "+tc.name, func() error {
 			policy, bound, err := w.policyAndBinding()
 			if err != nil {
@@ -253,13 +257,17 @@ func TestAPolicyThatTheAPIServerDoesNotLikeShowsOnThePoolsThatEnforce(t *testing
 	w.wantPoolReady(enforcing, metav1.ConditionTrue, v1alpha1.PoolReasonAvailable)
 
 	policy := w.awaitPolicyOf(enforcing, warning)
-	policy.Status.TypeChecking = &admissionv1.TypeChecking{ExpressionWarnings: []admissionv1.ExpressionWarning{{FieldRef: "spec.validations[0].expression", Warning: "undefined field"}}}
-	w.must(w.Status().Update(t.Context(), policy))
+	check := func(checked *admissionv1.TypeChecking) {
+		w.eventually("the type check is written", func() error { // Kubernetes writes there, too
+			w.must(w.Get(t.Context(), client.ObjectKeyFromObject(policy), policy))
+			policy.Status.TypeChecking = checked
+			return w.Status().Update(t.Context(), policy)
+		})
+	}
+	check(&admissionv1.TypeChecking{ExpressionWarnings: []admissionv1.ExpressionWarning{{FieldRef: "spec.validations[0].expression", Warning: "undefined field"}}})
 	w.wantPoolReady(enforcing, metav1.ConditionFalse, v1alpha1.PoolReasonPolicyNotCompiled)
 	w.wantPoolReady(warning, metav1.ConditionTrue, v1alpha1.PoolReasonAvailable)
-	w.must(w.Get(t.Context(), client.ObjectKeyFromObject(policy), policy))
-	policy.Status.TypeChecking = nil
-	w.must(w.Status().Update(t.Context(), policy))
+	check(nil)
 	w.wantPoolReady(enforcing, metav1.ConditionTrue, v1alpha1.PoolReasonAvailable)
 }
 

@@ -13,7 +13,7 @@ func TestARollingRestartUnderAHundredCreatesASecondFailsNoneAndLeavesNoneUnnumbe
 	load.await(50)
 	d.restart()
 	load.await(50)
-	d.balancer.add(d.startMember().endpoint) // the third
+	d.Add(d.startMember().endpoint) // the third
 	d.restart()
 	load.await(50)
 	load.end()

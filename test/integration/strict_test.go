@@ -12,7 +12,6 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/manager"
@@ -24,22 +23,11 @@ func (w *world) setFailurePolicies(policies map[string]admissionv1.FailurePolicy
 	w.Helper()
 	ctx := context.WithoutCancel(w.Context())
 	set := func(policies map[string]admissionv1.FailurePolicyType) (before map[string]admissionv1.FailurePolicyType) {
-		mutating, validating := &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}
-		w.must(w.Get(ctx, client.ObjectKey{Name: "portolan-mutating-webhook-configuration"}, mutating))
-		w.must(w.Get(ctx, client.ObjectKey{Name: "portolan-validating-webhook-configuration"}, validating))
 		before = map[string]admissionv1.FailurePolicyType{}
-		change := func(name string, policy *admissionv1.FailurePolicyType) {
-			before[name] = *policy
-			*policy = policies[name]
-		}
-		for i := range mutating.Webhooks {
-			change(mutating.Webhooks[i].Name, mutating.Webhooks[i].FailurePolicy)
-		}
-		for i := range validating.Webhooks {
-			change(validating.Webhooks[i].Name, validating.Webhooks[i].FailurePolicy)
-		}
-		w.must(w.Update(ctx, mutating))
-		w.must(w.Update(ctx, validating))
+		w.must(w.changeWebhooks(ctx, func(h webhook) {
+			before[h.name] = *h.failurePolicy
+			*h.failurePolicy = policies[h.name]
+		}))
 		return before
 	}
 	before := set(policies)

@@ -3,7 +3,6 @@ package proxysite
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/url"
 	"sync"
@@ -26,42 +25,133 @@ func (s *Site) serveAPI(t testnet.T) func(context.Context) error {
 		}); err != nil {
 			return err
 		}
-		t.Cleanup(func() { listener.Close() })
-		go relayAll(listener, server.Host)
+		t.Cleanup(func() {
+			listener.Close()
+			s.gateway.become(open)
+		})
+		go s.gateway.relayAll(listener, server.Host)
 		return nil
+	}
+}
+
+// CutOff has the node lose the API server: connections end, and new ones too. For others it stays.
+func (s *Site) CutOff() { s.gateway.become(cut) }
+
+// Silence has nothing pass between the node and the API server any more, and nobody told.
+func (s *Site) Silence() { s.gateway.become(silent) }
+
+// Reconnect ends CutOff and Silence. What stood during the latter goes on.
+func (s *Site) Reconnect() { s.gateway.become(open) }
+
+// passage says what passes a gateway.
+type passage int
+
+const (
+	open passage = iota
+	cut
+	silent
+)
+
+// gateway is the node's only way to the API server.
+type gateway struct {
+	mu      sync.Mutex // guards all below
+	passage passage
+	changed *sync.Cond
+	conns   map[net.Conn]bool
+}
+
+func newGateway() *gateway {
+	g := &gateway{conns: map[net.Conn]bool{}}
+	g.changed = sync.NewCond(&g.mu)
+	return g
+}
+
+func (g *gateway) become(p passage) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.passage = p
+	g.changed.Broadcast()
+	if p != cut {
+		return
+	}
+	for conn := range g.conns {
+		_ = conn.Close()
+	}
+}
+
+// await returns when something may pass.
+func (g *gateway) await() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.passage == silent {
+		g.changed.Wait()
 	}
 }
 
 // relayAll passes bytes between each that connects and the address, until the listener is closed. What is connected
 // then stays until one of the two ends it.
-func relayAll(listener net.Listener, address string) {
+func (g *gateway) relayAll(listener net.Listener, address string) {
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err == nil {
-			go relay(conn, address)
+			go g.relay(conn, address)
 		}
 	}
 }
 
-func relay(conn net.Conn, address string) {
-	defer conn.Close()
+func (g *gateway) relay(conn net.Conn, address string) {
+	if !g.enter(conn) {
+		return
+	}
+	defer g.leave(conn)
 	server, err := net.Dial("tcp", address)
 	if err != nil {
 		return // which the client sees like a server that is away
 	}
 	defer server.Close()
 	var both sync.WaitGroup
-	both.Go(func() { pass(server, conn) })
-	pass(conn, server)
+	both.Go(func() { g.pass(server, conn) })
+	g.pass(conn, server)
 	both.Wait()
 }
 
+// enter takes a connection, unless the node is cut off.
+func (g *gateway) enter(conn net.Conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.passage == cut {
+		_ = conn.Close()
+		return false
+	}
+	g.conns[conn] = true
+	return true
+}
+
+func (g *gateway) leave(conn net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, conn)
+	_ = conn.Close()
+}
+
 // pass copies one way to the end, and passes the end on.
-func pass(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
+func (g *gateway) pass(to, from net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		g.await()
+		if n > 0 {
+			if _, failed := to.Write(buffer[:n]); failed != nil {
+				break
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
 	if tcp, ok := to.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()
 	}

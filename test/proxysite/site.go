@@ -52,6 +52,7 @@ type Site struct {
 
 	lan       *testnet.Namespace
 	namespace string // of sentinels
+	gateway   *gateway
 
 	mu        sync.Mutex // guards the fields below
 	sentinels []*sentinel
@@ -67,6 +68,7 @@ func (p *Plane) NewSite(ctx context.Context, t testnet.T) *Site {
 		NodeName:  fmt.Sprint("node-", number),
 		OtherName: fmt.Sprint("other-", number),
 		namespace: fmt.Sprint("site-", number),
+		gateway:   newGateway(),
 		lan:       testnet.New(t),
 		Node:      testnet.NewHost(t, "node", "192.0.2.1", "2001:db8::1"),
 		Other:     testnet.NewHost(t, "other", "192.0.2.2", "2001:db8::2"),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -19,7 +18,7 @@ func (g *guide) access() {
 	if g.NodeProxy == nil || !g.Packets {
 		return
 	}
-	g.step("10. Who reaches a node port is up to its team")
+	g.step("Who reaches a node port is up to its team")
 	g.say("Everybody reaches podinfo up to here. Now the network of the client does, which has one address, and nobody else:")
 	g.want(g.kubectlFrom(g.onlyFrom(g.client()), "apply -f -"), "nodeportaccess.portolan.dev/podinfo created")
 	// Not of the client: it may be answered still because nothing has changed yet.
@@ -91,22 +90,10 @@ func (g *guide) awaitRefusal(from place, address string) (err error) {
 
 // reached asks every node from every place, and shows who is answered and who is refused, which is as it should be.
 func (g *guide) reached(port int32, pod string, allowed func(place, *cluster.Node) bool) {
-	if g.err != nil {
+	if !g.askedFromEveryPlace(func(from place) error { return g.askWhere(from, port, pod, allowed) }) {
 		return
 	}
 	places, nodes := g.places(), g.Cluster.Nodes()
-	errs := make([]error, len(places))
-	g.Screen.During("asking every node from every place", func() {
-		var wg sync.WaitGroup
-		for i, from := range places {
-			wg.Go(func() { errs[i] = g.askWhere(from, port, pod, allowed) })
-		}
-		wg.Wait()
-	})
-	if err := errors.Join(errs...); err != nil {
-		g.fail("%w", err)
-		return
-	}
 	if len(nodes) > widestTable {
 		g.say(fmt.Sprintf("So it is on all %d nodes, from each of %d places.", len(nodes), len(places)))
 		return

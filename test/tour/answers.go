@@ -22,29 +22,38 @@ const widestTable = 4
 //	node-1       31000    31000    31000
 //	this host    31000    31000    31000
 func (g *guide) everyNodeAnswers(backends ...backend) {
-	if g.err != nil {
+	if !g.askedFromEveryPlace(func(from place) error { return g.askAll(from, backends) }) {
 		return
 	}
 	places, nodes := g.places(), g.Cluster.Nodes()
+	if len(nodes) > widestTable {
+		g.say(fmt.Sprintf("All %d nodes answer, to each of %d places.", len(nodes), len(places)))
+		return
+	}
+	g.Screen.Say(answerTable(places, len(nodes), backends))
+}
+
+// askedFromEveryPlace asks from all places at once, and says whether everything is as it should be.
+func (g *guide) askedFromEveryPlace(ask func(from place) error) bool {
+	if g.err != nil {
+		return false
+	}
+	places := g.places()
 	errs := make([]error, len(places))
 	g.Screen.During("asking every node from every place", func() {
 		var wg sync.WaitGroup
 		for i, from := range places {
-			wg.Go(func() { errs[i] = g.askAll(from, backends) })
+			wg.Go(func() { errs[i] = ask(from) })
 		}
 		wg.Wait()
 	})
 	for _, err := range errs {
 		if err != nil {
 			g.fail("%w", err)
-			return
+			return false
 		}
 	}
-	if len(nodes) > widestTable {
-		g.say(fmt.Sprintf("All %d nodes answer, to each of %d places.", len(nodes), len(places)))
-		return
-	}
-	g.Screen.Say(answerTable(places, len(nodes), backends))
+	return true
 }
 
 func (g *guide) askAll(from place, backends []backend) error {

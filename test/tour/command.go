@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// run runs a command line in a shell, where kubectl is the cluster's, and returns all that it printed.
+// run runs a command line in a shell, where kubectl is the cluster's and finds the plugin, and returns all that it printed.
 func (g *guide) run(line string) (string, error) {
 	kubectl := g.Cluster.Kubectl(g.ctx)
 	cmd := exec.CommandContext(g.ctx, "sh", "-c", line)
 	cmd.Dir = g.Root
-	cmd.Env = append(kubectl.Env, "PATH="+filepath.Dir(kubectl.Path)+":"+os.Getenv("PATH"))
+	cmd.Env = append(kubectl.Env, "PATH="+filepath.Dir(kubectl.Path)+":"+filepath.Dir(g.Plugin)+":"+os.Getenv("PATH"))
 	// A process group of its own, so that nothing of it is left when the context ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

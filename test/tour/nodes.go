@@ -16,14 +16,14 @@ func (g *guide) nodes() {
 }
 
 func (g *guide) explained() {
-	g.step("11. A node says in words what it does with a Service")
+	g.step("A node says in words what it does with a Service")
 	g.say("The nodes run node-proxy, in the place of kube-proxy. This is what node-1 does with podinfo:")
 	g.want(g.nodeProxyShow("podinfo"), `(?m)^default/podinfo \(NodePort\) is served by this node, node-1\.$`)
 	g.say(`In a cluster whose nodes are machines: kubectl exec -n portolan-node POD -- node-proxy show podinfo`)
 }
 
 func (g *guide) handedOver() {
-	g.step("11. A Service is handed over to node-proxy by its label")
+	g.step("A Service is handed over to node-proxy by its label")
 	g.say("All Services up to here are kube-proxy's. This one has a label that gives it to node-proxy:")
 	g.want(g.kubectl("apply -f config/samples/services/podinfo-portolan.yaml"), "service/podinfo-portolan created")
 	g.want(g.kubectl("get services -L service.kubernetes.io/service-proxy-name"), `podinfo-portolan .* 80:31010/TCP .* portolan`)

@@ -11,7 +11,7 @@ import (
 const externalIP = "1.2.3.110"
 
 func (g *guide) pools() {
-	g.step("First, the operator says which namespaces may use which numbers")
+	g.begin("First, the operator says which namespaces may use which numbers")
 	g.kubectl("apply -k config/samples")
 	g.quietly("waiting for the pools", "kubectl wait --for=condition=Ready npp --all --timeout=30s && "+
 		"kubectl wait --for=jsonpath={.status.ports.reserved}=1 npp/default --timeout=30s")
@@ -19,7 +19,7 @@ func (g *guide) pools() {
 }
 
 func (g *guide) chosenNumber() {
-	g.step("1. A Service that asks for no number gets one of its namespace's")
+	g.step("A Service that asks for no number gets one of its namespace's")
 	g.want(g.kubectl("create ns docker-registry"), "namespace/docker-registry created")
 	g.want(g.kubectl("apply -f config/samples/services/docker-registry.yaml"), "service/docker-registry-np created")
 	g.registryPort = g.registryNumber()
@@ -45,7 +45,7 @@ func (g *guide) registryNumber() int32 {
 }
 
 func (g *guide) askedNumber() {
-	g.step("2. A number that a Service asks for is its own")
+	g.step("A number that a Service asks for is its own")
 	g.want(g.kubectl("apply -f config/samples/services/podinfo.yaml"), "service/podinfo created")
 	g.want(g.kubectl("get service podinfo"), "80:31000/TCP")
 	if g.Packets {
@@ -62,7 +62,7 @@ func (g *guide) askedNumber() {
 }
 
 func (g *guide) externalIP() {
-	g.step("3. Numbers for the well-known, beside an external IP")
+	g.step("Numbers for the well-known, beside an external IP")
 	g.want(g.kubectl("apply -f config/samples/services/node-port-service.yaml"), "service/node-port-service created")
 	g.want(g.kubectl("apply -f config/samples/services/my-nodeport-service.yaml"), "service/my-nodeport-service created")
 	services := g.kubectl("get services")
@@ -78,7 +78,7 @@ func (g *guide) externalIP() {
 }
 
 func (g *guide) refusals() {
-	g.step("4. A refusal says which numbers there are")
+	g.step("A refusal says which numbers there are")
 	g.say("Outside of the cluster's range, it is refused in Kubernetes' own words:")
 	g.refused("sed s/30007/8080/ config/samples/services/my-nodeport-service.yaml | kubectl apply -f -",
 		`8080: provided port is not in the valid range\. The range of valid ports is 30000-32767`)
@@ -88,7 +88,7 @@ func (g *guide) refusals() {
 }
 
 func (g *guide) sameNumber() {
-	g.step("5. Deleted and made again: the same number")
+	g.step("Deleted and made again: the same number")
 	g.kubectl("delete -f config/samples/services/docker-registry.yaml")
 	g.kubectl("apply -f config/samples/services/docker-registry.yaml")
 	if now := g.registryNumber(); now != g.registryPort {
@@ -100,7 +100,7 @@ func (g *guide) sameNumber() {
 }
 
 func (g *guide) reservation() {
-	g.step("6. A number that is promised waits for its Service")
+	g.step("A number that is promised waits for its Service")
 	g.say("With the pools came a promise of 31080 to Service checkout, which does not exist yet:")
 	g.quietly("waiting for the reservation", "kubectl wait --for=condition=Ready npr/checkout --timeout=30s")
 	g.want(g.kubectl("get npr"), `(?m)^checkout +checkout +31080 +True +Reserved`)
@@ -115,7 +115,7 @@ func (g *guide) reservation() {
 }
 
 func (g *guide) quota() {
-	g.step("7. A team gets as many numbers as its pool allows")
+	g.step("A team gets as many numbers as its pool allows")
 	g.want(g.kubectl("create ns sandbox"), "namespace/sandbox created")
 	g.kubectl("create service nodeport one --tcp=80 --node-port=30601 -n sandbox")
 	g.kubectl("create service nodeport two --tcp=80 --node-port=30602 -n sandbox")
@@ -127,7 +127,7 @@ func (g *guide) quota() {
 }
 
 func (g *guide) operatorsView() {
-	g.step("8. What operators see")
+	g.step("What operators see")
 	g.quietly("waiting for the ledger", "kubectl wait --for=condition=Bound npa/30007 npa/30008 npa/31000 --timeout=30s && "+
 		"kubectl wait --for=jsonpath={.status.ports.free}=98 npp/default --timeout=30s && "+
 		"kubectl wait --for=jsonpath={.status.ports.bound}=2 npp/sandbox npp/well-known --timeout=30s")
@@ -151,7 +151,7 @@ func (g *guide) operatorsView() {
 const stopGrace = 30 * time.Second
 
 func (g *guide) withoutManager() {
-	g.step("9. Without Portolan its rules hold, and Services go on")
+	g.step("Without Portolan its rules hold, and Services go on")
 	g.quietly("waiting for the rules in the API server", "kubectl wait --for=jsonpath={.status.observedGeneration} validatingadmissionpolicy/nodeports.portolan.dev --timeout=30s")
 	if g.err != nil {
 		return

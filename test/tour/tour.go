@@ -21,6 +21,8 @@ type Tour struct {
 	Screen *Screen
 	// Manager is Portolan's, the only one: the tour stops it and starts it again.
 	Manager Manager
+	// Plugin is the path of kubectl's plugin, kubectl-portolan.
+	Plugin string
 	// Packets says that the cluster's nodes answer on node ports: it has nodes, and a proxy on them. Without, the tour
 	// leaves out the backends and the requests to them.
 	Packets bool
@@ -54,7 +56,7 @@ func (t *Tour) Run(ctx context.Context) error {
 	g := &guide{Tour: t, ctx: ctx}
 	for _, step := range []func(){
 		g.pools, g.chosenNumber, g.askedNumber, g.externalIP, g.refusals, g.sameNumber, g.reservation, g.quota, g.operatorsView, g.withoutManager,
-		g.access, g.nodes,
+		g.access, g.nodes, g.plugin,
 	} {
 		step()
 	}
@@ -69,13 +71,20 @@ type guide struct {
 	*Tour
 	ctx   context.Context
 	title string // of the present step
+	count int    // of the numbered steps so far
 	err   error
 
 	registryPort int32 // what step 1 got
 }
 
-// step begins one.
+// step begins the next one of those with numbers: which there are depends on what runs.
 func (g *guide) step(title string) {
+	g.count++
+	g.begin(fmt.Sprintf("%d. %s", g.count, title))
+}
+
+// begin begins a step.
+func (g *guide) begin(title string) {
 	if g.err == nil {
 		g.title = title
 		g.Screen.Title(title)

@@ -1,0 +1,128 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+)
+
+const (
+	established = 500                    // TCP connections, a quarter of them to each target
+	askedAfter  = 100 * time.Millisecond // in each of them
+	crashes     = 5                      // at least, of a crash loop; twice each time
+)
+
+func TestOfConnectionsThatStandNoneIsLostHoweverTheNodeProxyEnds(t *testing.T) {
+	w := newWorld(t)
+	svc := w.put(w.service("web"), w.Local[0], w.Local[1], w.Remote[0])
+	for i := range manyServices {
+		w.put(w.service(crowded(i)))
+	}
+	w.crowd(0)
+	w.start()
+	w.settle()
+	flows := w.openAtPace(slices.Repeat(w.targets(svc, "tcp"), established/4), askedAfter)
+	flows.goOn()
+	for _, tc := range []struct {
+		name string
+		end  func(*world)
+	}{
+		{"killed, and started again", func(w *world) { w.again(w.kill) }},
+		{"ended, and started again", func(w *world) { w.again(w.end) }},
+		{"upgraded to other rules", func(w *world) { w.command.Config = upgrades[0]; w.again(w.end) }},
+		{"followed by another one that has begun before", overlap},
+		{"crashing again and again while all changes", crashLoop},
+	} {
+		before, began := flows.answers(), time.Now()
+		tc.end(w)
+		w.settle()
+		flows.goOn()
+		t.Logf("%s: %d answers in %s; %d of %d connections lost", tc.name, flows.answers()-before, time.Since(began).Round(time.Millisecond), flows.losses(), established)
+	}
+	flows.wantOne()
+	w.wantAsFresh()
+}
+
+// overlap has the next node-proxy begin while the one before still runs, as a rolling update with a surge does.
+func overlap(w *world) {
+	w.Helper()
+	next := w.command
+	next.Config = upgrades[1]
+	next.Args = []string{"--healthz-bind-address=", "--metrics-bind-address="} // those of the other one
+	launch, err := w.Prepare(w.Context(), next)
+	w.must(err)
+	old := w.proxy
+	defer old.Kill()
+	w.proxy, err = launch()
+	w.must(err)
+	w.until("it has met the other one", func() bool { return strings.Contains(w.proxy.Log(), "belongs to another process") })
+	old.Stop()
+	w.settle()
+	w.again(w.end) // as the command says, that the next ones have
+}
+
+// crashLoop kills node-proxies at random moments, as they write most of the table anew and as they begin, and wants each
+// to leave the table whole, and the last of each round to be in step.
+func crashLoop(w *world) {
+	w.Helper()
+	seed := *seeded
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	defer func() { w.Logf("the seed is %d", seed) }()
+	random := rand.New(rand.NewPCG(seed, 0))
+	launch, err := w.Prepare(w.Context(), w.command)
+	w.must(err)
+	before, round, between := w.held(), 0, 0
+	for began := time.Now(); round < crashes || time.Since(began) < long(0); round++ {
+		some := 1 + random.IntN(manyServices)
+		w.crowdSome(0, some, round%2+1)
+		var left []nft.Table
+		for _, within := range []int64{20, 400} { // about what a few of the Services take, and what a start does
+			time.Sleep(time.Duration(random.Int64N(within * int64(time.Millisecond)))) // any moment will do
+			w.kill()
+			left = append(left, w.held())
+			w.proxy, err = launch()
+			w.must(err)
+			w.crowdSome(some, manyServices, round%2+1)
+		}
+		w.settle()
+		after := w.held()
+		for _, held := range left {
+			w.wantWhole(before, held)
+			if !same(held, before) && !same(held, after) {
+				between++
+			}
+		}
+		before = after
+	}
+	w.Logf("%d were killed, %d of them between a change and the next", 2*round, between)
+}
+
+func same(a, b nft.Table) bool {
+	c := nft.Diff(a, b)
+	return c.Empty()
+}
+
+// wantWhole wants the table to have each frontend that it had before, with all endpoints that it leads to.
+func (w *world) wantWhole(before, held nft.Table) {
+	w.Helper()
+	w.wantWholeLists(held)
+	if was, is := frontends(before), frontends(held); was != is {
+		w.Errorf("it had %d frontends, and has %d", was, is)
+	}
+}
+
+// frontends are how many there are. That of the sentinel changes, but there is always one of each family.
+func frontends(held nft.Table) (n int) {
+	for _, e := range held.Elements() {
+		if _, ok := e.Word(); ok {
+			n++
+		}
+	}
+	return n
+}
