@@ -19,9 +19,9 @@ COPY webhooks/ webhooks/
 # What node-proxy reports as its version, such as git describe says: there is no repository here.
 ARG VERSION
 RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH} \
-    go build -trimpath -ldflags="-s -w -X main.release=${VERSION}" -o /programs/ ./cmd/...
+    go build -trimpath -buildvcs=false -ldflags="-s -w -buildid= -X main.release=${VERSION}" -o /programs/ ./cmd/manager ./cmd/node-proxy
 
-# Static, without a shell or a package manager.
+# Static, without a shell or a package manager. By tag, for the newest root certificates; how to pin it: docs/security.md.
 FROM gcr.io/distroless/static:latest AS node-proxy
 # In the PATH, for kubectl exec.
 COPY --from=build /programs/node-proxy /usr/local/bin/node-proxy

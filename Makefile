@@ -29,35 +29,48 @@ help: ## Show this list.
 ##@ Try it
 
 .PHONY: demo
-demo: controlplane bin/manager bin/node-proxy bin/demo ## Run a real control plane with three nodes on this machine and show the tour (ARGS=--once: run it and exit; ARGS=--help: what else).
-	@if [[ '$(ARGS)' =~ --proxy[=\ ](kube-proxy|both) ]]; then hack/system-packages || true; fi # else the demo says what it leaves out
+demo: controlplane bin/manager bin/node-proxy bin/kubectl-portolan bin/demo ## Run a real control plane with three nodes on this machine and show the tour (ARGS=--once: run it and exit; ARGS=--help: what else).
+	@if [[ '$(ARGS)' =~ --proxy[=\ ](kube-proxy|both) ]]; then hack/system-packages nodes || true; fi # else the demo says what it leaves out
 	@if [[ -t 1 ]]; then set -m; fi; bin/demo $(ARGS) || exit $$? # set -m: Ctrl-C is for the demo, which ends in order, and not for make
 
 ##@ Test
 
 # What go test gets besides the packages, for example TESTFLAGS='-run TestQuota -v' or TESTFLAGS=-race.
 TESTFLAGS ?=
-# Never from the test cache: what these tests run (the binaries in bin/) is not in its key. One package at a time:
-# each cluster wants the machine for itself.
-GOTEST_ALL = -count=1 -p=1 -timeout=20m $(TESTFLAGS)
 
 .PHONY: test
-test: controlplane bin/manager bin/node-proxy bin/tools/gotestsum ## Run every test: unit, integration, end to end; ends with what was skipped and why.
+test: controlplane previous bin/manager bin/node-proxy bin/kubectl-portolan bin/tools/gotestsum ## Run every test: unit, integration, end to end; ends with what was skipped and why.
 	@hack/system-packages || echo "Going on without: the tests that need it are skipped, see the end."
-	bin/tools/gotestsum --format=pkgname-and-test-fails --format-hide-empty-pkg -- $(GOTEST_ALL) ./...
+	bin/tools/gotestsum --format=pkgname-and-test-fails --format-hide-empty-pkg --raw-command -- hack/test $(TESTFLAGS)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need neither a control plane nor root.
 	go test $(TESTFLAGS) $$(go list ./... | grep -v '/test/')
 
+# For how long each fuzz target runs, and a pattern of those that do.
+FUZZTIME ?= 30s
+FUZZ ?= .
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME, and print what ran and what was found (FUZZ=pattern: some of them).
+	hack/fuzz '$(FUZZTIME)' '$(FUZZ)'
+
 .PHONY: conformance
 conformance: controlplane bin/node-proxy ## Hold node-proxy and kube-proxy in both modes against the same cases, and print one table (needs root).
-	@hack/system-packages
+	@hack/system-packages nodes
 	cd test/conformance && go test -count=1 -timeout=20m -proxies=all $(TESTFLAGS)
+
+# How long crash loops, churn and an API server that is away go on, each; 0: seconds, as in make test.
+MINUTES ?= 0
+
+.PHONY: faults
+faults: controlplane bin/node-proxy ## Break what a node-proxy stands on, and node-proxy itself, under traffic (MINUTES=10: for longer; needs root).
+	@hack/system-packages nodes
+	cd test/faults && go test -count=1 -v -timeout=$$((20 + 5 * $(MINUTES)))m $(TESTFLAGS) -minutes=$(MINUTES)
 
 .PHONY: bench
 bench: controlplane bin/manager bin/node-proxy ## Run the benchmarks, peers and product in turn (BENCH=name: one of them).
-	@hack/system-packages || echo "Going on without: the benchmarks that need it are left out."
+	@hack/system-packages nodes || echo "Going on without: the benchmarks that need it are left out."
 	go run ./test/bench $(BENCH)
 
 ##@ Develop
@@ -84,10 +97,14 @@ fmt: ## Format the Go code.
 .PHONY: vet
 vet: ## Run go vet.
 	go vet ./...
+	cd test/monitoring && go vet ./...
+	cd hack/sbom && go vet ./...
 
 .PHONY: lint
 lint: bin/tools/golangci-lint ## Run the linters of .golangci.yml.
 	bin/tools/golangci-lint run --allow-parallel-runners
+	cd test/monitoring && $(CURDIR)/bin/tools/golangci-lint run --allow-parallel-runners
+	cd hack/sbom && $(CURDIR)/bin/tools/golangci-lint run --allow-parallel-runners
 
 .PHONY: lint-fix
 lint-fix: bin/tools/golangci-lint ## Run the linters and mend what they can mend.
@@ -98,20 +115,26 @@ tidy: ## Tidy every Go module of this repository.
 	git ls-files '*go.mod' | while read -r mod; do (cd "$$(dirname "$$mod")" && go mod tidy); done
 
 .PHONY: verify
-verify: controlplane bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint ## Check that all is generated, formatted, linted, tidy, and that config/ builds.
+verify: controlplane bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint bin/tools/govulncheck ## Check that all is generated, formatted, linted, tidy, without known vulnerabilities, and that config/ builds.
 	hack/verify
+
+.PHONY: vulndb
+vulndb: ## Renew hack/vulndb/snapshot, which verify goes by where https://vuln.go.dev cannot be reached.
+	go run ./hack/vulndb
 
 ##@ Build
 
 .PHONY: build
-build: manifests generate fmt vet bin/manager bin/node-proxy ## Generate, check, and build bin/manager and bin/node-proxy.
+build: manifests generate fmt vet bin/manager bin/node-proxy bin/kubectl-portolan ## Generate, check, and build bin/manager, bin/node-proxy and bin/kubectl-portolan.
 
 # Always handed to go build, which knows best what is out of date.
-.PHONY: bin/manager bin/node-proxy bin/demo
+.PHONY: bin/manager bin/node-proxy bin/kubectl-portolan bin/demo
 bin/manager:
 	go build -o $@ ./cmd/manager
 bin/node-proxy:
 	go build -o $@ ./cmd/node-proxy
+bin/kubectl-portolan:
+	go build -o $@ ./cmd/kubectl-portolan
 bin/demo:
 	go build -o $@ ./test/demo
 
@@ -138,7 +161,7 @@ docker-buildx: ## Build the images IMG and NODE_PROXY_IMG for PLATFORMS and push
 	-$(CONTAINER_TOOL) buildx rm portolan-builder
 
 .PHONY: ko-build
-ko-build: bin/tools/ko ## Build the images without an engine, into the OCI layouts dist/image and dist/node-proxy-image (does not push).
+ko-build: bin/tools/ko ## Build the images without an engine, into the OCI layouts dist/image and dist/node-proxy-image, with what they are made of in dist/*.spdx.json (does not push).
 	mkdir -p dist
 	rm -rf dist/image dist/node-proxy-image
 	$(call ko,dist/image,./cmd/manager)
@@ -149,6 +172,14 @@ build-installer: ## Write dist/install.yaml, with image IMG, and dist/node-proxy
 	mkdir -p dist
 	$(call render,config/default) >dist/install.yaml
 	$(render-node-proxy) >dist/node-proxy.yaml
+
+.PHONY: build-plugin
+build-plugin: ## Write the archives of kubectl-portolan that hack/krew/portolan.yaml names, their sha256, and what they are made of, into dist/.
+	hack/krew/build dist
+
+.PHONY: reproducible
+reproducible: bin/tools/ko ## Build the last commit twice, apart, and compare each byte (minutes; IMAGES=yes: the images, too).
+	IMAGES=$(IMAGES) hack/reproducible
 
 ##@ Deploy (to the cluster of your kubeconfig)
 
@@ -186,19 +217,23 @@ undeploy-node-proxy: ## Remove node-proxy; what to do before, and on the nodes: 
 controlplane: ## Build kube-apiserver, etcd and friends into bin/controlplane (minutes the first time, nothing after).
 	@hack/controlplane/build
 
+.PHONY: previous
+previous: ## Build the version before this one into bin/previous, for test/upgrade (half a minute the first time, nothing after).
+	@hack/previous/build
+
 .PHONY: system-packages
-system-packages: ## Install the nft and iptables commands where they are missing (root and apt-get).
+system-packages: ## Install what tests run besides, where it is missing: nft, iptables, haproxy, nginx, named-checkzone (root and apt-get).
 	@hack/system-packages
 
 .PHONY: tools
-tools: bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint bin/tools/gotestsum bin/tools/ko ## Build the pinned tools into bin/tools.
+tools: bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint bin/tools/gotestsum bin/tools/govulncheck bin/tools/ko ## Build the pinned tools into bin/tools.
 
 # The rendered overlay $1, and that of node-proxy. The images are set on the way out: deploying never edits a file of yours.
 render = $(KUBECTL) kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|'
 render-node-proxy = $(KUBECTL) kustomize config/node-proxy | sed 's|image: node-proxy:latest$$|image: $(NODE_PROXY_IMG)|'
 
-# The image of program $2 into the OCI layout $1.
-ko = VERSION=$(VERSION) KO_DOCKER_REPO=ko.local bin/tools/ko build --push=false --oci-layout-path=$1 --sbom=none --bare $2
+# The image of program $2 into the OCI layout $1. The repository is none: ko.local would be a docker daemon's.
+ko = VERSION=$(VERSION) KO_DOCKER_REPO=portolan.invalid bin/tools/ko build --push=false --oci-layout-path=$1 --sbom=spdx --sbom-dir=dist --bare $2
 
 # tool NAME, DIRECTORY OF ITS MODULE, PACKAGE
 define tool
@@ -211,4 +246,5 @@ $(eval $(call tool,controller-gen,hack/tools,sigs.k8s.io/controller-tools/cmd/co
 $(eval $(call tool,crd-ref-docs,hack/tools,github.com/elastic/crd-ref-docs))
 $(eval $(call tool,golangci-lint,hack/tools,github.com/golangci/golangci-lint/v2/cmd/golangci-lint))
 $(eval $(call tool,gotestsum,hack/tools,gotest.tools/gotestsum))
+$(eval $(call tool,govulncheck,hack/tools,golang.org/x/vuln/cmd/govulncheck))
 $(eval $(call tool,ko,hack/tools/ko,github.com/google/ko))
