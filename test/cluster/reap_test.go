@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,6 +99,8 @@ func ownCluster(dir string) error {
 // killOwner starts a process that owns a cluster and kills it when its progress reaches a line.
 func killOwner(t *testing.T, dir, line string) {
 	t.Helper()
+	runtime.LockOSThread() // the kernel ends the owner with the thread that forked it
+	defer runtime.UnlockOSThread()
 	owner := exec.Command(os.Args[0])
 	owner.Env = append(os.Environ(), ownerDir+"="+dir)
 	owner.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -48,13 +49,19 @@ func startDemo(t *testing.T, dir string, args ...string) *demo {
 	d.Cmd = exec.Command(program("demo"), append(args, "--dir="+dir)...)
 	d.Stdout, d.Stderr = d, d
 	d.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := d.Start(); err != nil {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the kernel ends the child with the thread that forked it
+		defer close(d.ended)
+		err := d.Start()
+		started <- err
+		if err == nil {
+			_ = d.Wait() // how it ended is in d.ProcessState
+		}
+	}()
+	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		defer close(d.ended)
-		_ = d.Wait()
-	}()
 	t.Cleanup(func() { d.end(t, syscall.SIGINT) })
 	return d
 }
