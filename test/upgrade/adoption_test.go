@@ -54,13 +54,38 @@ func TestOnAClusterWithTwoThousandServicesAllAreAdoptedNoneIsChangedAndNobodyWai
 	installed := time.Now()
 	w.startManager(current)
 	ready := time.Now()
+	letEnd := w.keepRunning(w.managers[0])
 	w.eventually("all numbers are in the ledger", func() error { return w.haveClaims(len(want)) })
 	adopted := time.Now()
+	letEnd()
 	t.Logf("%d numbers of %d Services: kubectl apply took %s; the manager was ready %s after its start, and all numbers were in the ledger after %s; it has used %s of memory at most",
 		len(want), inUse, installed.Sub(began), ready.Sub(installed), adopted.Sub(installed), w.peakMemory(w.managers[0]))
 	writing.end()
 	w.eventually("the ledger has the numbers as they are in use", func() error { return w.adopted(want) })
 	w.wantUnchanged(services)
+}
+
+// keepRunning starts a manager again that ends, as the kubelet does: where the machine stands still for long it loses its
+// lease. It does so until it is told to let it end.
+func (w *world) keepRunning(m manager) (letEnd func()) {
+	ctx, cancel := context.WithCancel(w.Context())
+	w.Cleanup(cancel)
+	var kept sync.WaitGroup
+	kept.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-m.Done():
+				w.Logf("the manager has ended (%s), and is started again", m.State())
+			}
+			if err := m.Restart(ctx); err != nil && ctx.Err() == nil {
+				w.Errorf("the manager does not start again: %v", err)
+				return
+			}
+		}
+	})
+	return func() { cancel(); kept.Wait() }
 }
 
 // makeInUse makes Services as fast as the API server takes them, and returns them as it has them. Every third is of type
