@@ -369,6 +369,39 @@ func TestWhoHasStolenATokenOfOursDoesNotGetFurther(t *testing.T) {
 	}
 }
 
+// What RBAC cannot say: the manager may patch the status of Services for its one condition, and ask for one that is refused.
+func TestWithTheManagersTokenNobodyDrawsTrafficByServices(t *testing.T) {
+	c, ctx := thief(t, site.installation.Kubeconfig), t.Context()
+	for what, svc := range map[string]*corev1.Service{
+		"a Service with an external IP": {ObjectMeta: metav1.ObjectMeta{Namespace: install.Namespace, Name: "trap"},
+			Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}, ExternalIPs: []string{"203.0.113.7"}}},
+		"a Service": {ObjectMeta: metav1.ObjectMeta{Namespace: install.Namespace, Name: "trap"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}}},
+	} {
+		if err := c.Create(ctx, svc, client.DryRunAll); !apierrors.IsForbidden(err) {
+			t.Errorf("it can create %s: %v", what, err)
+		}
+	}
+
+	svc := MakeService("default/bank").NodePort(80, 0).LoadBalancer().Obj()
+	put(t, svc)
+	patch := func(text string) error {
+		return c.Status().Patch(ctx, svc.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(text)))
+	}
+	for what, text := range map[string]string{
+		"lead an address to it": `{"status":{"loadBalancer":{"ingress":[{"ip":"203.0.113.7"}]}}}`,
+		"set another condition": `{"status":{"conditions":[{"type":"Ready","status":"True","reason":"R","message":"","lastTransitionTime":"2026-11-22T00:00:00Z"}]}}`,
+		"keep it from going":    `{"metadata":{"finalizers":["thief.example.com/a"]}}`,
+		"have it selected":      `{"metadata":{"labels":{"a":"b"}}}`,
+		"give orders to others": `{"metadata":{"annotations":{"a":"b"}}}`,
+		"have it deleted by GC": `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"gone","uid":"u"}]}}`,
+	} {
+		if err := patch(text); !apierrors.IsForbidden(err) {
+			t.Errorf("it can %s: %v", what, err)
+		}
+	}
+	must(t, patch(`{"status":{"conditions":[{"type":"portolan.dev/Allocated","status":"False","reason":"R","message":"","lastTransitionTime":"2026-11-22T00:00:00Z"}]}}`))
+}
+
 func makeBinding(subject string) *rbacv1.ClusterRoleBinding {
 	b := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "thiefs"}}
 	b.RoleRef = rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}
