@@ -190,7 +190,7 @@ func (l *Ledger) undo(ctx context.Context, w write) {
 		_ = l.discard(ctx, w.after)
 		return
 	}
-	_ = insist(ctx, l.store, w.after, func(written *v1alpha1.NodePortAllocation) error {
+	_ = l.insist(ctx, w.after, func(written *v1alpha1.NodePortAllocation) error {
 		restored := written.DeepCopy()
 		restored.Spec = w.before.Spec
 		err := l.store.Update(ctx, restored)

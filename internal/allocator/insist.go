@@ -14,8 +14,8 @@ import (
 // that is over a limit, and that nothing gives back: a reserved one does not lapse.
 
 // insist calls write with a claim for as long as only its status is in the way. Where the claim itself is not the one
-// that is known any more it returns the Conflict.
-func insist(ctx context.Context, store Store, known *v1alpha1.NodePortAllocation, write func(*v1alpha1.NodePortAllocation) error) error {
+// that is known any more it returns the Conflict; the view learns of it, so as not to come for the same claim again.
+func (l *Ledger) insist(ctx context.Context, known *v1alpha1.NodePortAllocation, write func(*v1alpha1.NodePortAllocation) error) error {
 	number, _ := NumberOf(known)
 	for present := known; ; {
 		conflict := write(present)
@@ -23,10 +23,11 @@ func insist(ctx context.Context, store Store, known *v1alpha1.NodePortAllocation
 			return conflict
 		}
 		var err error
-		switch present, err = store.Get(ctx, number); {
-		case err != nil:
+		if present, err = l.store.Get(ctx, number); err != nil {
 			return err
-		case present.UID != known.UID || !equality.Semantic.DeepEqual(present.Spec, known.Spec):
+		}
+		l.learn(present)
+		if present.UID != known.UID || !equality.Semantic.DeepEqual(present.Spec, known.Spec) {
 			return conflict
 		}
 	}
@@ -34,7 +35,7 @@ func insist(ctx context.Context, store Store, known *v1alpha1.NodePortAllocation
 
 // discard deletes a claim, whatever its status. The view forgets it once it has gone.
 func (l *Ledger) discard(ctx context.Context, a *v1alpha1.NodePortAllocation) error {
-	err := insist(ctx, l.store, a, func(present *v1alpha1.NodePortAllocation) error { return l.store.Delete(ctx, present) })
+	err := l.insist(ctx, a, func(present *v1alpha1.NodePortAllocation) error { return l.store.Delete(ctx, present) })
 	if err == nil || apierrors.IsNotFound(err) {
 		l.forget(a)
 	}

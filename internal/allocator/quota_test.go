@@ -1,6 +1,7 @@
 package allocator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -549,5 +550,31 @@ func TestANumberWhoseReservationGoesIsHeldOrStaysWithItsService(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The pool is full but for a hold, and its Service has come back for it: the view does not know that yet.
+func TestAHoldThatIsTakenUpMeanwhileIsNotComeForAgainAndAgain(t *testing.T) {
+	w := newWorld(t)
+	for n := 30000; n < 30009; n++ {
+		w.seed("bank/core", fmt.Sprintf("a:80=%d", n), boundTo("1"))
+	}
+	held := w.seed("bank/desk", "a:80=30009", heldFor(time.Minute))
+	w.store.Watchers = nil
+	claimedFor(0)(&held.Spec)
+	if err := w.store.Update(t.Context(), held.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tries := 0
+	w.store.Before = func(string, string) error {
+		if tries++; tries > 100 {
+			cancel()
+		}
+		return nil
+	}
+	if _, err := w.ledger.Claim(ctx, claimant("shop/web"), ask("http:80"), w.pools()); !errors.Is(err, ErrExhausted) {
+		t.Errorf("got %v after %d tries", err, tries)
 	}
 }
