@@ -63,8 +63,9 @@ func (p *partings) note(before client.Object, kept []int32) {
 }
 
 // fulfilled says whether the Service of a claim has been seen with the number since the claim was made, and then
-// without it. Versions of Services and of claims are of one count where etcd keeps both; where it does not, the worst
-// is a number that is held too early or too late.
+// without it. Whoever takes the claim up again writes it, so that it is newer than what has been seen. Versions of
+// Services and of claims are of one count where etcd keeps both; where it does not, the worst is a number that is held too
+// early or too late.
 func (p *partings) fulfilled(a *v1alpha1.NodePortAllocation) bool {
 	n, _ := allocator.NumberOf(a)
 	p.mu.Lock()

@@ -61,7 +61,7 @@ func (l *Ledger) giveUp(ctx context.Context, holds []*v1alpha1.NodePortAllocatio
 func (a attempt) take(ctx context.Context, number int32) error {
 	known := a.known(number)
 	var err error
-	if known != nil && settled(known, a.claimant, a.clock.Now()) {
+	if known != nil && settled(known, a.claimant, a.request, a.clock.Now()) {
 		known, err = a.present(ctx, number, known) // it may have been withdrawn, and nothing would be written
 	}
 	for err == nil {
@@ -102,7 +102,7 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 	wanted.Name = NameOf(number)
 	if known != nil {
 		now := a.clock.Now()
-		if settled(known, a.claimant, now) {
+		if settled(known, a.claimant, a.request, now) {
 			return nil
 		}
 		if holder := holderOf(known, now); !a.mayTakeFrom(holder) {
@@ -117,7 +117,7 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 		case a.claimant.Reservation != "":
 			wanted.Spec.ReservationName, wanted.Spec.HoldUntil = a.claimant.Reservation, nil
 			return a.write(ctx, known, wanted)
-		case StateOf(known, now) == Bound: // its Service has gone, and the controllers have not seen it yet
+		case StateOf(known, now) == Bound: // its Service has gone or left it, and the controllers have not seen it yet
 			Release(&wanted.Spec, now, a.holdFor(number))
 		}
 	}
@@ -138,6 +138,9 @@ func (a attempt) mayTakeFrom(holder rules.Holder) bool {
 // if nothing comes of the request.
 func (a attempt) fill(spec *v1alpha1.NodePortAllocationSpec, number int32) {
 	now := metav1.NewMicroTime(a.clock.Now().Truncate(time.Microsecond))
+	if now.Equal(spec.ClaimTime) { // the API server does not write what is there already
+		now = metav1.NewMicroTime(now.Add(time.Microsecond))
+	}
 	spec.ServiceRef = v1alpha1.ServiceReference{Namespace: a.claimant.Service.Namespace, Name: a.claimant.Service.Name}
 	spec.ServiceUID = ""
 	if a.claimant.Reservation != "" {

@@ -133,6 +133,14 @@ func ask(texts ...string) []Request {
 	return requests
 }
 
+// explicitly makes the numbers those that the user has set.
+func explicitly(requests ...Request) []Request {
+	for i := range requests {
+		requests[i].Origin = v1alpha1.OriginExplicit
+	}
+	return requests
+}
+
 func numbersOf(requests []serviceports.Request) []int32 {
 	var numbers []int32
 	for _, r := range requests {

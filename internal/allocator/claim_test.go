@@ -45,6 +45,110 @@ func TestARepeatKeepsItsClaimFromLapsing(t *testing.T) {
 	}
 }
 
+// comebacks are the ways in which a Service takes up 30005 again, which it has left: its claim is about to be released.
+var comebacks = []struct {
+	name    string
+	claim   func(*v1alpha1.NodePortAllocationSpec) // as the Service has left it; nil: pending
+	who     Claimant
+	request Request
+}{
+	{"by a number to be picked", nil, claimant("shop/web"), ask("http:80")[0]},
+	{"by an explicit number", nil, claimant("shop/web"), explicitly(ask("http:80=30005")...)[0]},
+	{"by a change before it was bound", nil, liveClaimant, explicitly(ask("http:80=30005")...)[0]},
+	{"by a change after it was bound", boundTo("live"), liveClaimant, explicitly(ask("http:80=30005")...)[0]},
+}
+
+var liveClaimant = Claimant{Service: named("shop/web"), UID: "live"}
+
+// release is what the controllers write of a claim that they have seen.
+func (w *world) release(seen *v1alpha1.NodePortAllocation) error {
+	a := seen.DeepCopy()
+	Release(&a.Spec, start, 0)
+	return w.store.Update(w.Context(), a)
+}
+
+func TestAClaimIsTakenUpAgainThoughItWasReleasedOrIsAboutToBe(t *testing.T) {
+	for _, c := range comebacks {
+		for _, released := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, it was released: %t", c.name, released), func(t *testing.T) {
+				w := newWorld(t)
+				left := w.seed("shop/web", "http:80=30005", c.claim)
+				if released {
+					w.store.Watchers = nil // the view does not hear of it
+					if err := w.release(left); err != nil {
+						t.Fatal(err)
+					}
+				}
+				claim, err := w.claimUnclaimed(c.who, c.request)
+				if err != nil || claim.Requests[0].NodePort != 30005 {
+					t.Fatalf("got %v, %v", claim, err)
+				}
+				claim.Commit()
+				if err := w.release(left); !apierrors.IsConflict(err) {
+					t.Errorf("the release that comes second: %v", err)
+				}
+				if diff := cmp.Diff(map[string]string{"30005": "shop/web pending"}, w.claims()); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if now := w.store.List()["30005"].Spec.ClaimTime; !released && now.Equal(left.Spec.ClaimTime) {
+					t.Error("nothing has changed: the API server would not have written it")
+				}
+			})
+		}
+	}
+}
+
+func TestWhatWasReleasedAndGivenToAnotherIsNotTakenUpAgain(t *testing.T) {
+	for _, c := range comebacks {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			left := w.seed("shop/web", "http:80=30005", c.claim)
+			w.store.Watchers = nil // the view does not hear of it
+			if err := w.store.Delete(t.Context(), left); err != nil {
+				t.Fatal(err)
+			}
+			w.seed("bank/core", "a:80=30005", nil)
+			claim, err := w.claimUnclaimed(c.who, c.request)
+			if picks := c.request.NodePort == 0; picks && (err != nil || claim.Requests[0].NodePort == 30005) || !picks && !errors.As(err, new(*TakenError)) {
+				t.Errorf("got %v, %v", claim, err)
+			}
+		})
+	}
+}
+
+// claimUnclaimed claims as the webhooks do: the validating one asks first what is to be claimed.
+func (w *world) claimUnclaimed(who Claimant, r Request) (*Claim, error) {
+	requests := []Request{r}
+	if r.NodePort != 0 {
+		requests = w.ledger.Unclaimed(who, requests)
+	}
+	if len(requests) == 0 {
+		return nil, errors.New("it counts as claimed")
+	}
+	return w.ledger.Claim(w.Context(), who, requests, w.pools())
+}
+
+func TestWhatTheMutatingWebhookClaimsTheValidatingOneDoesNotWriteAgain(t *testing.T) {
+	w := newWorld(t)
+	behind := w.replica()
+	claim := w.claim("shop/web", "http:80=30005")
+	claim.Commit()
+	before := w.store.List()["30005"]
+	for name, l := range map[string]*Ledger{"of the same replica": w.ledger, "of one whose watch lags": behind} {
+		if open := l.Unclaimed(claimant("shop/web"), ask("http:80=30005")); len(open) > 0 {
+			again, err := l.Claim(t.Context(), claimant("shop/web"), open, w.pools())
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			again.Commit()
+		}
+		if diff := cmp.Diff(before, w.store.List()["30005"]); diff != "" {
+			t.Errorf("%s (-before +after):\n%s", name, diff)
+		}
+	}
+}
+
 func TestAServiceGetsAllOfItsNumbersOrNone(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -377,9 +481,6 @@ func TestALiveServiceKeepsItsNumbersApart(t *testing.T) {
 	if diff := cmp.Diff([]int32{30001, 30006}, numbersOf(claim.Requests)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := w.ledger.Unclaimed(c, ask("http:80=30005")); len(got) != 0 {
-		t.Errorf("its own number counts as unclaimed: %v", got)
-	}
 }
 
 func TestWhatTheSameClaimAsksForIsNotPicked(t *testing.T) {
@@ -641,12 +742,15 @@ func TestUnclaimedAreThoseThatThisServiceHasYetToClaim(t *testing.T) {
 	w.seed("shop/web", "d:83=30003", heldFor(time.Minute))
 	w.seed("shop/web", "e:84=30004", claimedFor(ClaimGrace/2))
 	w.seed("shop/api", "f:85=30005", nil)
+	w.seed("shop/web", "h:87=30007", nil)
+	w.seed("shop/web", "i:88=30008", func(s *v1alpha1.NodePortAllocationSpec) { s.ReservationName, s.ClaimTime = "web", nil })
 	requests := ask("a:80=30000", "b:81=30001", "c:82=30002", "d:83=30003", "e:84=30004", "f:85=30005", "g:86=30006")
+	requests = append(requests, explicitly(ask("h:87=30007", "i:88=30008")...)...)
 	var got []int32
 	for _, r := range w.ledger.Unclaimed(Claimant{Service: named("shop/web"), UID: types.UID("live")}, requests) {
 		got = append(got, r.NodePort)
 	}
-	if diff := cmp.Diff([]int32{30002, 30003, 30004, 30005, 30006}, got); diff != "" {
+	if diff := cmp.Diff([]int32{30001, 30002, 30003, 30004, 30005, 30006, 30007}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -6,7 +6,8 @@
 //   - Better to leak than to allocate twice: claim first, release only what is seen to be gone.
 //   - A Service gets all of its numbers or none.
 //   - Nothing is handed out before the present claims and Services are in the view.
-//   - The same request again gets the same numbers, and makes no second claim.
+//   - The same request again gets the same numbers, and makes no second claim. Who takes up what an earlier request left
+//     writes it: its release, which may be under way, is of an older version then, and fails.
 //   - A limit is exact without a counter: see vote.
 //   - A number that something else uses on any node is not picked. It is claimed where it is asked for, and a Service that
 //     had it gets it again.

@@ -28,6 +28,8 @@ type cluster struct {
 	replicas []*replica
 	services map[types.NamespacedName]*service // those that are stored
 	native   map[int32]types.NamespacedName    // what the API server's own allocator has given out
+	partings map[int32]parting                 // who left a number last
+	decided  []func()                          // what the controllers are about to write
 	requests []*request                        // on their way through admission
 	lose     atomic.Int32                      // so many answers of the store get lost
 	uids     int
@@ -35,8 +37,15 @@ type cluster struct {
 
 type service struct {
 	uid     types.UID
+	version string
 	numbers []int32
-	claimed bool // it had its claims when it was admitted: from then on they are its own
+	claimed []int32 // those of the numbers that were claimed for it at admission: from then on they are its own
+}
+
+// parting is a Service's last version that carried a number.
+type parting struct {
+	service types.NamespacedName
+	version string
 }
 
 // request is the creation of a Service, or the addition of a port to it, between its two webhooks.
@@ -44,6 +53,9 @@ type request struct {
 	name     types.NamespacedName
 	claimant Claimant
 	numbers  []int32
+	explicit int32    // that of the numbers which the user has set
+	live     *service // nil: it is created
+	version  string   // that is changed
 }
 
 // replica is a ledger, and the events that its watches have yet to deliver.
@@ -69,7 +81,7 @@ const firstNumber, lastNumber = 30000, 30007
 func newCluster(t *rapid.T) *cluster {
 	c := &cluster{
 		t: t, store: &FakeStore{}, clock: testingclock.NewFakePassiveClock(start),
-		services: map[types.NamespacedName]*service{}, native: map[int32]types.NamespacedName{},
+		services: map[types.NamespacedName]*service{}, native: map[int32]types.NamespacedName{}, partings: map[int32]parting{},
 	}
 	seed := rapid.Uint64().Draw(t, "seed")
 	for i := range 3 {
@@ -127,6 +139,7 @@ func (c *cluster) mutate() {
 	q := &request{name: name, claimant: Claimant{Service: name}}
 	port := 80
 	if live := c.services[name]; live != nil {
+		q.live, q.version = live, live.version
 		q.claimant.UID, q.claimant.Uses, q.numbers = live.uid, slices.Clone(live.numbers), slices.Clone(live.numbers)
 		port += len(live.numbers)
 	}
@@ -137,6 +150,7 @@ func (c *cluster) mutate() {
 	if explicit := rapid.Int32Range(firstNumber-4, lastNumber).Draw(c.t, "explicit"); explicit >= firstNumber && !slices.Contains(q.numbers, explicit) {
 		q.numbers = append(q.numbers, explicit)
 		q.claimant.Uses = append(q.claimant.Uses, explicit)
+		q.explicit = explicit
 	}
 	if len(open) > 0 {
 		claim := c.claim(c.anyReplica(), q.claimant, open)
@@ -165,8 +179,8 @@ func (c *cluster) admit() {
 	q := c.requests[at]
 	c.requests = slices.Delete(c.requests, at, at+1)
 	live := c.services[q.name]
-	if (live == nil) != (q.claimant.UID == "") || live != nil && live.uid != q.claimant.UID {
-		return // it has come or gone in the meantime
+	if q.live != live || live != nil && q.version != live.version {
+		return // it has come, gone or changed in the meantime
 	}
 	for _, n := range q.numbers {
 		if owner, ok := c.native[n]; ok && owner != q.name {
@@ -179,30 +193,39 @@ func (c *cluster) admit() {
 	r := c.anyReplica()
 	q.claimant.Uses = slices.Clone(q.numbers)
 	r.Withdraw(context.Background(), r.Abandoned(q.name, q.claimant.Uses))
-	var requests []Request
-	for i, n := range q.numbers {
-		if live == nil || !slices.Contains(live.numbers, n) {
-			requests = append(requests, ask(fmt.Sprintf("p%d:%d=%d", 80+i, 80+i, n))...)
-		}
-	}
-	if requests = r.Unclaimed(q.claimant, requests); len(requests) > 0 {
-		claim := c.claim(r, q.claimant, requests)
+	added, claimed := q.added()
+	if open := r.Unclaimed(q.claimant, added); len(open) > 0 {
+		claim := c.claim(r, q.claimant, open)
 		if claim == nil {
 			return
 		}
 		claim.Commit()
 	}
-	c.put(q.name, q.numbers, c.allClaimed(q))
+	if rapid.Bool().Draw(c.t, "the controllers write before it is stored") {
+		c.writeSome()
+	}
+	c.put(q.name, q.numbers, claimed)
 }
 
-// allClaimed says whether a request has its claims. It has not where Unclaimed went by a view that was behind, and
-// where the Service had numbers past the webhooks: then it is up to the controllers.
-func (c *cluster) allClaimed(q *request) bool {
-	claims := c.store.List()
-	return !slices.ContainsFunc(q.numbers, func(n int32) bool {
-		a := claims[NameOf(n)]
-		return a == nil || OwnerOf(a) != q.name
-	})
+// added are the requests for numbers that are new, as the second webhook sees them; claimed are all numbers that the Service
+// has claims of once they are met.
+func (q *request) added() (added []Request, claimed []int32) {
+	var had service
+	if q.live != nil {
+		had = *q.live
+	}
+	claimed = slices.Clone(had.claimed)
+	for i, n := range q.numbers {
+		if slices.Contains(had.numbers, n) {
+			continue
+		}
+		r := ask(fmt.Sprintf("p%d:%d=%d", 80+i, 80+i, n))
+		if n == q.explicit {
+			r = explicitly(r...)
+		}
+		added, claimed = append(added, r...), append(claimed, n)
+	}
+	return added, claimed
 }
 
 // bypass stores a Service with a number of Kubernetes' own choice, while no webhook answers.
@@ -211,17 +234,17 @@ func (c *cluster) bypass() {
 	if _, used := c.native[n]; used || c.services[name] != nil {
 		c.t.Skip("the API server refuses it")
 	}
-	c.put(name, []int32{n}, false)
+	c.put(name, []int32{n}, nil)
 }
 
-func (c *cluster) put(name types.NamespacedName, numbers []int32, claimed bool) {
+func (c *cluster) put(name types.NamespacedName, numbers, claimed []int32) {
 	live := c.services[name]
 	if live == nil {
 		c.uids++
 		live = &service{uid: types.UID(fmt.Sprint("service-", c.uids))}
 		c.services[name] = live
 	}
-	live.numbers, live.claimed = numbers, claimed
+	live.numbers, live.claimed, live.version = numbers, claimed, c.store.next()
 	for _, n := range numbers {
 		c.native[n] = name
 	}
@@ -234,7 +257,7 @@ func (c *cluster) put(name types.NamespacedName, numbers []int32, claimed bool) 
 func (c *cluster) remove() {
 	name := c.anyService()
 	for _, n := range c.services[name].numbers {
-		delete(c.native, n)
+		c.part(name, n)
 	}
 	delete(c.services, name)
 	for _, r := range c.replicas {
@@ -242,30 +265,83 @@ func (c *cluster) remove() {
 	}
 }
 
-// control does what the controllers do about a number, by what is really there.
-func (c *cluster) control(n int32) {
-	a, now := c.store.List()[NameOf(n)], c.clock.Now()
-	owner, used := c.native[n]
-	live := c.services[owner]
-	switch {
-	case a == nil && !used:
-		return
-	case a == nil:
-		a = &v1alpha1.NodePortAllocation{}
-		a.Name = NameOf(n)
-		a.Spec.ServiceRef = v1alpha1.ServiceReference{Namespace: owner.Namespace, Name: owner.Name}
-		a.Spec.ServiceUID, a.Spec.Origin = live.uid, v1alpha1.OriginAdopted
-		_ = c.store.Create(context.Background(), a)
-	case used && OwnerOf(a) == owner || used && StateOf(a, now) != Pending:
-		a.Spec.ServiceRef = v1alpha1.ServiceReference{Namespace: owner.Namespace, Name: owner.Name}
-		a.Spec.ServiceUID, a.Spec.ClaimTime, a.Spec.HoldUntil = live.uid, nil, nil
-		_ = c.store.Update(context.Background(), a)
-	case StateOf(a, now) == Bound:
-		Release(&a.Spec, now, 5*time.Minute)
-		_ = c.store.Update(context.Background(), a)
-	case StateOf(a, now) == Lapsed:
-		_ = c.store.Delete(context.Background(), a)
+// leave is a change by which a Service gives a number back.
+func (c *cluster) leave() {
+	name := c.anyService()
+	live := c.services[name]
+	if len(live.numbers) == 0 {
+		c.t.Skip("it has none")
 	}
+	n := rapid.SampledFrom(live.numbers).Draw(c.t, "number")
+	c.part(name, n)
+	without := func(numbers []int32) []int32 {
+		return slices.DeleteFunc(slices.Clone(numbers), func(other int32) bool { return other == n })
+	}
+	c.put(name, without(live.numbers), without(live.claimed))
+}
+
+func (c *cluster) part(name types.NamespacedName, n int32) {
+	delete(c.native, n)
+	c.partings[n] = parting{name, c.services[name].version}
+}
+
+// control does what the controllers do about a number.
+func (c *cluster) control(n int32) {
+	if write := c.decide(n); write != nil {
+		write()
+	}
+}
+
+// decideSome has the controllers decide about a number; what they write takes its time, and names the version of the
+// claim that they saw.
+func (c *cluster) decideSome() {
+	if write := c.decide(rapid.Int32Range(firstNumber, lastNumber).Draw(c.t, "number")); write != nil {
+		c.decided = append(c.decided, write)
+	}
+}
+
+func (c *cluster) writeSome() {
+	for range rapid.IntRange(0, len(c.decided)).Draw(c.t, "writes") {
+		c.decided[0]()
+		c.decided = c.decided[1:]
+	}
+}
+
+// decide is what the controllers write about a number, by what is really there; nil for nothing.
+func (c *cluster) decide(n int32) func() {
+	a, now, ctx := c.store.List()[NameOf(n)], c.clock.Now(), context.Background()
+	owner, used := c.native[n]
+	if a == nil && !used {
+		return nil
+	}
+	create := a == nil
+	if create {
+		a = &v1alpha1.NodePortAllocation{}
+		a.Name, a.Spec.Origin = NameOf(n), v1alpha1.OriginAdopted
+	}
+	state := StateOf(a, now)
+	pending := !create && state == Pending && !c.fulfilled(n, a)
+	switch {
+	case used && (!pending || OwnerOf(a) == owner):
+		a.Spec.ServiceRef = v1alpha1.ServiceReference{Namespace: owner.Namespace, Name: owner.Name}
+		a.Spec.ServiceUID, a.Spec.ClaimTime, a.Spec.HoldUntil = c.services[owner].uid, nil, nil
+		if create {
+			return func() { _ = c.store.Create(ctx, a) }
+		}
+	case state == Bound, state == Pending && !pending:
+		Release(&a.Spec, now, 5*time.Minute)
+	case state == Lapsed:
+		return func() { _ = c.store.Delete(ctx, a) }
+	default:
+		return nil
+	}
+	return func() { _ = c.store.Update(ctx, a) }
+}
+
+// fulfilled says whether the Service of a claim came after it, and has gone.
+func (c *cluster) fulfilled(n int32, a *v1alpha1.NodePortAllocation) bool {
+	last, ok := c.partings[n]
+	return ok && last.service == OwnerOf(a) && newer(last.version, a.ResourceVersion)
 }
 
 // deliver lets a replica's watches catch up by some events.
@@ -303,7 +379,7 @@ func (c *cluster) check(*rapid.T) {
 				c.t.Fatalf("%d of %s is %s's natively", n, name, c.native[n])
 			}
 			a := claims[NameOf(n)]
-			if live.claimed && (a == nil || OwnerOf(a) != name) {
+			if slices.Contains(live.claimed, n) && (a == nil || OwnerOf(a) != name || released(a)) {
 				c.t.Fatalf("%s lives on %d, but the claim is %v", name, n, a)
 			}
 		}
@@ -318,9 +394,15 @@ func (c *cluster) check(*rapid.T) {
 	}
 }
 
+// released says whether a claim has been turned into a hold. One that has lasted to its end is none.
+func released(a *v1alpha1.NodePortAllocation) bool {
+	return a.Spec.ServiceUID == "" && a.Spec.ClaimTime == nil
+}
+
 // settle lets all that is under way come to its end, and the graces and holds pass.
 func (c *cluster) settle() {
 	c.lose.Store(0)
+	c.decided = nil
 	for range 3 { // a pending claim, its hold, its end
 		c.clock.SetTime(c.clock.Now().Add(time.Hour))
 		for n := int32(firstNumber); n <= lastNumber; n++ {
@@ -366,6 +448,9 @@ func TestWhateverHappensANumberHasOneHolderAndNoneIsLeaked(t *testing.T) {
 			"admit ":  act(c.admit), // twice as often
 			"bypass":  act(c.bypass),
 			"remove":  act(c.remove),
+			"leave":   act(c.leave),
+			"decide":  act(c.decideSome),
+			"write":   act(c.writeSome),
 			"control": func(t *rapid.T) { c.control(rapid.Int32Range(firstNumber, lastNumber).Draw(t, "number")) },
 			"wait": func(t *rapid.T) {
 				c.wait(rapid.SampledFrom([]time.Duration{time.Second, ClaimGrace / 2, ClaimGrace, 5 * time.Minute}).Draw(t, "time"))
