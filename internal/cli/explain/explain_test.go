@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"gotest.tools/v3/golden"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +20,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/cli/world"
 	"github.com/portolan-dev/portolan/internal/cli/world/worldtest"
 	"github.com/portolan-dev/portolan/internal/rules/secrecytest"
+	"github.com/portolan-dev/portolan/internal/serviceports"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -141,6 +143,40 @@ func TestALiveServiceIsExplained(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden.Assert(t, text.String(), "live-"+name+".golden")
+		})
+	}
+}
+
+func TestALiveServiceOfADrainingPoolIsToldWhatWouldBecomeOfItsNumber(t *testing.T) {
+	const drained = `spec.ports[0].nodePort: Invalid value: 30301: pool "old" hands out nothing new (allocation: None)`
+	for _, c := range []struct {
+		name   string
+		change func(pool *v1alpha1.NodePortPool, claim *v1alpha1.NodePortAllocationSpec)
+		want   []string
+	}{
+		{"it would be refused", func(*v1alpha1.NodePortPool, *v1alpha1.NodePortAllocationSpec) {}, []string{notAgain + drained}},
+		{"it would be warned", func(p *v1alpha1.NodePortPool, _ *v1alpha1.NodePortAllocationSpec) {
+			p.Spec.Enforcement = v1alpha1.EnforcementWarn
+		}, []string{drained}},
+		{"its number is reserved for it", func(_ *v1alpha1.NodePortPool, claim *v1alpha1.NodePortAllocationSpec) {
+			reserved(claim)
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			old, claim := pool("old", 30300, 30303, map[string]string{"team": "a"}), allocation("30301", "shop/web", bound(v1alpha1.OriginAutomatic))
+			old.Spec.Allocation = v1alpha1.AllocationNone
+			c.change(&old, &claim.Spec)
+			web := MakeService("shop/web").UID("uid").NodePort(80, 30301, Named("http")).Obj()
+			web.ManagedFields = serviceports.SetBy(nil) // nobody has set the number
+			w := world.New(world.Objects{
+				Pools: []v1alpha1.NodePortPool{old}, Allocations: []v1alpha1.NodePortAllocation{claim}, Services: []corev1.Service{*web},
+				Namespaces: []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"team": "a"}}}},
+			}, now, true)
+			got := Live(w, web).Answer
+			want := Answer{Verdict: Conforming, Text: "it keeps to the rules of its namespace", Warnings: c.want}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
 		})
 	}
 }

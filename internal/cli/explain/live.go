@@ -2,11 +2,9 @@ package explain
 
 import (
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/cli/remedy"
@@ -114,17 +112,19 @@ func (t *teller) liveAnswer(q rules.Question) {
 	}
 }
 
-// drained warns of numbers that the Service keeps and would not get again.
+// drained warns of numbers that the Service keeps and, created anew with them, would not get again, or with a warning.
 func (t *teller) drained(q rules.Question) {
-	mine := t.Ledger.Chart().PoolsFor(q.NamespaceLabels)
-	for _, r := range serviceports.Requests(q.Service) {
-		pool, claim := t.Ledger.Chart().PoolOf(r.NodePort), t.Claim(r.NodePort)
-		reserved := claim != nil && claim.Spec.ReservationName != ""
-		if reserved || !slices.Contains(mine, pool) || !pool.Drained() {
+	q.Old, q.Service = nil, q.Service.DeepCopy()
+	q.Service.ManagedFields = nil // whoever creates it sets all of its numbers
+	for _, b := range rules.Judge(t.Ledger.Chart(), t.Ledger, q).Breaches {
+		if b.Reason != rules.ReasonDraining {
 			continue
 		}
-		err := field.Invalid(r.Path(), r.NodePort, rules.DrainedText(pool))
-		t.Answer.Warnings = append(t.Answer.Warnings, notAgain+err.Error())
+		text := b.Err.Error()
+		if b.Enforced {
+			text = notAgain + text
+		}
+		t.Answer.Warnings = append(t.Answer.Warnings, text)
 	}
 }
 
