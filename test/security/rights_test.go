@@ -377,7 +377,7 @@ func TestWithTheManagersTokenNobodyDrawsTrafficByServices(t *testing.T) {
 			Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}, ExternalIPs: []string{"203.0.113.7"}}},
 		"a Service": {ObjectMeta: metav1.ObjectMeta{Namespace: install.Namespace, Name: "trap"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}}},
 	} {
-		if err := c.Create(ctx, svc, client.DryRunAll); !apierrors.IsForbidden(err) {
+		if err := c.Create(ctx, svc); !apierrors.IsForbidden(err) {
 			t.Errorf("it can create %s: %v", what, err)
 		}
 	}
