@@ -48,6 +48,11 @@ var bars = map[string]map[string]bar{
 	// What nobody waits for must not be felt: a twentieth of a core of each server, at 5,000 nodes. What is beyond that
 	// is for clusters in which all numbers are used everywhere, and is shown without a bar.
 	"use": {"CPU time, typical": {atMost: 50, absolute: true}},
+	// A manager that serves a large cluster is to fit beside others on a small machine.
+	"scale": {
+		"manager's memory":                {atMost: 150},
+		"requests let through unanswered": {zero: true},
+	},
 	// A node that has come up, or whose proxy was replaced, is of no use until it knows the Services. kube-proxy writes
 	// 10,000 of them in tens of seconds; two orders of magnitude less is when nobody waits for it any more. Chains and
 	// sets are the same however many Services there are: that is what all else here comes from.

@@ -20,12 +20,16 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
 
 // options are what the flags say.
 type options struct {
 	rounds     int
 	numbers    string
+	own        v1alpha1.PortRange // those of the namespace bench; zero: all
+	scale      float64            // the share of the whole census
 	workers    counts
 	manager    string
 	profileDir string
@@ -35,6 +39,7 @@ type options struct {
 	services     counts
 	peerServices int
 	peers        string
+	resume       bool
 	patience     time.Duration
 }
 
@@ -80,6 +85,7 @@ var benchmarks = []benchmark{
 	{"admission", admissionHow, 3, runAdmission},
 	{"other-services", otherServicesHow, 10, runOtherServices},
 	{"use", useHow, 1, runUse},
+	{"scale", scaleHow, 3, runScale},
 	{"cold-sync", coldSyncHow, 3, runColdSync},
 	{"one-change", oneChangeHow, 3, runOneChange},
 	{"memory", memoryHow, 3, runMemory},
@@ -105,11 +111,13 @@ func run(ctx context.Context) error {
 	o.workers = counts{1, 8, 32}
 	flag.Var(&o.workers, "workers", "By how many `workers` admission creates, separated by commas.")
 	flag.StringVar(&o.manager, "manager", filepath.Join("bin", "manager"), "The manager's `binary`; `make bin/manager` builds it.")
+	flag.Float64Var(&o.scale, "scale", 1, "The `share` of the cluster of scale and manager that there is: 0.1 is a tenth of its Services, node ports, pools and nodes.")
 	o.services = counts{1000, 5000, 10000, 20000}
 	flag.Var(&o.services, "services", "With how many `Services` the benchmarks of a node's proxy are run, separated by commas, ascending.")
 	flag.IntVar(&o.peerServices, "peer-services", 10000, "The largest `number` of Services that peers are run with in every round; with more, in the first.")
 	flag.StringVar(&o.peers, "peers", "nftables,iptables", "The `modes` of kube-proxy that are peers of the node-proxy.")
 	flag.DurationVar(&o.patience, "patience", 3*time.Minute, "How long a proxy may take until it is in step.")
+	flag.BoolVar(&o.resume, "resume", false, "Go on with a run that was interrupted: leave out what has figures of this commit, made with the same flags.")
 	flag.StringVar(&o.profileDir, "profile", "", "Write CPU profiles of the manager under load to this `directory`, and no figures to docs: profiling costs time.")
 	flag.StringVar(&o.output, "output", "docs", "The `directory` of benchmarks.md and benchmarks.json; empty: print only.")
 	flag.Usage = func() {
@@ -130,11 +138,19 @@ func runAll(ctx context.Context, chosen []benchmark, o options) error {
 	if err != nil {
 		return err
 	}
+	of, err := findSource()
+	if err != nil {
+		return err
+	}
 	machine, err := describeMachine()
 	if err != nil {
 		return err
 	}
 	for _, b := range chosen {
+		if o.resume && of.made(report.Benchmarks[b.name]) {
+			fmt.Fprintf(o.log, "%s has figures of %s\n", b.name, of.commit)
+			continue
+		}
 		own := o
 		if own.rounds == 0 {
 			own.rounds = b.rounds
@@ -144,7 +160,7 @@ func runAll(ctx context.Context, chosen []benchmark, o options) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
-		result := result{Date: started.UTC().Format(time.DateOnly), Seconds: int(time.Since(started).Seconds()),
+		result := result{Date: started.UTC().Format(time.DateOnly), Commit: of.commit, Flags: of.flags, Seconds: int(time.Since(started).Seconds()),
 			Rounds: own.rounds, Machine: machine, measured: judge(b.name, found)}
 		report.Benchmarks[b.name] = result
 		printTable(os.Stdout, b.name, result)

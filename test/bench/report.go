@@ -19,11 +19,27 @@ type report struct {
 
 // result is a benchmark's latest run.
 type result struct {
-	Date    string  `json:"date"`
+	Date string `json:"date"`
+	// Commit is what was measured, and Flags is how, other than by default; see source.
+	Commit  string  `json:"commit,omitempty"`
+	Flags   string  `json:"flags,omitempty"`
 	Seconds int     `json:"seconds"`
 	Rounds  int     `json:"rounds"`
 	Machine machine `json:"machine"`
 	measured
+}
+
+// String says when what was run, and how.
+func (r result) String() string {
+	text := r.Date
+	if r.Commit != "" {
+		text += " at " + r.Commit
+	}
+	text += fmt.Sprintf(", %d rounds in %d s", r.Rounds, r.Seconds)
+	if r.Flags != "" {
+		text += ", with " + r.Flags
+	}
+	return text
 }
 
 const (
@@ -73,7 +89,7 @@ rounds. A ratio is formed within each round; shown is the median of those and, i
 true one with 95 % confidence (below six rounds: the whole spread). Compare ratios, not times: times are this run's.
 
 The bars, with the reasons for each, are in [test/bench/bars.go](../test/bench/bars.go). A benchmark reports; no test
-fails by it. Run all with ` + "`make bench`" + `, one with ` + "`make bench BENCH=name`" + `. The same in JSON: [benchmarks.json](benchmarks.json).
+fails by it. Run all with ` + "`make bench`" + `, some with ` + "`make bench BENCH=\"name name\"`" + `; each says of which commit it is. The same in JSON: [benchmarks.json](benchmarks.json).
 `
 
 func markdown(r report) string {
@@ -85,7 +101,7 @@ func markdown(r report) string {
 			continue
 		}
 		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n", b.name, strings.TrimSpace(b.how))
-		fmt.Fprintf(&out, "%s, %d rounds in %d s. %s.\n\n", result.Date, result.Rounds, result.Seconds, result.Machine)
+		fmt.Fprintf(&out, "%s. %s.\n\n", result, result.Machine)
 		out.WriteString("| | Peer | | Portolan | Ratio | Bar | |\n|---|---|--:|--:|--:|--:|---|\n")
 		for _, row := range result.Rows {
 			fmt.Fprintf(&out, "| %s |\n", strings.Join(cells(row), " | "))
@@ -101,7 +117,7 @@ func markdown(r report) string {
 }
 
 func printTable(w io.Writer, name string, r result) {
-	fmt.Fprintf(w, "\n%s: %d rounds in %d s (%s)\n", name, r.Rounds, r.Seconds, r.Machine)
+	fmt.Fprintf(w, "\n%s: %s (%s)\n", name, r, r.Machine)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\tpeer\t\tportolan\tratio\tbar\t")
 	for _, row := range r.Rows {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/admissionpolicy"
 	"github.com/portolan-dev/portolan/internal/manager"
 	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/test/cluster"
@@ -30,8 +32,8 @@ const (
 	pool      = "bench"
 )
 
-// site is one API server, with Portolan or without. The namespace bench has a pool of the whole range, which keeps
-// nothing for its last owner: numbers are free again as soon as their Services are gone.
+// site is one API server, with Portolan or without. The namespace bench has a pool of the whole range, or of its own part of
+// it, which keeps nothing for its last owner: numbers are free again as soon as their Services are gone.
 type site struct {
 	*install.Installation
 	options options
@@ -99,7 +101,7 @@ func (s *site) connect() error {
 func (s *site) prepare(ctx context.Context) error {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	p := &v1alpha1.NodePortPool{ObjectMeta: metav1.ObjectMeta{Name: pool}}
-	p.Spec.Ranges = []v1alpha1.PortRange{s.numbers}
+	p.Spec.Ranges = []v1alpha1.PortRange{cmp.Or(s.options.own, s.numbers)}
 	p.Spec.HoldSeconds = new(int32(0))
 	p.Spec.NamespaceSelector.MatchLabels = map[string]string{corev1.LabelMetadataName: namespace}
 	for _, o := range []client.Object{ns, p} {
@@ -152,7 +154,7 @@ func (s *site) with(ctx context.Context) error {
 	return s.awaitPortolan(ctx, true)
 }
 
-// without turns Portolan off: no webhook is registered, and the manager is stopped.
+// without turns Portolan off: no webhook is registered, the manager is stopped, and there is no policy.
 func (s *site) without(ctx context.Context) error {
 	if s.manager == nil {
 		return nil
@@ -162,13 +164,20 @@ func (s *site) without(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.awaitPortolan(ctx, false); err != nil {
-		return err
+	s.stopManager()
+	for _, o := range []client.Object{&admissionv1.ValidatingAdmissionPolicyBinding{}, &admissionv1.ValidatingAdmissionPolicy{}} {
+		o.SetName(admissionpolicy.Name)
+		if err := client.IgnoreNotFound(s.admin.Delete(ctx, o)); err != nil {
+			return err
+		}
 	}
+	return s.awaitPortolan(ctx, false)
+}
+
+func (s *site) stopManager() {
 	s.manager.stop()
 	s.manager = nil
 	delete(s.servers, "manager")
-	return nil
 }
 
 func (s *site) stop() {
@@ -219,9 +228,17 @@ func (s *site) awaitNumbers(ctx context.Context, bound int) (time.Duration, erro
 	if err != nil {
 		return 0, errors.Join(fmt.Errorf("wait for %d numbers to be bound and no other in use, the pool has %+v", bound, last), err)
 	}
+	err = s.awaitNoted(ctx, bound)
+	return time.Since(start), err
+}
+
+// awaitNoted waits until there are this many allocations, each with a condition that says that it is bound.
+func (s *site) awaitNoted(ctx context.Context, bound int) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
 	// Seldom: a list of all of them is work for the API server, which is counted.
 	noted := 0
-	err = wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
 		all := &v1alpha1.NodePortAllocationList{}
 		if err := s.admin.List(ctx, all); err != nil {
 			return false, err
@@ -235,7 +252,7 @@ func (s *site) awaitNumbers(ctx context.Context, bound int) (time.Duration, erro
 		return noted == bound && len(all.Items) == bound, nil
 	})
 	if err != nil {
-		return 0, errors.Join(fmt.Errorf("wait for %d allocations to be noted as bound, %d are", bound, noted), err)
+		return errors.Join(fmt.Errorf("wait for %d allocations to be noted as bound, %d are", bound, noted), err)
 	}
-	return time.Since(start), nil
+	return nil
 }
