@@ -28,6 +28,7 @@ type nodes struct {
 	client.Reader // cached
 	clock         clock.PassiveClock
 	pace          *pace
+	walks         gathering // of all numbers
 
 	mu       sync.Mutex // guards all below
 	coverage *coverage
@@ -35,7 +36,7 @@ type nodes struct {
 }
 
 func newNodes(cached client.Reader, clock clock.PassiveClock) *nodes {
-	return &nodes{Reader: cached, clock: clock, pace: newPace(), coverage: newCoverage(), use: newUse()}
+	return &nodes{Reader: cached, clock: clock, pace: newPace(), walks: gathering{after: settle}, coverage: newCoverage(), use: newUse()}
 }
 
 // of is the coverage of a number whose Service, nil for none, is svc.
@@ -94,12 +95,17 @@ func observeNodes(modes map[v1alpha1.ProxyMode]int) {
 	}
 }
 
-// enqueue has numbers looked at, after all that cannot wait.
+// enqueue has numbers looked at, after all that cannot wait. All of them are asked for once for many nodes: thousands come
+// at the start.
 func (n *nodes) enqueue(ctx context.Context, changed changes, q queue) {
-	numbers := changed.numbers
 	if changed.all {
-		numbers = n.allNumbers(ctx)
+		n.walks.ask(func() { n.lookAt(n.allNumbers(ctx), q) })
+		return
 	}
+	n.lookAt(changed.numbers, q)
+}
+
+func (n *nodes) lookAt(numbers []int32, q queue) {
 	for _, number := range numbers {
 		if wait, news := n.pace.ask(number, n.clock.Now(), rollUp); news {
 			item := request{NamespacedName: client.ObjectKey{Name: allocator.NameOf(number)}}

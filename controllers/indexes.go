@@ -18,8 +18,10 @@ import (
 )
 
 const (
-	// servicesByNumber finds the cached Services that carry a number.
+	// servicesByNumber finds the cached Services that carry a number, and by anyNumber those that mayHaveTrouble: of the
+	// Services of a cluster they are few.
 	servicesByNumber = "spec.nodePorts"
+	anyNumber        = "any"
 	// allocationsByNamespace finds the cached allocations for Services of a namespace.
 	allocationsByNamespace = "spec.serviceRef.namespace"
 	// reservationsWaiting finds the cached reservations that lack a number: see waitingFor.
@@ -48,6 +50,9 @@ func addIndexes(ctx context.Context, mgr manager.Manager) error {
 
 func namesOfNumbers(o client.Object) []string {
 	var names []string
+	if mayHaveTrouble(o) {
+		names = append(names, anyNumber)
+	}
 	for _, n := range numbersOf(o) {
 		names = append(names, strconv.Itoa(int(n)))
 	}
@@ -87,5 +92,5 @@ func chartOf(ctx context.Context, cached client.Reader, ledger *allocator.Ledger
 	if err := cached.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list pools: %w", err)
 	}
-	return rules.NewChart(ledger.Chart().ClusterRange(), pools.Items), nil
+	return ledger.ChartOf(pools.Items), nil
 }

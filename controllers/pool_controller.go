@@ -42,6 +42,12 @@ type poolReconciler struct {
 	clock  clock.PassiveClock
 	survey lastSurvey
 	policy *policyReport
+	looks  gathering
+	pace   *poolPace
+}
+
+func newPoolReconciler(c client.Client, ledger *allocator.Ledger, clock clock.PassiveClock, policy *policyReport) *poolReconciler {
+	return &poolReconciler{Client: c, ledger: ledger, clock: clock, policy: policy, looks: gathering{after: settle}, pace: newPoolPace()}
 }
 
 type (
@@ -106,7 +112,7 @@ func (r *poolReconciler) ofPolicy() handler.EventHandler {
 	}
 }
 
-// ofNodes has all pools looked at where other numbers clash than before.
+// ofNodes counts the nodes, and has all pools looked at where other numbers clash than before.
 func (r *poolReconciler) ofNodes() handler.EventHandler {
 	look := func(before, after client.Object, q queue) {
 		if clashingOn(before) != clashingOn(after) {
@@ -114,9 +120,9 @@ func (r *poolReconciler) ofNodes() handler.EventHandler {
 		}
 	}
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { look(nil, e.Object, q) },
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { r.pace.nodes.Add(1); look(nil, e.Object, q) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { look(e.ObjectOld, e.ObjectNew, q) },
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { look(e.Object, nil, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { r.pace.nodes.Add(-1); look(e.Object, nil, q) },
 	}
 }
 
@@ -128,17 +134,19 @@ func typeChecking(o client.Object) *admissionv1.TypeChecking {
 	return policy.Status.TypeChecking
 }
 
-// lookAtAll has the status of every pool written anew, once things have settled.
+// lookAtAll has every pool looked at once things have settled: one look for all that has happened by then.
 func (r *poolReconciler) lookAtAll(q queue) {
-	chart := r.ledger.Chart()
-	if chart == nil {
-		return
-	}
-	for _, p := range chart.Pools() {
-		if !p.Commons() {
-			q.AddAfter(request{NamespacedName: client.ObjectKey{Name: p.Name}}, settle)
+	r.looks.ask(func() {
+		chart := r.ledger.Chart()
+		if chart == nil {
+			return
 		}
-	}
+		for _, p := range chart.Pools() {
+			if !p.Commons() {
+				q.Add(request{NamespacedName: client.ObjectKey{Name: p.Name}})
+			}
+		}
+	})
 }
 
 // changesPools leaves out changes of a status, and of a Service that keeps its numbers. Services and namespaces have no
@@ -184,6 +192,9 @@ func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortP
 	status := poolStatus(pool, charted, surveyed{counts, breaches, users, policyTrouble, freeIn(r.ledger, chart), chart.ClusterRange()}, r.clock.Now())
 	if equality.Semantic.DeepEqual(status, pool.Status) {
 		return reconcile.Result{}, nil
+	}
+	if wait := r.pace.wait(pool, status, r.clock.Now()); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	pool = pool.DeepCopy()
 	pool.Status = status

@@ -80,8 +80,8 @@ func (r *poolReconciler) breachesOf(ctx context.Context, pool string, chart *rul
 
 func (r *poolReconciler) surveyAll(ctx context.Context, chart *rules.Chart) (survey, error) {
 	namespaces, services := &corev1.NamespaceList{}, &corev1.ServiceList{}
-	for _, list := range []client.ObjectList{namespaces, services} {
-		if err := r.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+	for list, which := range map[client.ObjectList][]client.ListOption{namespaces: nil, services: {client.MatchingFields{servicesByNumber: anyNumber}}} {
+		if err := r.List(ctx, list, append(which, client.UnsafeDisableDeepCopy)...); err != nil {
 			return nil, fmt.Errorf("list %T: %w", list, err)
 		}
 	}

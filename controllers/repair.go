@@ -14,18 +14,16 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
 
-// repairEvery is how often every number is looked at again, whether or not anything was seen to happen.
-const repairEvery = 10 * time.Minute
-
 // repairer has every number looked at again, from time to time: what a missed event or a bug left behind is found.
 // The first look is the watches' own, at the start.
 type repairer struct {
 	client.Reader
+	every  time.Duration
 	events chan event.GenericEvent
 }
 
-func newRepairer(cached client.Reader) *repairer {
-	return &repairer{Reader: cached, events: make(chan event.GenericEvent)}
+func newRepairer(cached client.Reader, every time.Duration) *repairer {
+	return &repairer{Reader: cached, every: every, events: make(chan event.GenericEvent)}
 }
 
 // source delivers the requests.
@@ -41,7 +39,7 @@ func (r *repairer) source() source.Source {
 
 // Start implements manager.Runnable.
 func (r *repairer) Start(ctx context.Context) error {
-	ticker := time.NewTicker(repairEvery)
+	ticker := time.NewTicker(r.every)
 	defer ticker.Stop()
 	for {
 		select {
@@ -57,8 +55,8 @@ func (r *repairer) Start(ctx context.Context) error {
 
 func (r *repairer) lookAtAll(ctx context.Context) error {
 	claims, services := &v1alpha1.NodePortAllocationList{}, &corev1.ServiceList{}
-	for _, list := range []client.ObjectList{claims, services} {
-		if err := r.List(ctx, list); err != nil {
+	for list, which := range map[client.ObjectList][]client.ListOption{claims: nil, services: {client.MatchingFields{servicesByNumber: anyNumber}}} {
+		if err := r.List(ctx, list, append(which, client.UnsafeDisableDeepCopy)...); err != nil {
 			return fmt.Errorf("repair: %w", err)
 		}
 	}

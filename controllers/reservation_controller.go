@@ -164,7 +164,7 @@ func (r *reservationReconciler) claim(ctx context.Context, o reserving, p *promi
 
 // charted says whether the ledger goes by these pools: it may be behind the event that brought us here.
 func (r *reservationReconciler) charted(chart *rules.Chart) bool {
-	return slices.EqualFunc(r.ledger.Chart().Pools(), chart.Pools(), func(a, b *rules.Pool) bool {
+	return chart == r.ledger.Chart() || slices.EqualFunc(r.ledger.Chart().Pools(), chart.Pools(), func(a, b *rules.Pool) bool {
 		return a.Name == b.Name && equality.Semantic.DeepEqual(a.Spec, b.Spec)
 	})
 }

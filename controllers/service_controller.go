@@ -84,15 +84,13 @@ func (r *serviceReconciler) inNamespace(ctx context.Context, o client.Object) []
 
 func (r *serviceReconciler) withNumbers(ctx context.Context, in ...client.ListOption) []request {
 	services := &corev1.ServiceList{}
-	if err := r.List(ctx, services, in...); err != nil {
+	if err := r.List(ctx, services, append(in, client.MatchingFields{servicesByNumber: anyNumber}, client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "List Services")
 		return nil
 	}
 	var requests []request
 	for i := range services.Items {
-		if mayHaveTrouble(&services.Items[i]) {
-			requests = append(requests, request{NamespacedName: nameOf(&services.Items[i])})
-		}
+		requests = append(requests, request{NamespacedName: nameOf(&services.Items[i])})
 	}
 	return requests
 }

@@ -13,14 +13,27 @@ import (
 	"github.com/portolan-dev/portolan/internal/metrics"
 )
 
+// RepairEvery is how often a full repair is due, where nobody says otherwise.
+const RepairEvery = 10 * time.Minute
+
 // Options change what the controllers do.
 type Options struct {
 	// Strict has the policy judge every number, also one that nobody set.
 	Strict bool
 	// IdleAfter is for how long nobody has used a number that is idle; 0: none is called so.
 	IdleAfter time.Duration
+	// RepairEvery is how often every number is looked at again, whether or not anything was seen to happen; not above 0:
+	// RepairEvery.
+	RepairEvery time.Duration
 	// RangeChanged rings when the ledger has learned the cluster's node port range.
 	RangeChanged *Bell
+}
+
+func (o Options) repairEvery() time.Duration {
+	if o.RepairEvery <= 0 {
+		return RepairEvery
+	}
+	return o.RepairEvery
 }
 
 // SetUp adds all controllers to mgr. They run on the leader alone.
@@ -28,7 +41,7 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := addIndexes(ctx, mgr); err != nil {
 		return err
 	}
-	repair := newRepairer(mgr.GetCache())
+	repair := newRepairer(mgr.GetCache(), o.repairEvery())
 	if err := mgr.Add(repair); err != nil {
 		return err
 	}
@@ -62,6 +75,6 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := policy.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
-	pools := &poolReconciler{Client: mgr.GetClient(), ledger: ledger, clock: clock, policy: policy.report}
+	pools := newPoolReconciler(mgr.GetClient(), ledger, clock, policy.report)
 	return pools.setUp(mgr, o.RangeChanged)
 }

@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/portolan-dev/portolan/controllers"
 	"github.com/portolan-dev/portolan/internal/logs"
 	"github.com/portolan-dev/portolan/internal/manager"
 )
@@ -74,6 +75,8 @@ func parse(fs *flag.FlagSet, args []string) (manager.Options, logr.Logger) {
 		"Have the ValidatingAdmissionPolicy nodeports.portolan.dev judge every node port. By default one that Kubernetes picks while Portolan is away gets through, whatever it is.")
 	fs.DurationVar(&o.IdleAfter, "idle-after", 7*24*time.Hour,
 		"After how long without a connection a node port is idle (condition Idle of its NodePortAllocation); where nodes count them. 0: none is called idle.")
+	fs.DurationVar(&o.RepairEvery, "repair-every", controllers.RepairEvery,
+		"How often every node port is looked at again, whether or not anything was seen to happen: a full repair.")
 	fs.BoolVar(&o.LeaderElect, "leader-elect", false, "Run the controllers on one replica only: needed with more than one.")
 	fs.DurationVar(&o.Lease.Duration, "leader-elect-lease-duration", 15*time.Second,
 		"How long the other replicas wait after the leader's last sign of life before one of them runs the controllers.")

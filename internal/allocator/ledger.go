@@ -105,6 +105,21 @@ func (l *Ledger) Chart() *rules.Chart {
 	return l.chart
 }
 
+// ChartOf is the chart of these pools: the present one, where it is of the same, as it nearly always is. The cluster's
+// range must be known.
+func (l *Ledger) ChartOf(pools []v1alpha1.NodePortPool) *rules.Chart {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	another := func(p v1alpha1.NodePortPool) bool {
+		known, ok := l.pools[p.Name]
+		return !ok || known.UID != p.UID || known.Generation != p.Generation || p.Generation == 0
+	}
+	if len(pools) == len(l.pools) && !slices.ContainsFunc(pools, another) {
+		return l.chart
+	}
+	return rules.NewChart(l.clusterRange, pools)
+}
+
 // SetClusterRange says which numbers the API server allocates.
 func (l *Ledger) SetClusterRange(r v1alpha1.PortRange) {
 	l.mu.Lock()

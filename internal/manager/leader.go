@@ -46,7 +46,7 @@ func (m *Manager) control(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make manager of the controllers: %w", err)
 	}
-	options := controllers.Options{Strict: m.options.Strict, IdleAfter: m.options.IdleAfter, RangeChanged: &m.rangeChanged}
+	options := controllers.Options{Strict: m.options.Strict, IdleAfter: m.options.IdleAfter, RepairEvery: m.options.RepairEvery, RangeChanged: &m.rangeChanged}
 	if err := controllers.SetUp(ctx, mgr, m.Ledger, m.store, m.options.Clock, options); err != nil {
 		return fmt.Errorf("set up controllers: %w", err)
 	}

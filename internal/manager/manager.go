@@ -11,6 +11,7 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -70,6 +71,8 @@ type Options struct {
 	Strict bool
 	// IdleAfter is for how long nobody has used a number that is idle; 0: none is called so.
 	IdleAfter time.Duration
+	// RepairEvery is how often the leader looks at every number again; zero: controllers.RepairEvery.
+	RepairEvery time.Duration
 
 	LeaderElect bool
 	Lease       Lease
@@ -179,8 +182,11 @@ func cachedObjects(o Options) map[client.Object]cache.ByObject {
 func trim() toolscache.TransformFunc {
 	stripManagedFields := cache.TransformStripManagedFields()
 	return func(object any) (any, error) {
-		if _, ok := object.(*v1alpha1.NodePortNodeState); ok { // one for each node
+		switch object := object.(type) {
+		case *v1alpha1.NodePortNodeState: // one for each node
 			return controllers.TrimNodeState(object)
+		case *corev1.Service: // all of the cluster's
+			return controllers.TrimService(object), nil
 		}
 		return stripManagedFields(object)
 	}
