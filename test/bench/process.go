@@ -26,7 +26,7 @@ type managerProcess struct {
 }
 
 // startManager starts the manager and returns when it is ready. It dies with this process, whatever ends that.
-func startManager(ctx context.Context, binary string, i *install.Installation, log string, profiled bool) (*managerProcess, error) {
+func startManager(ctx context.Context, binary string, i *install.Installation, log string, profiled bool, more ...string) (*managerProcess, error) {
 	probes, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func startManager(ctx context.Context, binary string, i *install.Installation, l
 		}
 		args = append(args, "--pprof-bind-address="+m.profiles)
 	}
-	m.cmd = exec.Command(binary, args...)
+	m.cmd = exec.Command(binary, append(args, more...)...)
 	m.cmd.Env = append(os.Environ(), "KUBECONFIG="+i.Kubeconfig)
 	if err := m.start(); err != nil {
 		return nil, fmt.Errorf("start manager: %w", err)

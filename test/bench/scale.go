@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/procfs"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -21,6 +20,9 @@ bound, the nodes' reports included.`
 
 // scaleRest is how long a cluster is measured at rest.
 const scaleRest = 30 * time.Second
+
+// scaleWorkers are by how many Services are created.
+var scaleWorkers = []int{1, 8}
 
 type scale struct {
 	*admission
@@ -82,7 +84,7 @@ func (s *scale) round(ctx context.Context, of side) error {
 	if err != nil {
 		return err
 	}
-	for _, workers := range []int{1, 8} {
+	for _, workers := range scaleWorkers {
 		if err := s.fillUp(ctx, of, workers); err != nil {
 			return fmt.Errorf("by %d workers: %w", workers, err)
 		}
@@ -150,22 +152,15 @@ func (s *scale) addMemory(of side) error {
 	return err
 }
 
-// memoryOf is the memory of a process in MB: what is resident, and the most that has been.
-func memoryOf(p procfs.Proc) (now, most float64, err error) {
-	status, err := p.NewStatus()
-	return float64(status.VmRSS) / (1 << 20), float64(status.VmHWM) / (1 << 20), err
-}
-
 func (s *scale) report() measured {
 	var rows []row
-	for workers, at := range map[int]string{1: "1 worker", 8: "8 workers"} {
-		name := create(workers)
+	for _, workers := range scaleWorkers {
+		name, at := create(workers), fmt.Sprintf("%d workers", workers)
 		rows = append(rows,
 			s.row("creates/s, "+at, "1/s", name+" rate"),
 			s.row("p50, "+at, "ms", name+" p50"),
 			s.row("p99, "+at, "ms", name+" p99"))
 	}
-	slices.SortStableFunc(rows, func(a, b row) int { return len(a.Name) - len(b.Name) })
 	rows = append(rows, s.cpu(create(8))...)
 	rows = append(rows,
 		s.alone("all bound after the last creation, 8 workers", "s", create(8)+" bound after"),

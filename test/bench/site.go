@@ -125,8 +125,9 @@ func (s *site) prepare(ctx context.Context) error {
 	return s.awaitPortolan(ctx, true)
 }
 
-func (s *site) startManager(ctx context.Context) error {
-	m, err := startManager(ctx, s.options.manager, s.Installation, filepath.Join(s.Cluster.LogDir(), "manager.log"), s.options.profileDir != "")
+// startManager starts it, with arguments more if any.
+func (s *site) startManager(ctx context.Context, args ...string) error {
+	m, err := startManager(ctx, s.options.manager, s.Installation, filepath.Join(s.Cluster.LogDir(), "manager.log"), s.options.profileDir != "", args...)
 	if err != nil {
 		return err
 	}

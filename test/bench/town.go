@@ -89,25 +89,24 @@ func (t *town) addNodes(ctx context.Context) error {
 	return t.nodes.create(ctx, useBusy)
 }
 
-// awaitRest returns when the manager has done what there was to be done: for three seconds it uses less than a twentieth of
-// a core.
+// restLook is for how long the manager must use less than a twentieth of a core to be at rest.
+const restLook = 3 * time.Second
+
+// awaitRest returns when the manager has done what there was to be done.
 func (t *town) awaitRest(ctx context.Context) error {
-	const look = 3 * time.Second
 	for began := time.Now(); time.Since(began) < 10*time.Minute; {
 		before, err := t.servers.now()
 		if err != nil {
 			return err
 		}
-		select {
-		case <-time.After(look):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := pause(ctx, restLook); err != nil {
+			return err
 		}
 		after, err := t.servers.now()
 		if err != nil {
 			return err
 		}
-		if after.since(before)["manager"] < look.Seconds()/20 {
+		if after.since(before)["manager"] < restLook.Seconds()/20 {
 			return nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 )
@@ -43,6 +44,9 @@ func (s *Site) Silence() { s.gateway.become(silent) }
 // Reconnect ends CutOff and Silence. What stood during the latter goes on.
 func (s *Site) Reconnect() { s.gateway.become(open) }
 
+// Received is how many bytes the node has had from the API server so far, as TCP carries them.
+func (s *Site) Received() int64 { return s.gateway.received.Load() }
+
 // passage says what passes a gateway.
 type passage int
 
@@ -54,6 +58,8 @@ const (
 
 // gateway is the node's only way to the API server.
 type gateway struct {
+	received atomic.Int64 // bytes, from the server
+
 	mu      sync.Mutex // guards all below
 	passage passage
 	changed *sync.Cond
@@ -113,8 +119,8 @@ func (g *gateway) relay(conn net.Conn, address string) {
 	}
 	defer server.Close()
 	var both sync.WaitGroup
-	both.Go(func() { g.pass(server, conn) })
-	g.pass(conn, server)
+	both.Go(func() { g.pass(server, conn, &atomic.Int64{}) })
+	g.pass(conn, server, &g.received)
 	both.Wait()
 }
 
@@ -137,13 +143,14 @@ func (g *gateway) leave(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// pass copies one way to the end, and passes the end on.
-func (g *gateway) pass(to, from net.Conn) {
+// pass copies one way to the end, counts the bytes, and passes the end on.
+func (g *gateway) pass(to, from net.Conn, bytes *atomic.Int64) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		g.await()
 		if n > 0 {
+			bytes.Add(int64(n))
 			if _, failed := to.Write(buffer[:n]); failed != nil {
 				break
 			}
