@@ -73,7 +73,7 @@ faults: controlplane bin/node-proxy ## Break what a node-proxy stands on, and no
 	cd test/faults && go test -count=1 -v -timeout=$$((20 + 5 * $(MINUTES)))m $(TESTFLAGS) -minutes=$(MINUTES)
 
 .PHONY: bench
-bench: controlplane bin/manager bin/node-proxy ## Run the benchmarks, peers and product in turn (BENCH=name: one of them).
+bench: controlplane bin/manager bin/node-proxy ## Run the benchmarks, peers and product in turn (BENCH="name name": some of them; BENCH=--resume: go on where the last run was interrupted; BENCH=--help: what else).
 	@hack/system-packages nodes || echo "Going on without: the benchmarks that need it are left out."
 	go run ./test/bench $(BENCH)
 

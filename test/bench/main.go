@@ -113,7 +113,7 @@ func run(ctx context.Context) error {
 	o.workers = counts{1, 8, 32}
 	flag.Var(&o.workers, "workers", "By how many `workers` admission creates, separated by commas.")
 	flag.StringVar(&o.manager, "manager", filepath.Join("bin", "manager"), "The manager's `binary`; `make bin/manager` builds it.")
-	flag.Float64Var(&o.scale, "scale", 1, "The `share` of the cluster of scale, manager and watch that there is: 0.1 is a tenth of its Services, node ports, pools and nodes.")
+	flag.Float64Var(&o.scale, "scale", 1, "The `share` of the cluster of scale, manager and watch, and of the nodes of use, that there is: 0.1 is a tenth.")
 	o.services = counts{1000, 5000, 10000, 20000}
 	flag.Var(&o.services, "services", "With how many `Services` the benchmarks of a node's proxy are run, separated by commas, ascending.")
 	flag.IntVar(&o.peerServices, "peer-services", 10000, "The largest `number` of Services that peers are run with in every round; with more, in the first.")

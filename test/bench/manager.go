@@ -16,7 +16,8 @@ node port; with pools; with Services that have one; with nodes. Each time it is 
 start until it answers /readyz, that is until all is in its ledger; "at rest" until its controllers have looked at
 everything, and CPU time and the most memory are taken then. After that comes a while at rest, with all nodes reporting as
 often as they typically do where there are any. At last it looks at every number again, as it does from time to time: a
-full repair is from the first number to the last, as its own metrics show.`
+full repair is from the first number to the last, as its own metrics show, and its CPU time that of ten seconds in which
+there is one.`
 
 // managerRest is how long a manager is measured at rest.
 const managerRest = 20 * time.Second

@@ -62,7 +62,7 @@ func (s *scale) turn(ctx context.Context, of side) error {
 	return s.without(ctx)
 }
 
-// round measures one side of a round, while the nodes report to Portolan where it is there.
+// round measures one side of a round; where Portolan is there, the nodes report.
 func (s *scale) round(ctx context.Context, of side) error {
 	if err := s.turn(ctx, of); err != nil {
 		return err
@@ -71,16 +71,23 @@ func (s *scale) round(ctx context.Context, of side) error {
 	if err != nil {
 		return err
 	}
-	if of == portolan {
-		reporting, stop := context.WithCancel(ctx)
-		reported := make(chan error, 1)
-		go func() {
-			_, err := s.town.nodes.write(reporting, useLoads[0], time.Hour)
-			reported <- err
-		}()
-		defer func() { stop(); <-reported }()
+	if of == native {
+		err = s.both(ctx, of)
+	} else {
+		err = s.reporting(ctx, func() error { return s.both(ctx, of) })
 	}
-	err = s.spend(ctx, s.site, "rest", of, func() error { return pause(ctx, scaleRest) })
+	if err != nil {
+		return err
+	}
+	after, err := s.count(ctx)
+	s.add("calls", of, after.since(before).calls)
+	s.add("unanswered", of, after.since(before).unanswered)
+	return errors.Join(err, s.addMemory(of))
+}
+
+// both measures the cluster at rest, and creations.
+func (s *scale) both(ctx context.Context, of side) error {
+	err := s.spend(ctx, s.site, "rest", of, func() error { return pause(ctx, scaleRest) })
 	if err != nil {
 		return err
 	}
@@ -89,10 +96,20 @@ func (s *scale) round(ctx context.Context, of side) error {
 			return fmt.Errorf("by %d workers: %w", workers, err)
 		}
 	}
-	after, err := s.count(ctx)
-	s.add("calls", of, after.since(before).calls)
-	s.add("unanswered", of, after.since(before).unanswered)
-	return errors.Join(err, s.addMemory(of))
+	return nil
+}
+
+// reporting has the nodes report while something is done.
+func (s *scale) reporting(ctx context.Context, do func() error) error {
+	ctx, stop := context.WithCancel(ctx)
+	reported := make(chan error, 1)
+	go func() {
+		_, err := s.town.nodes.write(ctx, useLoads[0], time.Hour)
+		reported <- err
+	}()
+	err := do()
+	stop()
+	return errors.Join(err, <-reported)
 }
 
 // pause waits so long.

@@ -23,7 +23,6 @@ writes as often as it may at all, once a minute. The peer is the same control pl
 of one core.`
 
 const (
-	useNodes    = 5000
 	useRange    = "30000-32767"
 	useBusy     = 200
 	useMeasured = 40 * time.Second
@@ -55,7 +54,7 @@ func runUse(ctx context.Context, o options) (measured, error) {
 		return measured{}, err
 	}
 	defer s.stop()
-	u := &use{site: s, figures: figures{}, nodes: newNodeStates(s.admin, useNodes, s.numbers)}
+	u := &use{site: s, figures: figures{}, nodes: newNodeStates(s.admin, whole.share(o.scale).nodes, s.numbers)}
 	if err := u.populate(ctx); err != nil {
 		return measured{}, err
 	}
@@ -75,7 +74,7 @@ func runUse(ctx context.Context, o options) (measured, error) {
 
 // populate makes a Service for each number and a state for each node, and waits until nothing comes of it any more.
 func (u *use) populate(ctx context.Context) error {
-	fmt.Fprintf(u.options.log, "use: making %d Services and %d nodes\n", u.size(), useNodes)
+	fmt.Fprintf(u.options.log, "use: making %d Services and %d nodes\n", u.size(), len(u.nodes.states))
 	if _, err := load(ctx, 8, u.size(), u.create(corev1.ServiceTypeNodePort)); err != nil {
 		return err
 	}

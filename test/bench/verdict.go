@@ -30,6 +30,7 @@ const (
 // judge holds each row against its bar.
 func judge(benchmark string, m measured) measured {
 	for i, r := range m.Rows {
+		m.Rows[i].Bar, m.Rows[i].Verdict = "", ""
 		if b, ok := barFor(benchmark, r); ok {
 			m.Rows[i].Bar, m.Rows[i].Verdict = b.text(r), b.verdict(r)
 		}

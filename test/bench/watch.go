@@ -62,8 +62,10 @@ func (w *watch) changes() []change {
 }
 
 func runWatch(ctx context.Context, o options) (measured, error) {
+	c := whole.share(o.scale)
+	o.services = counts{c.total}
 	return runTrial(ctx, o, func(ctx context.Context, t *trial) (_ measured, err error) {
-		w := &watch{trial: t, census: whole.share(o.scale)}
+		w := &watch{trial: t, census: c}
 		if w.flip, err = newFlip(ctx, t.nodeSite); err != nil {
 			return measured{}, err
 		}
@@ -159,8 +161,15 @@ func (w *watch) change(ctx context.Context, c change) error {
 func (w *watch) report() measured {
 	rows := w.againstPeers("lists", "", "MB", "lists")
 	for _, c := range w.changes() {
-		rows = append(rows, w.againstPeers(c.name+" changes, bytes to the node", "", "", c.name+" bytes")...)
-		rows = append(rows, w.againstPeers(c.name+" changes, CPU time of the proxy", "", "ms", c.name+" CPU")...)
+		for _, of := range []struct{ title, figure, unit string }{
+			{" changes, bytes to the node", " bytes", ""}, {" changes, CPU time of the proxy", " CPU", "ms"},
+		} {
+			if c.name == poolStatus {
+				rows = append(rows, w.ours(c.name+of.title, "", of.unit, c.name+of.figure))
+			} else {
+				rows = append(rows, w.againstPeers(c.name+of.title, "", of.unit, c.name+of.figure)...)
+			}
+		}
 		rows = append(rows, w.serverRow(c))
 	}
 	notes := []string{w.shape.String() + fmt.Sprintf(" endpoints, %d pools.", w.census.pools),
