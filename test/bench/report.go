@@ -104,11 +104,12 @@ func markdown(r report) string {
 	var out strings.Builder
 	out.WriteString(preface)
 	for _, b := range benchmarks {
+		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n", b.name, strings.TrimSpace(b.how))
 		result, ok := r.Benchmarks[b.name]
 		if !ok {
+			fmt.Fprintf(&out, "Not measured yet: `make bench BENCH=%s`.\n", b.name)
 			continue
 		}
-		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n", b.name, strings.TrimSpace(b.how))
 		fmt.Fprintf(&out, "%s. %s.\n\n", result, result.Machine)
 		out.WriteString("| | Peer | | Portolan | Ratio | Bar | |\n|---|---|--:|--:|--:|--:|---|\n")
 		for _, row := range result.Rows {

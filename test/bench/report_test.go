@@ -84,7 +84,7 @@ func TestACensusGivesEveryTeamItsNumbersAndTwoMore(t *testing.T) {
 			if i >= c.numbers {
 				i -= c.numbers
 			}
-			pools[c.namespace(i%c.namespaces()).Labels["team"]]--
+			pools[c.namespace(i % c.namespaces()).Labels["team"]]--
 		}
 		for team, free := range pools {
 			if free < 0 {
