@@ -193,17 +193,17 @@ func (a *admission) fill(ctx context.Context, of side, workers int) error {
 	for server, used := range after.since(before) {
 		a.add(name+" CPU "+server, of, 1000*used/float64(a.size()))
 	}
-	if err := a.addRequests(ctx, name, of, requests); err != nil {
+	if err := a.addRequests(ctx, name, of, requests, a.size()); err != nil {
 		return err
 	}
 	return a.empty(ctx, of, name, workers, made)
 }
 
-// addRequests adds what the API server was asked since before, for each creation.
-func (a *admission) addRequests(ctx context.Context, name string, of side, before counters) error {
+// addRequests adds what the API server was asked since before, for each of so many creations.
+func (a *admission) addRequests(ctx context.Context, name string, of side, before counters, creations int) error {
 	now, err := a.count(ctx)
 	for request, n := range now.since(before).requests {
-		if each := n / float64(a.size()); each > 0.05 {
+		if each := n / float64(creations); each > 0.05 {
 			a.add(name+" request "+request, of, each)
 		}
 	}

@@ -29,10 +29,7 @@ func (a *admission) report() measured {
 }
 
 func (a *admission) creates(workers int) []row {
-	at := fmt.Sprintf(", %d workers", workers)
-	if workers == 1 {
-		at = ", 1 worker"
-	}
+	at := ", " + workersText(workers)
 	name := create(workers)
 	return []row{
 		a.row("creates/s"+at, "1/s", name+" rate"),
@@ -42,6 +39,13 @@ func (a *admission) creates(workers int) []row {
 		a.added("added p99"+at, name+" p99"),
 		a.row("deletes/s"+at, "1/s", name+" delete rate"),
 	}
+}
+
+func workersText(workers int) string {
+	if workers == 1 {
+		return "1 worker"
+	}
+	return fmt.Sprintf("%d workers", workers)
 }
 
 func (a *admission) row(title, unit, name string) row {

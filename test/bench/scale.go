@@ -124,8 +124,28 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // fillUp has every team use the numbers that it has left, and give them back.
 func (s *scale) fillUp(ctx context.Context, of side, workers int) error {
+	if err := s.createExtra(ctx, of, workers); err != nil {
+		return err
+	}
+	_, err := load(ctx, workers, s.town.spare(), func(ctx context.Context, i int) error {
+		return s.services.CoreV1().Services(s.town.service(extra(i), i).Namespace).Delete(ctx, extra(i), metav1.DeleteOptions{})
+	})
+	if err != nil || of == native {
+		return err
+	}
+	return s.awaitNoted(ctx, s.town.census.numbers)
+}
+
+// extra is the name of a Service that is not of the census.
+func extra(i int) string { return fmt.Sprint("extra-", i) }
+
+// createExtra measures creations, until all that comes of them is done.
+func (s *scale) createExtra(ctx context.Context, of side, workers int) error {
 	name, n := create(workers), s.town.spare()
-	extra := func(i int) string { return fmt.Sprint("extra-", i) }
+	requests, err := s.count(ctx)
+	if err != nil {
+		return err
+	}
 	before, err := s.servers.now()
 	if err != nil {
 		return err
@@ -136,9 +156,8 @@ func (s *scale) fillUp(ctx context.Context, of side, workers int) error {
 		return err
 	}
 	s.addSample(name, of, made)
-	bound, began := s.town.census.numbers, time.Now()
-	if of == portolan {
-		if err := s.awaitNoted(ctx, bound+n); err != nil {
+	if began := time.Now(); of == portolan {
+		if err := s.awaitNoted(ctx, s.town.census.numbers+n); err != nil {
 			return err
 		}
 		s.add(name+" bound after", of, time.Since(began).Seconds())
@@ -150,12 +169,7 @@ func (s *scale) fillUp(ctx context.Context, of side, workers int) error {
 	for server, used := range after.since(before) {
 		s.add(name+" CPU "+server, of, 1000*used/float64(n))
 	}
-	if _, err := load(ctx, workers, n, func(ctx context.Context, i int) error {
-		return s.services.CoreV1().Services(s.town.service(extra(i), i).Namespace).Delete(ctx, extra(i), metav1.DeleteOptions{})
-	}); err != nil || of == native {
-		return err
-	}
-	return s.awaitNoted(ctx, bound)
+	return s.addRequests(ctx, name, of, requests, n)
 }
 
 // addMemory adds what the manager has of memory, and had at most.
@@ -172,7 +186,7 @@ func (s *scale) addMemory(of side) error {
 func (s *scale) report() measured {
 	var rows []row
 	for _, workers := range scaleWorkers {
-		name, at := create(workers), fmt.Sprintf("%d workers", workers)
+		name, at := create(workers), workersText(workers)
 		rows = append(rows,
 			s.row("creates/s, "+at, "1/s", name+" rate"),
 			s.row("p50, "+at, "ms", name+" p50"),
@@ -192,5 +206,6 @@ func (s *scale) report() measured {
 		s.town.census.String() + ".",
 		fmt.Sprintf("%d creations a round and number of workers.", s.town.spare()),
 		"One API server, one etcd (with --unsafe-no-fsync, on both sides), one manager and the load share the cores.",
+		"Requests that the API server was sent for each creation by 8 workers, with Portolan: " + s.requestsText(create(8)) + ".",
 	}}
 }

@@ -49,30 +49,11 @@ func (w *watch) server(ctx context.Context, round int) error {
 }
 
 func (w *watch) serverOf(ctx context.Context, of side) error {
-	now, err := w.population.api.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+	stop, err := w.openWatches(ctx, of)
 	if err != nil {
 		return err
 	}
-	watching, stop := context.WithCancel(ctx)
-	var watchers sync.WaitGroup
-	defer watchers.Wait()
 	defer stop()
-	for range watchersAtAll {
-		node, err := w.connection()
-		if err != nil {
-			return err
-		}
-		for _, path := range watchesOf[of] {
-			events, err := w.openWatch(watching, node, path+"&watch=true&allowWatchBookmarks=true&resourceVersion="+now.ResourceVersion)
-			if err != nil {
-				return err
-			}
-			watchers.Go(func() {
-				defer events.Close()
-				_, _ = io.Copy(io.Discard, events) // until it is stopped
-			})
-		}
-	}
 	for _, c := range w.changes() {
 		before, err := w.api.now()
 		if err := errors.Join(err, w.change(ctx, c)); err != nil {
@@ -87,6 +68,36 @@ func (w *watch) serverOf(ctx context.Context, of side) error {
 		fmt.Fprintf(w.race.options.log, "  %s, %s: the API server takes %.0f µs a change\n", of, c.name, each)
 	}
 	return nil
+}
+
+// openWatches opens what all watchers watch, from now on. stop ends it.
+func (w *watch) openWatches(ctx context.Context, of side) (stop func(), err error) {
+	now, err := w.population.api.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	var watchers sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	stop = func() { cancel(); watchers.Wait() }
+	for range watchersAtAll {
+		node, err := w.connection()
+		if err != nil {
+			stop()
+			return nil, err
+		}
+		for _, path := range watchesOf[of] {
+			events, err := w.openWatch(ctx, node, path+"&watch=true&allowWatchBookmarks=true&resourceVersion="+now.ResourceVersion)
+			if err != nil {
+				stop()
+				return nil, err
+			}
+			watchers.Go(func() {
+				defer events.Close()
+				_, _ = io.Copy(io.Discard, events) // until it is stopped
+			})
+		}
+	}
+	return stop, nil
 }
 
 // connection is a client that shares its connection with no other: each node has its own.
