@@ -105,7 +105,7 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 		if settled(known, a.claimant, a.request, now) {
 			return nil
 		}
-		if holder := holderOf(known, now); !a.mayTakeFrom(holder) {
+		if holder := holderOf(known, now); !a.mayTakeFrom(holder) && !(holdIgnored && known.Spec.ServiceUID == "") {
 			r := a.request.Request
 			r.NodePort = number
 			return &TakenError{Request: r, Holder: holder}
@@ -160,6 +160,9 @@ func (a attempt) fill(spec *v1alpha1.NodePortAllocationSpec, number int32) {
 func (a attempt) write(ctx context.Context, before, wanted *v1alpha1.NodePortAllocation) error {
 	w := write{before: before, after: wanted.DeepCopy()}
 	var err error
+	if before == nil && claimSkipped {
+		return nil
+	}
 	if before == nil {
 		w.vote = a.await(wanted)
 		err = a.store.Create(ctx, w.after)

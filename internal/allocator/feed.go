@@ -47,7 +47,7 @@ func (l *Ledger) Feed(ctx context.Context, c cache.Informers) error {
 // states that were there at the start are in the view.
 func (l *Ledger) Ready() bool {
 	for _, synced := range l.feeds {
-		if !synced() {
+		if !synced() && !replaySkipped {
 			return false
 		}
 	}

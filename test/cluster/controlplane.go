@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ const (
 type controlPlane struct {
 	etcd, apiServer, controllerManager, scheduler *process
 	etcdURL, url                                  string
+	etcdServers                                   string // where the API server reaches etcd
 	etcdClient                                    *http.Client
 	port                                          int // API server's
 }
@@ -48,6 +50,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	}
 	c.https = httpsClient(c.pki.cluster)
 	if err := c.startEtcd(ctx); err != nil {
+		return err
+	}
+	if c.etcdServers, err = c.etcdBy(); err != nil {
 		return err
 	}
 	if err := c.serveEgress(); err != nil {
@@ -102,6 +107,15 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 		return c.checkEtcd
 	})
 	return err
+}
+
+// etcdBy is etcd's URL for the API server.
+func (c *Cluster) etcdBy() (string, error) {
+	if c.options.EtcdBy == nil {
+		return c.etcdURL, nil
+	}
+	by, err := c.options.EtcdBy(strings.TrimPrefix(c.etcdURL, "https://"))
+	return "https://" + by, err
 }
 
 func (c *Cluster) startAPIServer(ctx context.Context) error {

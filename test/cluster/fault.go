@@ -26,6 +26,9 @@ func (c *Cluster) KillAPIServer() { c.apiServer.stop(0) }
 // StopEtcd asks etcd to end and kills it after two seconds: the API server stays up and fails requests. StartEtcd brings it back.
 func (c *Cluster) StopEtcd() { c.etcd.stop(stopGrace) }
 
+// KillEtcd ends etcd without notice. StartEtcd brings it back, with all that it has answered for.
+func (c *Cluster) KillEtcd() { c.etcd.stop(0) }
+
 // StartEtcd starts a stopped etcd with its data and returns when it is healthy.
 func (c *Cluster) StartEtcd(ctx context.Context) error {
 	if err := c.etcd.start(); err != nil {

@@ -1,12 +1,10 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/big"
-	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -19,23 +17,13 @@ const nodePortsKey = "/registry/ranges/servicenodeports"
 // number among them that no Service has is leaked: it is given to nobody until the API server's repair has found it
 // idle three times, three minutes apart.
 func (c *Cluster) NativelyAllocated(ctx context.Context) ([]int32, error) {
-	question, err := json.Marshal(map[string][]byte{"key": []byte(nodePortsKey)})
+	resp, err := c.askEtcd(ctx, c.etcdClient, "/v3/kv/range", map[string][]byte{"key": []byte(nodePortsKey)})
 	if err != nil {
 		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.etcdURL+"/v3/kv/range", bytes.NewReader(question))
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.etcdClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask etcd for %s: %w", nodePortsKey, err)
 	}
 	defer resp.Body.Close()
 	var answer struct {
-		KVs []struct {
-			Value []byte `json:"value"`
-		} `json:"kvs"`
+		KVs []etcdKV `json:"kvs"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return nil, fmt.Errorf("etcd's answer for %s (%s): %w", nodePortsKey, resp.Status, err)

@@ -36,6 +36,9 @@ type Options struct {
 	ServiceNodePortRange string
 	// APIServerFlags are appended to the API server's flags, so they win.
 	APIServerFlags []string
+	// EtcdBy, if set, is told where etcd listens ("127.0.0.1:2379") and returns where the API server is to reach it, on
+	// loopback too: for tests that come between the two.
+	EtcdBy func(address string) (by string, err error)
 	// Log receives a line for each step. Default: none. Nothing is written after Stop returns.
 	Log io.Writer
 }

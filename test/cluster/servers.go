@@ -30,7 +30,7 @@ func (c *Cluster) newAPIServer(port int) *process {
 		"--bind-address=" + loopback,
 		fmt.Sprintf("--secure-port=%d", port),
 		"--advertise-address=" + c.advertiseIP(),
-		"--etcd-servers=" + c.etcdURL,
+		"--etcd-servers=" + c.etcdServers,
 		"--etcd-cafile=" + c.pki.file("etcd-ca.crt"),
 		"--etcd-certfile=" + c.pki.file("etcd-client.crt"),
 		"--etcd-keyfile=" + c.pki.file("etcd-client.key"),

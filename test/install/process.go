@@ -37,6 +37,15 @@ type Process struct {
 // program is one named manager beside the running program, else bin/manager of the checkout. args come after the
 // Deployment's, and win.
 func (i *Installation) StartProcess(ctx context.Context, program string, args ...string) (*Process, error) {
+	p, err := i.PrepareProcess(program, args...)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Restart(ctx)
+}
+
+// PrepareProcess is StartProcess that runs nothing yet: Launch and Restart do.
+func (i *Installation) PrepareProcess(program string, args ...string) (*Process, error) {
 	if program == "" {
 		program = findProgram("manager")
 	}
@@ -47,23 +56,25 @@ func (i *Installation) StartProcess(ctx context.Context, program string, args ..
 	var errs [2]error
 	p.ProbePort, errs[0] = cluster.FreePort()
 	p.MetricsPort, errs[1] = cluster.FreePort()
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, err
-	}
-	return p, p.Restart(ctx)
+	return p, errors.Join(errs[:]...)
 }
 
 // Restart runs the program again after it has ended, and returns when it is ready.
 func (p *Process) Restart(ctx context.Context) error {
+	if err := p.Launch(); err != nil {
+		return err
+	}
+	return p.awaitReady(ctx)
+}
+
+// Launch is Restart that does not wait.
+func (p *Process) Launch() (err error) {
 	i := p.installation
 	cmd := exec.Command(p.program, append(i.processArgs(p), p.args...)...)
 	cmd.Dir = filepath.Dir(i.Cluster.LogDir())
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.Kubeconfig)
-	var err error
-	if p.Process, err = i.Cluster.StartOnHost(processLog, cmd); err != nil {
-		return err
-	}
-	return p.awaitReady(ctx)
+	p.Process, err = i.Cluster.StartOnHost(processLog, cmd)
+	return err
 }
 
 // processArgs are the Deployment's arguments, and after them, so that they win, those that differ on a machine that it

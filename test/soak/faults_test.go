@@ -1,0 +1,166 @@
+package soak
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// fault breaks something for a while, and mends it. What it draws it draws before it waits for anything, so that the seed
+// alone says what comes after what.
+type fault struct {
+	name string
+	run  func(ctx context.Context, random *rand.Rand)
+}
+
+// lanes are the faults that come one after the other; one of each lane may be there at a time.
+func (s *site) lanes(d *drill) [][]fault {
+	processes := []fault{
+		{"kill a manager", s.killManager},
+		{"pause a manager for longer than its lease", s.pauseManager},
+		{"kill the API server", s.killAPIServer},
+		{"kill etcd", s.killEtcd},
+		{"drill: all managers away", func(ctx context.Context, random *rand.Rand) {
+			s.quiet.Lock()
+			defer s.quiet.Unlock()
+			d.run(ctx, random)
+		}},
+	}
+	beside := func(f func(context.Context, *rand.Rand)) func(context.Context, *rand.Rand) {
+		return func(ctx context.Context, random *rand.Rand) {
+			s.quiet.RLock()
+			defer s.quiet.RUnlock()
+			f(ctx, random)
+		}
+	}
+	connections := []fault{
+		{"cut connections", beside(s.breakLink(state{cut: true}, 1500*time.Millisecond))},
+		{"stall connections", beside(s.breakLink(state{stalled: true}, 2500*time.Millisecond))},
+		{"delay connections", beside(s.breakLink(state{delay: 60 * time.Millisecond}, 4*time.Second))},
+	}
+	answers := []fault{{"wrong answers", beside(s.wrongAnswers)}}
+	return [][]fault{processes, connections, answers}
+}
+
+// breakAll runs the lanes until ctx is done, and mends all.
+func (s *site) breakAll(ctx context.Context, lanes [][]fault) {
+	var all sync.WaitGroup
+	for i, faults := range lanes {
+		all.Go(func() { s.breakOne(ctx, faults, rand.New(rand.NewPCG(s.seed, uint64(1000+i)))) })
+	}
+	all.Wait()
+}
+
+// breakOne runs the faults of a lane, all of them in each round, in an order of its own.
+func (s *site) breakOne(ctx context.Context, faults []fault, random *rand.Rand) {
+	for ctx.Err() == nil {
+		for _, i := range random.Perm(len(faults)) {
+			draws := rand.New(rand.NewPCG(random.Uint64(), 0))
+			if !pause(ctx, upTo(random, 800*time.Millisecond)) {
+				return
+			}
+			faults[i].run(ctx, draws)
+		}
+	}
+}
+
+// upTo is a time at random.
+func upTo(random *rand.Rand, most time.Duration) time.Duration {
+	return time.Duration(random.Int64N(int64(most)))
+}
+
+func (s *site) someManager(random *rand.Rand) *manager {
+	return s.managers[random.IntN(len(s.managers))]
+}
+
+func (s *site) killManager(ctx context.Context, random *rand.Rand) {
+	m, away := s.someManager(random), upTo(random, 2*time.Second)
+	s.fault("kill a manager", m.name)
+	m.kill()
+	pause(ctx, away)
+	m.revive()
+}
+
+// pauseManager is how a lease's clock jumps: a leader wakes up, and its lease is another's.
+func (s *site) pauseManager(ctx context.Context, random *rand.Rand) {
+	m, away := s.someManager(random), leaseDuration+upTo(random, 2*time.Second)
+	s.fault("pause a manager for longer than its lease", m.name)
+	m.signal(syscall.SIGSTOP)
+	pause(ctx, away)
+	m.signal(syscall.SIGCONT)
+}
+
+func (s *site) killAPIServer(ctx context.Context, random *rand.Rand) {
+	away := upTo(random, time.Second)
+	s.fault("kill the API server")
+	s.KillAPIServer()
+	pause(ctx, away)
+	s.back("the API server", s.StartAPIServer)
+}
+
+func (s *site) killEtcd(ctx context.Context, random *rand.Rand) {
+	away := upTo(random, time.Second)
+	s.fault("kill etcd")
+	s.KillEtcd()
+	pause(ctx, away)
+	s.back("etcd", s.StartEtcd)
+}
+
+// back starts a part of the control plane again, also when the time is over.
+func (s *site) back(what string, start func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := start(ctx); err != nil {
+		panic(what + " does not come back: " + err.Error())
+	}
+}
+
+// breakLink breaks one of all links for a while.
+func (s *site) breakLink(broken state, atMost time.Duration) func(context.Context, *rand.Rand) {
+	what := "delay connections"
+	switch {
+	case broken.cut:
+		what = "cut connections"
+	case broken.stalled:
+		what = "stall connections"
+	}
+	return func(ctx context.Context, random *rand.Rand) {
+		links := map[int]string{0: "API server to etcd", 1: "clients to API server"}
+		which, lasts := random.IntN(2+2*len(s.managers)), upTo(random, atMost)
+		l := s.etcd
+		name := links[which]
+		switch {
+		case which == 1:
+			l = s.users
+		case which > 1 && which%2 == 0:
+			m := s.managers[which/2-1]
+			l, name = m.gate.link, m.name+" to API server"
+		case which > 1:
+			m := s.managers[which/2-1]
+			l, name = m.webhooks, "API server to "+m.name
+		}
+		s.fault(what, name, " for ", lasts.Round(time.Millisecond))
+		l.set(broken)
+		pause(ctx, lasts)
+		l.set(state{})
+	}
+}
+
+// wrongAnswers has one manager, or all of them, answered wrongly for a while.
+func (s *site) wrongAnswers(ctx context.Context, random *rand.Rand) {
+	some := s.managers
+	if random.IntN(2) == 0 {
+		some = []*manager{s.someManager(random)}
+	}
+	part, lasts := 0.1+0.3*random.Float64(), time.Second+upTo(random, 2*time.Second)
+	for _, m := range some {
+		m.gate.answerWrongly(part)
+	}
+	pause(ctx, lasts)
+	for _, m := range some {
+		m.gate.answerWrongly(0)
+	}
+	pause(ctx, lasts) // as long as it was wrong, all is well
+}

@@ -1,0 +1,332 @@
+package soak
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portolan-dev/portolan/internal/allocator"
+)
+
+// violation is a promise that was broken.
+type violation struct {
+	kind     string
+	number   int32 // 0: of none
+	revision int64 // 0: of none
+	text     string
+}
+
+// The promises. Each but lost, unbound and leaked is held at every revision of etcd.
+const (
+	// twice: two live Services carry a number.
+	twice = "one number, two Services"
+	// unclaimed: the webhooks have given or confirmed a number, and as its Service is written the claim is not its own.
+	unclaimed = "a number without its claim"
+	// misled: the claim of a number that a live Service carries, and had claimed, becomes another's, or goes.
+	misled = "a live Service's claim is taken from it"
+	// broken: what was reserved, or held for a namespace, is given to others.
+	broken = "a number that was kept is given to another"
+	// early: a manager hands out a number that a Service carried before the manager was started.
+	early = "a number is handed out before it is known who has it"
+	// exceeded: a namespace has been given more numbers than it may have.
+	exceeded = "a limit is exceeded"
+	// moved: a live Service's numbers are changed, or it is deleted, by nobody of its clients.
+	moved = "a live Service is changed by none of its clients"
+	// disordered: what clients were told of a number is in no order that one owner after the other explains.
+	disordered = "what clients saw is not linearizable"
+	// unbound: in the end a live Service's number has no claim that is bound to it.
+	unbound = "a live Service's number is not bound in the ledger"
+	// leaked: in the end there is a claim that nobody has, and that should have gone.
+	leaked = "a number is leaked"
+)
+
+// judge replays a history, revision by revision. It holds Portolan to what it promises: what the API server did while no
+// webhook answered it (failurePolicy Ignore) is Kubernetes' own, to be adopted and reported.
+type judge struct {
+	ground
+	history
+	operations map[string]*operation
+	answers    map[string][]*admission // by operation
+	handouts   map[int64][]handout     // by revision
+	deleted    map[types.UID]*operation
+	lives      map[types.NamespacedName][]*change // of a Service of this name
+
+	live     map[types.NamespacedName]*service
+	claims   map[int32]*claim
+	carriers map[int32]map[types.NamespacedName]carried
+	native   map[int32]bool // reserved numbers that Kubernetes has given to others, once
+
+	found  []violation
+	counts map[string]int // of what was seen
+}
+
+// carried is since when a Service carries a number, and whether Portolan has given or confirmed it.
+type carried struct {
+	since    int64
+	promised bool
+}
+
+func newJudge(g ground, h history) *judge {
+	j := &judge{ground: g, history: h, operations: map[string]*operation{}, answers: map[string][]*admission{}, handouts: map[int64][]handout{},
+		live: map[types.NamespacedName]*service{}, claims: map[int32]*claim{}, native: map[int32]bool{}, counts: map[string]int{},
+		carriers: map[int32]map[types.NamespacedName]carried{}, lives: map[types.NamespacedName][]*change{}}
+	for i := range h.operations {
+		j.operations[h.operations[i].id] = &h.operations[i]
+	}
+	for i := range h.admissions {
+		a := &h.admissions[i]
+		j.answers[a.operation] = append(j.answers[a.operation], a)
+	}
+	for _, h := range h.handouts {
+		j.handouts[h.revision] = append(j.handouts[h.revision], h)
+	}
+	j.deleted = deletions(h.operations)
+	for i := range h.changes {
+		if s := h.changes[i].service; s != nil {
+			j.lives[s.name] = append(j.lives[s.name], &h.changes[i])
+		}
+	}
+	return j
+}
+
+// replay judges what etcd had at each revision.
+func (j *judge) replay() []violation {
+	for i := range j.changes {
+		c := &j.changes[i]
+		switch {
+		case c.service != nil:
+			j.serviceChanged(c)
+		case c.claim != nil:
+			j.claimChanged(c)
+		}
+	}
+	return j.found
+}
+
+func (j *judge) broke(kind string, number int32, c *change, format string, args ...any) {
+	j.found = append(j.found, violation{kind, number, c.revision, fmt.Sprintf(format, args...)})
+}
+
+// serviceChanged takes in a Service as it is now.
+func (j *judge) serviceChanged(c *change) {
+	before, now := j.live[c.service.name], c.service
+	if _, ours := j.poolOf(now.name.Namespace); !ours {
+		return // of the cluster's own
+	}
+	if c.gone {
+		now = &service{name: now.name}
+	}
+	had := numbersOf(before)
+	j.mayChange(c, before, now)
+	for _, n := range had {
+		if !slices.Contains(now.numbers, n) {
+			delete(j.carriers[n], now.name)
+		}
+	}
+	for _, n := range now.numbers {
+		if !slices.Contains(had, n) || before.uid != now.uid {
+			j.carry(c, n)
+		}
+	}
+	if j.live[now.name] = now; c.gone {
+		delete(j.live, now.name)
+	}
+	j.holdLimits(c)
+}
+
+func numbersOf(s *service) []int32 {
+	if s == nil {
+		return nil
+	}
+	return s.numbers
+}
+
+// mayChange wants an operation of a client for what has become of a live Service.
+func (j *judge) mayChange(c *change, before, now *service) {
+	switch {
+	case before == nil || slices.Equal(before.numbers, now.numbers):
+	case c.gone:
+		if j.deleted[before.uid] == nil {
+			j.broke(moved, 0, c, "%s (%s) has gone", before.name, before.uid)
+		}
+	case before.by == now.by || j.operations[now.by] == nil:
+		j.broke(moved, 0, c, "%s had %v and has %v", before.name, before.numbers, now.numbers)
+	}
+}
+
+// carry takes in that a Service carries a number from now on.
+func (j *judge) carry(c *change, n int32) {
+	now := c.service
+	if j.carriers[n] == nil {
+		j.carriers[n] = map[types.NamespacedName]carried{}
+	}
+	for other := range j.carriers[n] {
+		if other != now.name {
+			j.broke(twice, n, c, "%s carries it, and %s too", other, now.name)
+		}
+	}
+	promised := j.promised(now, n)
+	j.carriers[n][now.name] = carried{c.revision, promised}
+	keeper, reserved := j.reserved[n]
+	if !promised {
+		j.counts["numbers of Kubernetes' own choice or confirmed by no webhook"]++
+		if reserved && keeper != now.name {
+			j.native[n] = true
+		}
+		return
+	}
+	j.counts["numbers that the webhooks gave or confirmed"]++
+	if reserved && keeper != now.name && !j.native[n] {
+		j.broke(broken, n, c, "it is reserved for %s, and %s carries it", keeper, now.name)
+	}
+	switch claim := j.claims[n]; {
+	case claim == nil:
+		j.broke(unclaimed, n, c, "%s carries it, and nobody has claimed it", now.name)
+	case claim.owner() != now.name:
+		j.broke(unclaimed, n, c, "%s carries it, and it is claimed for %s", now.name, claim.owner())
+	}
+}
+
+// promised says whether the webhooks have let an operation through with this number, and knew it: the user named it, or it
+// was filled in. What Kubernetes has picked instead they claim if they can, and so they do of a Service that seems to exist.
+func (j *judge) promised(s *service, n int32) bool {
+	o := j.operations[s.by]
+	if o == nil {
+		return false
+	}
+	known, confirmed := slices.Contains(o.asked, n), false
+	for _, a := range j.answers[s.by] {
+		if !a.answered || !a.allowed || !slices.Contains(a.numbers, n) {
+			continue
+		}
+		if !a.validates {
+			known = true
+		} else if !j.existed(s, a) {
+			confirmed = true
+		}
+	}
+	return known && confirmed
+}
+
+// existed says whether there may have been another Service of this name when it was validated: its creation was to be
+// answered with AlreadyExists, so nothing is claimed.
+func (j *judge) existed(s *service, a *admission) bool {
+	seen := false
+	for _, c := range j.lives[s.name] {
+		if c.gone && seen && c.at >= a.call {
+			return true
+		}
+		if c.service.uid == s.uid {
+			return false
+		}
+		seen = !c.gone
+	}
+	return false
+}
+
+// claimChanged takes in a claim as it is now.
+func (j *judge) claimChanged(c *change) {
+	now := c.claim
+	before := j.claims[now.number]
+	if c.gone {
+		now = nil
+		delete(j.claims, c.claim.number)
+	} else {
+		j.claims[now.number] = now
+	}
+	if before == nil {
+		j.handedOut(c)
+		return
+	}
+	owner, n := before.owner(), before.number
+	if now != nil && now.owner() == owner {
+		return
+	}
+	given := "gone"
+	if now != nil {
+		given = "for " + now.owner().String()
+	}
+	_, carries := j.carriers[n][owner]
+	if carries && j.carriers[n][owner].promised {
+		j.broke(misled, n, c, "%s carries it, and its claim is %s", owner, given)
+	}
+	if now == nil {
+		return
+	}
+	_, succeeded := j.carriers[n][now.owner()] // Kubernetes has given it away
+	kept := before.spec.ReservationName != "" || before.spec.HoldUntil != nil && owner.Namespace != now.owner().Namespace
+	if kept && !succeeded {
+		j.broke(broken, n, c, "it was kept for %s, and is %s", owner, given)
+	}
+}
+
+// handedOut takes in a new claim.
+func (j *judge) handedOut(c *change) {
+	for _, h := range j.handouts[c.revision] {
+		if h.number != c.claim.number || h.owner != c.claim.owner() || h.baseline == 0 {
+			continue
+		}
+		for other, since := range j.carriers[h.number] {
+			if other != h.owner && since.since <= h.baseline {
+				j.broke(early, h.number, c, "it is claimed for %s by a manager that was started when %s carried it since revision %d", h.owner, other, since.since)
+			}
+		}
+	}
+}
+
+// holdLimits wants no namespace to have been given more than its quota. What Kubernetes has given it does not count.
+func (j *judge) holdLimits(c *change) {
+	namespace := c.service.name.Namespace
+	p, ok := j.poolOf(namespace)
+	if !ok || p.quota == 0 {
+		return
+	}
+	var given []int32
+	for n, by := range j.carriers {
+		for name, since := range by {
+			if name.Namespace == namespace && since.promised && p.has(n) {
+				given = append(given, n)
+			}
+		}
+	}
+	if slices.Sort(given); len(given) > int(p.quota) && j.carriersSince(c.revision) {
+		j.broke(exceeded, 0, c, "namespace %s has %v, and may have %d", namespace, given, p.quota)
+	}
+}
+
+// carriersSince says whether some Service carries a number since just this revision.
+func (j *judge) carriersSince(revision int64) bool {
+	for _, by := range j.carriers {
+		for _, c := range by {
+			if c.since == revision {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// conclude judges what is left when all is at rest, and how much of it is only for a while.
+func (j *judge) conclude(now time.Time) (left []violation) {
+	for name, s := range j.live {
+		for _, n := range s.numbers {
+			if a := j.claims[n]; a == nil || a.owner() != name || a.spec.ServiceUID != s.uid {
+				left = append(left, violation{kind: unbound, number: n, text: fmt.Sprintf("%s (%s) carries it, the ledger has %s", name, s.uid, a)})
+			}
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(j.claims)) {
+		a := j.claims[n]
+		if s := j.live[a.owner()]; s != nil && slices.Contains(s.numbers, n) {
+			continue
+		}
+		switch stateOf(a, now) {
+		case allocator.Bound, allocator.Lapsed:
+			left = append(left, violation{kind: leaked, number: n, text: fmt.Sprintf("nobody carries it, the ledger has %s", a)})
+		}
+	}
+	return left
+}

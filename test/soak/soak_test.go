@@ -1,0 +1,133 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/portolan-dev/portolan/test/polling"
+)
+
+// short is how long things are broken in make test.
+const short = 45 * time.Second
+
+func TestWhateverBreaksEachNumberHasOneOwnerAndTheLedgerKnowsIt(t *testing.T) {
+	lasts := max(short, time.Duration(*minutes)*time.Minute)
+	r := &round{seed: *seed, program: *program, lasts: lasts, out: os.Stdout}
+	found, err := r.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) > 0 {
+		t.Errorf("%d violations, with -seed=%d", len(found), *seed)
+	}
+}
+
+// round is one run.
+type round struct {
+	seed    uint64
+	program string
+	lasts   time.Duration
+	until   func([]violation) bool // ends it early; nil: nothing does
+	out     io.Writer
+}
+
+// run breaks things for as long as is wanted, lets all come to rest, and judges.
+func (r *round) run(ctx context.Context) (found []violation, err error) {
+	fmt.Fprintf(r.out, "seed %d: faults for %s\n", r.seed, r.lasts)
+	s, err := start(ctx, r.seed, r.program, io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.stop() }()
+	g := newGround()
+	if err := s.settle(ctx, g); err != nil {
+		return nil, err
+	}
+	if err := r.breakThings(ctx, s, g); err != nil {
+		return nil, err
+	}
+	j := newJudge(g, s.soFar())
+	if found = j.replay(); r.until == nil || !r.until(found) {
+		if j, found, err = s.rest(ctx, g); err != nil {
+			return nil, err
+		}
+	}
+	found = append(found, j.disorders()...)
+	s.printTables(r.out)
+	printCounts(r.out, "seen", j.counts)
+	j.printViolations(r.out, found)
+	fmt.Fprintf(r.out, "%d violations\n", len(found))
+	return found, ctx.Err()
+}
+
+// breakThings has clients at work while things break.
+func (r *round) breakThings(ctx context.Context, s *site, g ground) error {
+	users, err := s.newUsers(g)
+	if err != nil {
+		return err
+	}
+	d, err := s.newDrill(ctx, g)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, r.lasts)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, u := range users {
+		all.Go(func() { u.run(limited, &s.quiet) })
+	}
+	all.Go(func() { s.breakAll(limited, s.lanes(d)) })
+	all.Go(func() { r.watch(limited, cancel, s, g) })
+	all.Wait()
+	return nil
+}
+
+// watch ends the faults as soon as enough is found.
+func (r *round) watch(ctx context.Context, enough context.CancelFunc, s *site, g ground) {
+	for r.until != nil && pause(ctx, 2*time.Second) {
+		if r.until(newJudge(g, s.soFar()).replay()) {
+			enough()
+		}
+	}
+}
+
+// calm is how long it may take until all that was broken is as it should be.
+const calm = time.Minute
+
+// rest waits until all is at rest, and judges, also by what is still not as it should be then.
+func (s *site) rest(ctx context.Context, g ground) (j *judge, found []violation, err error) {
+	revision, err := s.EtcdRevision(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = polling.Until(calm, time.Second, func() error {
+		j = newJudge(g, s.soFar())
+		found = j.replay()
+		left := j.conclude(time.Now())
+		found = append(found, left...)
+		if s.seen() < revision || len(left) > 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	return j, found, nil
+}
+
+// kindsOf are the kinds of violations, each once.
+func kindsOf(found []violation) string {
+	var kinds []string
+	for _, v := range found {
+		if !slices.Contains(kinds, v.kind) {
+			kinds = append(kinds, v.kind)
+		}
+	}
+	return strings.Join(kinds, "; ")
+}
