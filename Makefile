@@ -64,8 +64,20 @@ conformance: controlplane bin/node-proxy ## Hold node-proxy and kube-proxy in bo
 	@hack/system-packages nodes
 	cd test/conformance && go test -count=1 -timeout=20m -proxies=all $(TESTFLAGS)
 
-# How long crash loops, churn and an API server that is away go on, each; 0: seconds, as in make test.
+# How long soak breaks things, and how long crash loops, churn and an API server that is away go on, each, in faults; 0: seconds, as
+# in make test.
 MINUTES ?= 0
+
+# What happens in soak follows from it.
+SEED ?= 1
+
+.PHONY: soak
+soak: controlplane bin/manager ## Break managers, API server, etcd and connections under clients, and judge every revision (MINUTES=30: for longer; SEED=7).
+	cd test/soak && go test -count=1 -v -timeout=$$((20 + 2 * $(MINUTES)))m -run 'Whatever|Judge' $(TESTFLAGS) -minutes=$(MINUTES) -seed=$(SEED)
+
+.PHONY: soak-mutants
+soak-mutants: controlplane bin/manager-mutant ## See that soak catches managers that are broken on purpose, each of three.
+	cd test/soak && go test -count=1 -v -timeout=30m -run Mutant $(TESTFLAGS) -seed=$(SEED) -mutant=$(CURDIR)/bin/manager-mutant
 
 .PHONY: faults
 faults: controlplane bin/node-proxy ## Break what a node-proxy stands on, and node-proxy itself, under traffic (MINUTES=10: for longer; needs root).
@@ -132,9 +144,11 @@ vulndb: ## Renew hack/vulndb/snapshot, which verify goes by where https://vuln.g
 build: manifests generate fmt vet bin/manager bin/node-proxy bin/kubectl-portolan ## Generate, check, and build bin/manager, bin/node-proxy and bin/kubectl-portolan.
 
 # Always handed to go build, which knows best what is out of date.
-.PHONY: bin/manager bin/node-proxy bin/kubectl-portolan bin/demo
+.PHONY: bin/manager bin/manager-mutant bin/node-proxy bin/kubectl-portolan bin/demo
 bin/manager:
 	go build -o $@ ./cmd/manager
+bin/manager-mutant: # never for use: internal/allocator/mutant.go
+	go build -tags=mutant -o $@ ./cmd/manager
 bin/node-proxy:
 	go build -o $@ ./cmd/node-proxy
 bin/kubectl-portolan:

@@ -105,7 +105,7 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 		if settled(known, a.claimant, a.request, now) {
 			return nil
 		}
-		if holder := holderOf(known, now); !a.mayTakeFrom(holder) && !(holdIgnored && known.Spec.ServiceUID == "") {
+		if holder := holderOf(known, now); !a.mayTakeFrom(holder) && (!holdIgnored || known.Spec.ServiceUID != "") {
 			r := a.request.Request
 			r.NodePort = number
 			return &TakenError{Request: r, Holder: holder}

@@ -47,7 +47,7 @@ func (l *Ledger) Feed(ctx context.Context, c cache.Informers) error {
 // states that were there at the start are in the view.
 func (l *Ledger) Ready() bool {
 	for _, synced := range l.feeds {
-		if !synced() && !replaySkipped {
+		if !synced() {
 			return false
 		}
 	}
@@ -57,8 +57,14 @@ func (l *Ledger) Ready() bool {
 // handler passes the events of one kind on to the view.
 type handler[T any] struct{ seen, gone func(T) }
 
-func (h handler[T]) OnAdd(obj any, _ bool) { h.pass(obj, h.seen) }
-func (h handler[T]) OnUpdate(_, obj any)   { h.pass(obj, h.seen) }
+func (h handler[T]) OnAdd(obj any, atStart bool) {
+	if _, isService := obj.(*corev1.Service); isService && atStart && replaySkipped {
+		return
+	}
+	h.pass(obj, h.seen)
+}
+
+func (h handler[T]) OnUpdate(_, obj any) { h.pass(obj, h.seen) }
 
 func (h handler[T]) OnDelete(obj any) {
 	// The deletion was missed; this is the last state known.

@@ -193,7 +193,8 @@ func (l *Ledger) refresh(n int32) {
 	if pool == nil {
 		return
 	}
-	if l.claims[n] != nil && !(holdIgnored && l.claims[n].Spec.ServiceUID == "") || len(l.carriers[n]) > 0 || l.underway[n] > 0 || l.clashes.has(n) {
+	claimed := l.claims[n] != nil && (!holdIgnored || l.claims[n].Spec.ServiceUID != "")
+	if claimed || len(l.carriers[n]) > 0 || l.underway[n] > 0 || l.clashes.has(n) {
 		l.free[pool.Name].Take(n)
 	} else {
 		l.free[pool.Name].GiveBack(n)

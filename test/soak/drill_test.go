@@ -17,9 +17,9 @@ import (
 )
 
 // drill looks for numbers that are handed out before what there was is known. All managers are killed. Meanwhile a Service
-// is made on many numbers of a pool, which nobody claims. Then the managers are started, and what they list of Services and
-// claims is kept back: whoever answers now knows of neither. As soon as one is ready, others of the pool ask for numbers:
-// by updates, which need nothing but what a manager has in mind.
+// is made on many numbers of a pool, which nobody claims. Then the managers are started; what they list of Services and
+// claims comes late, and the lease later yet, so that nobody adopts the Service. As soon as a manager is ready, others of the
+// pool ask for numbers: by updates, which need nothing but what a manager has in mind.
 type drill struct {
 	*site
 	*user
@@ -28,10 +28,10 @@ type drill struct {
 
 const (
 	// natives are the numbers of a drill's pool that are taken while nobody looks, askers are who ask then.
-	natives = 12
-	askers  = 3
-	// keptBack is for how long managers do not get their lists, asking for how long numbers are asked for.
-	keptBack = 3 * time.Second
+	natives = 14
+	askers  = 2
+	// keptBack is for how long managers do not get their lists, asking for how long numbers are asked for then.
+	keptBack = 1500 * time.Millisecond
 	asking   = 1500 * time.Millisecond
 )
 
@@ -67,13 +67,15 @@ func (d *drill) run(ctx context.Context, _ *rand.Rand) {
 	defer func() {
 		for _, m := range d.managers {
 			m.gate.slowLists.Store(0)
+			m.gate.letLead(true)
 		}
 	}()
 	rested := context.WithoutCancel(ctx) // an operation that has begun is waited for
 	d.takeNumbers(rested)
-	d.site.fault("keep lists back")
+	d.site.fault("keep lists and leases back")
 	for _, m := range d.managers {
 		m.gate.slowLists.Store(int64(keptBack))
+		m.gate.letLead(false)
 		m.revive()
 	}
 	if !d.awaitAnswer(ctx) {

@@ -40,7 +40,10 @@ func (s *site) lanes(d *drill) [][]fault {
 		{"stall connections", beside(s.breakLink(state{stalled: true}, 2500*time.Millisecond))},
 		{"delay connections", beside(s.breakLink(state{delay: 60 * time.Millisecond}, 4*time.Second))},
 	}
-	answers := []fault{{"wrong answers", beside(s.wrongAnswers)}}
+	answers := []fault{
+		{"wrong answers", beside(s.wrongAnswers)},
+		{"right answers", func(ctx context.Context, random *rand.Rand) { pause(ctx, upTo(random, 4*time.Second)) }},
+	}
 	return [][]fault{processes, connections, answers}
 }
 
@@ -162,5 +165,4 @@ func (s *site) wrongAnswers(ctx context.Context, random *rand.Rand) {
 	for _, m := range some {
 		m.gate.answerWrongly(0)
 	}
-	pause(ctx, lasts) // as long as it was wrong, all is well
 }

@@ -40,7 +40,8 @@ type gate struct {
 
 	mu     sync.Mutex // guards all below
 	random *rand.Rand
-	wrong  float64 // the part of requests that is answered wrongly
+	wrong  float64       // the part of requests that is answered wrongly
+	leases chan struct{} // closed when leases may be had
 }
 
 // newGate leads to the API server of a configuration, by a link.
@@ -49,7 +50,8 @@ func newGate(r *record, admin *rest.Config, seed, number uint64) (*gate, error) 
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{record: r, random: rand.New(rand.NewPCG(seed, number))}
+	g := &gate{record: r, random: rand.New(rand.NewPCG(seed, number)), leases: make(chan struct{})}
+	close(g.leases)
 	if g.link, err = newLink(target.Host); err != nil {
 		return nil, err
 	}
@@ -111,7 +113,7 @@ type baselineKey struct{}
 // ServeHTTP implements http.Handler.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), baselineKey{}, g.baseline.Load()))
-	if isReplay(r) && !pause(r.Context(), time.Duration(g.slowLists.Load())) {
+	if isReplay(r) && !pause(r.Context(), time.Duration(g.slowLists.Load())) || isLease(r) && !g.mayLead(r.Context()) {
 		return
 	}
 	wrong := g.draw(r)
@@ -142,6 +144,38 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func isReplay(r *http.Request) bool {
 	first := r.URL.Query().Get("watch") == "" || r.URL.Query().Get("sendInitialEvents") == "true"
 	return r.Method == http.MethodGet && first && (r.URL.Path == "/api/v1/services" || strings.HasSuffix(r.URL.Path, "/nodeportallocations"))
+}
+
+// isLease says whether a request is about who leads.
+func isLease(r *http.Request) bool { return strings.Contains(r.URL.Path, "/leases") }
+
+// letLead says whether the manager may have the lease.
+func (g *gate) letLead(may bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.leases:
+		if !may {
+			g.leases = make(chan struct{})
+		}
+	default:
+		if may {
+			close(g.leases)
+		}
+	}
+}
+
+// mayLead waits until the manager may have the lease. It is false where ctx ends first.
+func (g *gate) mayLead(ctx context.Context) bool {
+	g.mu.Lock()
+	leases := g.leases
+	g.mu.Unlock()
+	select {
+	case <-leases:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func refuse(w http.ResponseWriter, code int32, reason metav1.StatusReason) {

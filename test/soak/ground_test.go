@@ -37,7 +37,7 @@ func newGround() ground {
 			{name: "shared", from: 30100, to: 30115, quota: 6, hold: 2, namespaces: []string{"shared-a", "shared-b"}},
 			{name: "held", from: 30200, to: 30209, quota: 7, hold: 20, namespaces: []string{"held"}},
 			{name: "unlimited", from: 30300, to: 30309, hold: 1, namespaces: []string{"unlimited"}},
-			{name: drilled, from: 30400, to: 30419, namespaces: []string{drilled}},
+			{name: drilled, from: 30400, to: 30421, namespaces: []string{drilled}},
 		},
 		reserved: map[int32]types.NamespacedName{
 			30103: {Namespace: "shared-a", Name: promised},

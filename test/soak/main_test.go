@@ -17,6 +17,7 @@ var (
 	minutes = flag.Int("minutes", 0, "how long things are broken; 0: 45 seconds")
 	seed    = flag.Uint64("seed", 1, "of the faults, and of what the clients do")
 	program = flag.String("manager", "", "the manager's program; empty: bin/manager of the checkout")
+	mutant  = flag.String("mutant", "", "a manager that is built with the tag mutant, for the test of mutants")
 )
 
 func TestMain(m *testing.M) {

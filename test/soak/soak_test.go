@@ -61,6 +61,7 @@ func (r *round) run(ctx context.Context) (found []violation, err error) {
 		}
 	}
 	found = append(found, j.disorders()...)
+	s.debug(r.out)
 	s.printTables(r.out)
 	printCounts(r.out, "seen", j.counts)
 	j.printViolations(r.out, found)
@@ -130,4 +131,37 @@ func kindsOf(found []violation) string {
 		}
 	}
 	return strings.Join(kinds, "; ")
+}
+
+// TestEachMutantIsCaught runs programs that are broken on purpose, and wants to find it each time.
+func TestEachMutantIsCaught(t *testing.T) {
+	if *mutant == "" {
+		t.Skip("make soak-mutants runs it: it needs a manager that is broken on purpose")
+	}
+	for _, m := range []struct {
+		name string
+		want []string // one of these kinds of violations says what is broken
+	}{
+		{"claim-skipped", []string{unclaimed}},
+		{"hold-ignored", []string{broken}},
+		{"replay-skipped", []string{early}},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			t.Setenv("PORTOLAN_MUTANT", m.name)
+			var log strings.Builder
+			caught := func(found []violation) bool {
+				return slices.ContainsFunc(found, func(v violation) bool { return slices.Contains(m.want, v.kind) })
+			}
+			r := &round{seed: *seed, program: *mutant, lasts: 3 * time.Minute, until: caught, out: &log}
+			began := time.Now()
+			found, err := r.run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !caught(found) {
+				t.Fatalf("not caught, for it is %q:\n%s", kindsOf(found), &log)
+			}
+			fmt.Printf("mutant %s is caught after %s: %s\n", m.name, time.Since(began).Round(time.Second), kindsOf(found))
+		})
+	}
 }
