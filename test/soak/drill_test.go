@@ -129,10 +129,10 @@ func (u *user) askAgain(ctx context.Context) {
 			continue
 		}
 		if len(live.Spec.Ports) > 1 {
-			_ = u.change(ctx, "drop a port", live, func(svc *corev1.Service) { svc.Spec.Ports = svc.Spec.Ports[:1] })
+			u.change(ctx, "drop a port", live, func(svc *corev1.Service) { svc.Spec.Ports = svc.Spec.Ports[:1] })
 			continue
 		}
-		_ = u.change(ctx, "ask before the lists are there", live, func(svc *corev1.Service) {
+		u.change(ctx, "ask before the lists are there", live, func(svc *corev1.Service) {
 			addPort(svc, 0)
 			addPort(svc, 0)
 		})

@@ -100,7 +100,7 @@ func (s *site) killAPIServer(ctx context.Context, random *rand.Rand) {
 	s.fault("kill the API server")
 	s.KillAPIServer()
 	pause(ctx, away)
-	s.back("the API server", s.StartAPIServer)
+	s.back(s.StartAPIServer)
 }
 
 func (s *site) killEtcd(ctx context.Context, random *rand.Rand) {
@@ -108,15 +108,17 @@ func (s *site) killEtcd(ctx context.Context, random *rand.Rand) {
 	s.fault("kill etcd")
 	s.KillEtcd()
 	pause(ctx, away)
-	s.back("etcd", s.StartEtcd)
+	s.back(s.StartEtcd)
 }
 
 // back starts a part of the control plane again, also when the time is over.
-func (s *site) back(what string, start func(context.Context) error) {
+func (s *site) back(start func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := start(ctx); err != nil {
-		panic(what + " does not come back: " + err.Error())
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lame = err
 	}
 }
 

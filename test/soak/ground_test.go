@@ -2,6 +2,7 @@ package soak
 
 import (
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -62,10 +63,8 @@ func (p pool) has(number int32) bool { return number >= p.from && number <= p.to
 // poolOf is the pool that serves a namespace.
 func (g ground) poolOf(namespace string) (pool, bool) {
 	for _, p := range g.pools {
-		for _, n := range p.namespaces {
-			if n == namespace {
-				return p, true
-			}
+		if slices.Contains(p.namespaces, namespace) {
+			return p, true
 		}
 	}
 	return pool{}, false

@@ -330,3 +330,16 @@ func (j *judge) conclude(now time.Time) (left []violation) {
 	}
 	return left
 }
+
+// waits says whether any claim is there that nobody carries, and that is to go by itself.
+func (j *judge) waits() bool {
+	for n, a := range j.claims {
+		if a.spec.ReservationName == "" && !j.carried(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// carried says whether a Service carries a number now.
+func (j *judge) carried(n int32) bool { return len(j.carriers[n]) > 0 }

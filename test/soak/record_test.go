@@ -108,6 +108,7 @@ type record struct {
 	history
 	faults map[string]int // by kind
 	last   int64          // the revision of the newest change in etcd, of whatever
+	lame   error          // why the test cannot go on
 }
 
 func newRecord() *record { return &record{began: time.Now(), faults: map[string]int{}} }
@@ -139,6 +140,13 @@ func (r *record) fault(kind string, details ...any) {
 	defer r.mu.Unlock()
 	r.faults[kind]++
 	r.events = append(r.events, event{at, kind + " " + fmt.Sprint(details...)})
+}
+
+// trouble is why the test cannot go on; nil where it can.
+func (r *record) trouble() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lame
 }
 
 // soFar is a copy of the history.

@@ -3,7 +3,6 @@ package soak
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -13,8 +12,8 @@ import (
 )
 
 // A number is a register that holds its owner, the uid of a Service. Who creates a Service takes it, who deletes one lets go of
-// it, an update does either, and who reads a Service sees it. Whether an operation without an answer was done etcd says: it
-// has the operation's id on the Service, or has seen it go.
+// it, an update does either, and who reads a Service sees it. Whether an operation without an answer was done etcd says, and
+// until when at the latest: it has the operation's id on the Service, or has seen it go.
 
 // deed is what an operation does to a number.
 type deed struct {
@@ -59,13 +58,13 @@ func (j *judge) disorders() (found []violation) {
 // deeds are what was done to each number.
 func (j *judge) deeds() map[int32][]porcupine.Operation {
 	deeds := map[int32][]porcupine.Operation{}
-	add := func(o *operation, what string, owner types.UID, numbers []int32) {
-		back := int64(o.back)
+	add := func(o *operation, what string, owner types.UID, numbers []int32, seen time.Duration) {
+		back := o.back
 		if o.outcome != done {
-			back = math.MaxInt64
+			back = max(o.back, seen)
 		}
 		for _, n := range numbers {
-			deeds[n] = append(deeds[n], porcupine.Operation{Input: deed{what, owner, o.id}, Call: int64(o.call), Return: back})
+			deeds[n] = append(deeds[n], porcupine.Operation{Input: deed{what, owner, o.id}, Call: int64(o.call), Return: int64(back)})
 		}
 	}
 	live := map[types.NamespacedName]*service{}
@@ -77,20 +76,20 @@ func (j *judge) deeds() map[int32][]porcupine.Operation {
 		before := live[c.service.name]
 		if c.gone {
 			if before != nil && j.deleted[before.uid] != nil {
-				add(j.deleted[before.uid], "drop", before.uid, before.numbers)
+				add(j.deleted[before.uid], "drop", before.uid, before.numbers, c.at)
 			}
 			delete(live, c.service.name)
 			continue
 		}
 		live[c.service.name] = c.service
 		if o := j.operations[c.service.by]; o != nil {
-			add(o, "take", c.service.uid, without(c.service.numbers, numbersOf(before)))
-			add(o, "drop", c.service.uid, without(numbersOf(before), c.service.numbers))
+			add(o, "take", c.service.uid, without(c.service.numbers, numbersOf(before)), c.at)
+			add(o, "drop", c.service.uid, without(numbersOf(before), c.service.numbers), c.at)
 		}
 	}
 	for i := range j.history.operations {
 		if o := &j.history.operations[i]; o.kind == "read" && o.outcome == done {
-			add(o, "see", o.uid, o.numbers)
+			add(o, "see", o.uid, o.numbers, 0)
 		}
 	}
 	return deeds

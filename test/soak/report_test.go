@@ -39,47 +39,29 @@ func printCounts(w io.Writer, of string, counts map[string]int) {
 	}
 }
 
+// printCounts prints what the judge has seen.
+func (j *judge) printCounts(w io.Writer) {
+	for _, what := range slices.Sorted(maps.Keys(j.counts)) {
+		fmt.Fprintf(w, "%6d %s\n", j.counts[what], what)
+	}
+}
+
 // traced is how much of a history is printed before what is wrong, and after it.
 const traced = 15 * time.Second
 
 // trace is all that concerns a number around a violation, by time.
 func (j *judge) trace(v violation) string {
-	var lines []line
-	around := time.Duration(-1)
-	for i := range j.changes {
-		c := &j.changes[i]
-		if c.revision == v.revision {
-			around = c.at
-		}
-		if text := j.tell(c, v.number); text != "" {
-			lines = append(lines, line{c.at, fmt.Sprintf("etcd %d: %s", c.revision, text)})
-		}
-	}
-	for _, o := range j.history.operations {
-		if slices.Contains(o.asked, v.number) || slices.Contains(o.numbers, v.number) || j.concerns(o, v.number) {
-			lines = append(lines, line{o.call, fmt.Sprintf("client %s: %s %s, asks for %v", o.id, o.kind, o.service, o.asked)},
-				line{o.back, fmt.Sprintf("client %s: %s %s %v %.200s", o.id, o.outcome, o.uid, o.numbers, o.said)})
-		}
-	}
-	for _, a := range j.admissions {
-		if slices.Contains(a.numbers, v.number) {
-			what := "fills in"
-			if a.validates {
-				what = "validates"
-			}
-			lines = append(lines, line{a.back, fmt.Sprintf("webhook %s for %s %s: %v, answered %t, allowed %t (asked at %.3f)",
-				what, a.operation, a.service, a.numbers, a.answered, a.allowed, a.call.Seconds())})
-		}
-	}
+	lines := slices.Concat(j.told(v.number), j.asked(v.number), j.answered(v.number))
 	for _, e := range j.events {
 		if !strings.HasPrefix(e.what, "answer") {
 			lines = append(lines, line{e.at, "fault: " + e.what})
 		}
 	}
 	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.at, b.at) })
+	around := slices.IndexFunc(j.changes, func(c change) bool { return c.revision == v.revision })
 	var text strings.Builder
 	for _, l := range lines {
-		if around < 0 || (l.at > around-traced && l.at < around+traced/3) {
+		if around < 0 || l.at > j.changes[around].at-traced && l.at < j.changes[around].at+traced/3 {
 			fmt.Fprintf(&text, "  %8.3f  %s\n", l.at.Seconds(), l.text)
 		}
 	}
@@ -89,6 +71,42 @@ func (j *judge) trace(v violation) string {
 type line struct {
 	at   time.Duration
 	text string
+}
+
+// told is what etcd has of a number.
+func (j *judge) told(number int32) (lines []line) {
+	for i := range j.changes {
+		if text := j.tell(&j.changes[i], number); text != "" {
+			lines = append(lines, line{j.changes[i].at, fmt.Sprintf("etcd %d: %s", j.changes[i].revision, text)})
+		}
+	}
+	return lines
+}
+
+// asked is what clients have to do with a number.
+func (j *judge) asked(number int32) (lines []line) {
+	for _, o := range j.history.operations {
+		if slices.Contains(o.asked, number) || slices.Contains(o.numbers, number) || j.concerns(o, number) {
+			lines = append(lines, line{o.call, fmt.Sprintf("client %s: %s %s, asks for %v", o.id, o.kind, o.service, o.asked)},
+				line{o.back, fmt.Sprintf("client %s: %s %s %v %.200s", o.id, o.outcome, o.uid, o.numbers, o.said)})
+		}
+	}
+	return lines
+}
+
+// answered is what the webhooks say of a number.
+func (j *judge) answered(number int32) (lines []line) {
+	for _, a := range j.admissions {
+		what := "fills in"
+		if a.validates {
+			what = "validates"
+		}
+		if slices.Contains(a.numbers, number) {
+			lines = append(lines, line{a.back, fmt.Sprintf("webhook %s for %s %s: %v, answered %t, allowed %t (asked at %.3f)",
+				what, a.operation, a.service, a.numbers, a.answered, a.allowed, a.call.Seconds())})
+		}
+	}
+	return lines
 }
 
 // concerns says whether an operation deletes a Service that carried the number.
@@ -101,12 +119,12 @@ func (j *judge) concerns(o operation, number int32) bool {
 // tell is what a change says of a number; empty: nothing.
 func (j *judge) tell(c *change, number int32) string {
 	switch {
+	case c.service != nil && c.gone && slices.ContainsFunc(j.lives[c.service.name], func(c *change) bool { return slices.Contains(c.service.numbers, number) }):
+		return fmt.Sprintf("Service %s has gone", c.service.name)
 	case c.claim != nil && c.claim.number == number && c.gone:
 		return "the claim has gone"
 	case c.claim != nil && c.claim.number == number:
 		return c.claim.String()
-	case c.service != nil && c.gone:
-		return fmt.Sprintf("Service %s has gone", c.service.name)
 	case c.service != nil && slices.Contains(c.service.numbers, number):
 		return fmt.Sprintf("Service %s (%s) has %v, by %s", c.service.name, c.service.uid, c.service.numbers, c.service.by)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/portolan-dev/portolan/internal/allocator"
 	"github.com/portolan-dev/portolan/test/polling"
 )
 
@@ -56,14 +57,13 @@ func (r *round) run(ctx context.Context) (found []violation, err error) {
 	}
 	j := newJudge(g, s.soFar())
 	if found = j.replay(); r.until == nil || !r.until(found) {
-		if j, found, err = s.rest(ctx, g); err != nil {
+		if j, found, err = r.rest(ctx, s, g); err != nil {
 			return nil, err
 		}
 	}
 	found = append(found, j.disorders()...)
-	s.debug(r.out)
 	s.printTables(r.out)
-	printCounts(r.out, "seen", j.counts)
+	j.printCounts(r.out)
 	j.printViolations(r.out, found)
 	fmt.Fprintf(r.out, "%d violations\n", len(found))
 	return found, ctx.Err()
@@ -88,7 +88,7 @@ func (r *round) breakThings(ctx context.Context, s *site, g ground) error {
 	all.Go(func() { s.breakAll(limited, s.lanes(d)) })
 	all.Go(func() { r.watch(limited, cancel, s, g) })
 	all.Wait()
-	return nil
+	return s.trouble()
 }
 
 // watch ends the faults as soon as enough is found.
@@ -103,23 +103,30 @@ func (r *round) watch(ctx context.Context, enough context.CancelFunc, s *site, g
 // calm is how long it may take until all that was broken is as it should be.
 const calm = time.Minute
 
-// rest waits until all is at rest, and judges, also by what is still not as it should be then.
-func (s *site) rest(ctx context.Context, g ground) (j *judge, found []violation, err error) {
+// rest waits until all is at rest, and judges, also by what is still not as it should be then. A long run waits until every
+// claim that nobody came for has gone, too.
+func (r *round) rest(ctx context.Context, s *site, g ground) (j *judge, found []violation, err error) {
 	revision, err := s.EtcdRevision(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	_ = polling.Until(calm, time.Second, func() error {
+	within := calm
+	if r.lasts > short {
+		within += allocator.ClaimGrace
+	}
+	_ = polling.Until(within, time.Second, func() error {
 		j = newJudge(g, s.soFar())
 		found = j.replay()
 		left := j.conclude(time.Now())
 		found = append(found, left...)
-		if s.seen() < revision || len(left) > 0 {
+		if s.seen() < revision || len(left) > 0 || r.lasts > short && j.waits() {
 			return errors.New("not yet")
 		}
 		return nil
 	})
-	return j, found, nil
+	natively, err := s.NativelyAllocated(ctx)
+	j.counts["numbers that Kubernetes' allocator keeps for no Service until its repair"] = len(slices.DeleteFunc(natively, j.carried))
+	return j, found, err
 }
 
 // kindsOf are the kinds of violations, each once.

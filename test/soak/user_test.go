@@ -33,7 +33,7 @@ type user struct {
 }
 
 // breath is how long a client waits at most between two operations.
-const breath = 120 * time.Millisecond
+const breath = 80 * time.Millisecond
 
 // newUsers are twelve of them, in four namespaces: each has names of its own, and shares others.
 func (s *site) newUsers(g ground) ([]*user, error) {
@@ -177,10 +177,10 @@ func (u *user) create(ctx context.Context, kind string, svc *corev1.Service) {
 	})
 }
 
-func (u *user) change(ctx context.Context, kind string, live *corev1.Service, change func(*corev1.Service)) error {
+func (u *user) change(ctx context.Context, kind string, live *corev1.Service, change func(*corev1.Service)) {
 	svc := live.DeepCopy()
 	change(svc)
-	return u.do(kind, client.ObjectKeyFromObject(svc), serviceports.Numbers(serviceports.Stored(svc)), func(o *operation) error {
+	_ = u.do(kind, client.ObjectKeyFromObject(svc), serviceports.Numbers(serviceports.Stored(svc)), func(o *operation) error {
 		metav1.SetMetaDataAnnotation(&svc.ObjectMeta, operationKey, o.id)
 		err := u.api.Update(ctx, svc)
 		o.answered(svc, err)
