@@ -137,6 +137,17 @@ func TestTheJudgeFindsWhatIsWrongAndNothingElse(t *testing.T) {
 		{"a number is kept for another", func(s *story) {
 			s.claims(30103, "shared-a/promised", reserved).claims(30103, a).gives(a, "1", 30103).claims(30103, a, bound("1"))
 		}, []string{broken, broken}},
+		{"a number that is kept is given up", func(s *story) {
+			s.claims(30103, "shared-a/promised", reserved).unclaims(30103)
+		}, []string{broken}},
+		{"a hold is given up", func(s *story) {
+			s.claims(30100, a, func(spec *v1alpha1.NodePortAllocationSpec) { until(nil, &spec.HoldUntil, time.Minute) }).unclaims(30100)
+			s.claims(30100, b).gives(b, "2", 30100).claims(30100, b, bound("2"))
+		}, nil},
+		{"a hold becomes another namespace's", func(s *story) {
+			s.claims(30100, a, func(spec *v1alpha1.NodePortAllocationSpec) { until(nil, &spec.HoldUntil, time.Minute) })
+			s.claims(30100, b).gives(b, "2", 30100).claims(30100, b, bound("2"))
+		}, []string{broken}},
 		{"a number that is kept was taken while nobody looked", func(s *story) {
 			s.claims(30103, "shared-a/promised", reserved).natively(a, "1", 30103).claims(30103, a, bound("1"))
 		}, nil},

@@ -254,6 +254,9 @@ func (j *judge) claimChanged(c *change) {
 		j.broke(misled, n, c, "%s carries it, and its claim is %s", owner, given)
 	}
 	if now == nil {
+		if _, reserved := j.reserved[n]; reserved && before.spec.ReservationName != "" && !j.native[n] {
+			j.broke(broken, n, c, "it is reserved for %s, and its claim has gone", owner)
+		}
 		return
 	}
 	_, succeeded := j.carriers[n][now.owner()] // Kubernetes has given it away
