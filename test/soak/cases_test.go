@@ -134,6 +134,36 @@ func TestTheJudgeFindsWhatIsWrongAndNothingElse(t *testing.T) {
 		{"the claim of a live Service becomes another's", func(s *story) {
 			s.claims(30100, a).gives(a, "1", 30100).claims(30100, b).claims(30100, a, bound("1"))
 		}, []string{misled}},
+		{"the claim of a live Service goes", func(s *story) {
+			s.claims(30100, a).gives(a, "1", 30100).unclaims(30100).claims(30100, a, bound("1"))
+		}, []string{misled}},
+		{"the claim of a live Service is withdrawn by another request for it", func(s *story) {
+			s.claims(30100, a).gives(a, "1", 30100)
+			s.admissions = append(s.admissions, admission{operation: "other", service: named(a), validates: true, call: s.now(), back: s.now() + time.Second})
+			s.unclaims(30100).claims(30100, a, bound("1"))
+		}, nil},
+		{"so it is before the Service is written", func(s *story) {
+			s.claims(30100, a)
+			s.admissions = append(s.admissions, admission{operation: "other", service: named(a), validates: true, call: s.now(), back: s.now() + time.Minute})
+			s.unclaims(30100).gives(a, "1", 30100)
+			s.operations[0].call = 0
+			s.claims(30100, a, bound("1"))
+		}, nil},
+		{"the claim has gone before the request", func(s *story) {
+			s.claims(30100, a)
+			s.admissions = append(s.admissions, admission{operation: "other", service: named(a), validates: true, call: s.now(), back: s.now() + time.Minute})
+			s.unclaims(30100)
+			s.revision++
+			s.gives(a, "1", 30100).claims(30100, a, bound("1"))
+		}, []string{unclaimed}},
+		{"a bound claim goes while another request is there", func(s *story) {
+			s.claims(30100, a).gives(a, "1", 30100).claims(30100, a, bound("1"))
+			s.admissions = append(s.admissions, admission{operation: "other", service: named(a), validates: true, call: s.now(), back: s.now() + time.Second})
+			s.unclaims(30100).claims(30100, a, bound("1"))
+		}, []string{misled}},
+		{"a number that a Service was given is claimed for another", func(s *story) {
+			s.claims(30100, a).gives(a, "1", 30100).unclaims(30100).claims(30100, b).claims(30100, a, bound("1"))
+		}, []string{misled, misled}},
 		{"a number is kept for another", func(s *story) {
 			s.claims(30103, "shared-a/promised", reserved).claims(30103, a).gives(a, "1", 30103).claims(30103, a, bound("1"))
 		}, []string{broken, broken}},

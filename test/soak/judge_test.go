@@ -57,7 +57,8 @@ type judge struct {
 	live     map[types.NamespacedName]*service
 	claims   map[int32]*claim
 	carriers map[int32]map[types.NamespacedName]carried
-	native   map[int32]bool // reserved numbers that Kubernetes has given to others, once
+	departed map[int32]departure // the last claim of a number that has none
+	native   map[int32]bool      // reserved numbers that Kubernetes has given to others, once
 
 	found  []violation
 	counts map[string]int // of what was seen
@@ -71,7 +72,7 @@ type carried struct {
 
 func newJudge(g ground, h history) *judge {
 	j := &judge{ground: g, history: h, operations: map[string]*operation{}, answers: map[string][]*admission{}, handouts: map[int64][]handout{},
-		live: map[types.NamespacedName]*service{}, claims: map[int32]*claim{}, native: map[int32]bool{}, counts: map[string]int{},
+		live: map[types.NamespacedName]*service{}, claims: map[int32]*claim{}, native: map[int32]bool{}, departed: map[int32]departure{}, counts: map[string]int{},
 		carriers: map[int32]map[types.NamespacedName]carried{}, lives: map[types.NamespacedName][]*change{}}
 	for i := range h.operations {
 		j.operations[h.operations[i].id] = &h.operations[i]
@@ -183,6 +184,7 @@ func (j *judge) carry(c *change, n int32) {
 		j.broke(broken, n, c, "it is reserved for %s, and %s carries it", keeper, now.name)
 	}
 	switch claim := j.claims[n]; {
+	case claim == nil && j.departed[n].before != nil && j.departed[n].before.owner() == now.name && j.withdrawn(j.departed[n], now.by):
 	case claim == nil:
 		j.broke(unclaimed, n, c, "%s carries it, and nobody has claimed it", now.name)
 	case claim.owner() != now.name:
@@ -234,6 +236,7 @@ func (j *judge) claimChanged(c *change) {
 	if c.gone {
 		now = nil
 		delete(j.claims, c.claim.number)
+		j.departed[c.claim.number] = departure{c, before}
 	} else {
 		j.claims[now.number] = now
 	}
@@ -249,8 +252,10 @@ func (j *judge) claimChanged(c *change) {
 	if now != nil {
 		given = "for " + now.owner().String()
 	}
-	_, carries := j.carriers[n][owner]
-	if carries && j.carriers[n][owner].promised {
+	switch {
+	case !j.carriers[n][owner].promised:
+	case now == nil && j.withdrawn(departure{c, before}, j.live[owner].by):
+	default:
 		j.broke(misled, n, c, "%s carries it, and its claim is %s", owner, given)
 	}
 	if now == nil {
@@ -266,8 +271,35 @@ func (j *judge) claimChanged(c *change) {
 	}
 }
 
+// undoing is how long a webhook may go on to undo what it did, after it has answered.
+const undoing = 6 * time.Second
+
+// departure is a claim that has gone, and when.
+type departure struct {
+	*change
+	before *claim
+}
+
+// withdrawn says whether an operation's claim, not bound yet, has gone while another request for the same Service was
+// validated: that withdraws what it takes for an earlier attempt's.
+func (j *judge) withdrawn(d departure, by string) bool {
+	withdrawn := d.before != nil && d.before.spec.ServiceUID == "" && d.at >= j.operations[by].call &&
+		slices.ContainsFunc(j.admissions, func(a admission) bool {
+			return a.validates && a.service == d.before.owner() && a.operation != by && a.call <= d.at && d.at <= a.back+undoing
+		})
+	if withdrawn {
+		j.counts["claims withdrawn by another request for the same Service, to be adopted"]++
+	}
+	return withdrawn
+}
+
 // handedOut takes in a new claim.
 func (j *judge) handedOut(c *change) {
+	for name, by := range j.carriers[c.claim.number] {
+		if name != c.claim.owner() && by.promised {
+			j.broke(misled, c.claim.number, c, "%s carries it, and it is claimed for %s", name, c.claim.owner())
+		}
+	}
 	for _, h := range j.handouts[c.revision] {
 		if h.number != c.claim.number || h.owner != c.claim.owner() || h.baseline == 0 {
 			continue
