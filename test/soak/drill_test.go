@@ -3,7 +3,6 @@ package soak
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -59,7 +58,7 @@ func (s *site) newDrill(ctx context.Context, g ground) (*drill, error) {
 var native = types.NamespacedName{Namespace: drilled, Name: "native"}
 
 // run is the drill.
-func (d *drill) run(ctx context.Context, _ *rand.Rand) {
+func (d *drill) run(ctx context.Context) {
 	d.site.fault("kill all managers")
 	for _, m := range d.managers {
 		m.kill()

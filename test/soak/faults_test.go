@@ -10,40 +10,42 @@ import (
 
 // fault breaks something for a while, and mends it. What it draws it draws before it waits for anything, so that the seed
 // alone says what comes after what.
-type fault struct {
-	name string
-	run  func(ctx context.Context, random *rand.Rand)
-}
+type fault func(ctx context.Context, random *rand.Rand)
 
 // lanes are the faults that come one after the other; one of each lane may be there at a time.
 func (s *site) lanes(d *drill) [][]fault {
-	processes := []fault{
-		{"kill a manager", s.killManager},
-		{"pause a manager for longer than its lease", s.pauseManager},
-		{"kill the API server", s.killAPIServer},
-		{"kill etcd", s.killEtcd},
-		{"drill: all managers away", func(ctx context.Context, random *rand.Rand) {
-			s.quiet.Lock()
-			defer s.quiet.Unlock()
-			d.run(ctx, random)
-		}},
-	}
-	beside := func(f func(context.Context, *rand.Rand)) func(context.Context, *rand.Rand) {
+	processes := []fault{s.killManager, s.pauseManager, s.killAPIServer, s.killEtcd, func(ctx context.Context, _ *rand.Rand) {
+		s.quiet.Lock()
+		defer s.quiet.Unlock()
+		d.run(ctx)
+	}}
+	beside := func(f fault) fault {
 		return func(ctx context.Context, random *rand.Rand) {
 			s.quiet.RLock()
 			defer s.quiet.RUnlock()
 			f(ctx, random)
 		}
 	}
-	connections := []fault{
-		{"cut connections", beside(s.breakLink(state{cut: true}, 1500*time.Millisecond))},
-		{"stall connections", beside(s.breakLink(state{stalled: true}, 2500*time.Millisecond))},
-		{"delay connections", beside(s.breakLink(state{delay: 60 * time.Millisecond}, 4*time.Second))},
+	var connections []fault
+	for _, how := range []struct {
+		name   string
+		broken state
+		atMost time.Duration
+	}{
+		{"cut connections", state{cut: true}, 1500 * time.Millisecond},
+		{"stall connections", state{stalled: true}, 2500 * time.Millisecond},
+		{"delay connections", state{delay: 60 * time.Millisecond}, 4 * time.Second},
+	} {
+		connections = append(connections, beside(func(ctx context.Context, random *rand.Rand) {
+			name, l := s.someLink(random)
+			lasts := upTo(random, how.atMost)
+			s.fault(how.name, name, " for ", lasts.Round(time.Millisecond))
+			l.set(how.broken)
+			pause(ctx, lasts)
+			l.set(state{})
+		}))
 	}
-	answers := []fault{
-		{"wrong answers", beside(s.wrongAnswers)},
-		{"right answers", func(ctx context.Context, random *rand.Rand) { pause(ctx, upTo(random, 4*time.Second)) }},
-	}
+	answers := []fault{beside(s.wrongAnswers), func(ctx context.Context, random *rand.Rand) { pause(ctx, upTo(random, 4*time.Second)) }}
 	return [][]fault{processes, connections, answers}
 }
 
@@ -64,7 +66,7 @@ func (s *site) breakOne(ctx context.Context, faults []fault, random *rand.Rand) 
 			if !pause(ctx, upTo(random, 800*time.Millisecond)) {
 				return
 			}
-			faults[i].run(ctx, draws)
+			faults[i](ctx, draws)
 		}
 	}
 }
@@ -122,35 +124,18 @@ func (s *site) back(start func(context.Context) error) {
 	}
 }
 
-// breakLink breaks one of all links for a while.
-func (s *site) breakLink(broken state, atMost time.Duration) func(context.Context, *rand.Rand) {
-	what := "delay connections"
-	switch {
-	case broken.cut:
-		what = "cut connections"
-	case broken.stalled:
-		what = "stall connections"
+// someLink is one of all links.
+func (s *site) someLink(random *rand.Rand) (name string, l *link) {
+	m := s.someManager(random)
+	switch random.IntN(4) {
+	case 0:
+		return "API server to etcd", s.etcd
+	case 1:
+		return "clients to API server", s.users
+	case 2:
+		return m.name + " to API server", m.gate.link
 	}
-	return func(ctx context.Context, random *rand.Rand) {
-		links := map[int]string{0: "API server to etcd", 1: "clients to API server"}
-		which, lasts := random.IntN(2+2*len(s.managers)), upTo(random, atMost)
-		l := s.etcd
-		name := links[which]
-		switch {
-		case which == 1:
-			l = s.users
-		case which > 1 && which%2 == 0:
-			m := s.managers[which/2-1]
-			l, name = m.gate.link, m.name+" to API server"
-		case which > 1:
-			m := s.managers[which/2-1]
-			l, name = m.webhooks, "API server to "+m.name
-		}
-		s.fault(what, name, " for ", lasts.Round(time.Millisecond))
-		l.set(broken)
-		pause(ctx, lasts)
-		l.set(state{})
-	}
+	return "API server to " + m.name, m.webhooks
 }
 
 // wrongAnswers has one manager, or all of them, answered wrongly for a while.

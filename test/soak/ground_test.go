@@ -42,7 +42,9 @@ func newGround() ground {
 		},
 		reserved: map[int32]types.NamespacedName{
 			30103: {Namespace: "shared-a", Name: promised},
+			30115: {Namespace: "shared-b", Name: promised},
 			30204: {Namespace: "held", Name: promised},
+			30305: {Namespace: "unlimited", Name: promised},
 		},
 	}
 }

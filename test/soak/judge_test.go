@@ -2,13 +2,9 @@ package soak
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/portolan-dev/portolan/internal/allocator"
 )
 
 // violation is a promise that was broken.
@@ -172,23 +168,28 @@ func (j *judge) carry(c *change, n int32) {
 	promised := j.promised(now, n)
 	j.carriers[n][now.name] = carried{c.revision, promised}
 	keeper, reserved := j.reserved[n]
+	forOther := reserved && keeper != now.name
 	if !promised {
 		j.counts["numbers of Kubernetes' own choice or confirmed by no webhook"]++
-		if reserved && keeper != now.name {
-			j.native[n] = true
-		}
+		j.native[n] = j.native[n] || forOther
 		return
 	}
 	j.counts["numbers that the webhooks gave or confirmed"]++
-	if reserved && keeper != now.name && !j.native[n] {
+	if forOther && !j.native[n] {
 		j.broke(broken, n, c, "it is reserved for %s, and %s carries it", keeper, now.name)
 	}
-	switch claim := j.claims[n]; {
-	case claim == nil && j.departed[n].before != nil && j.departed[n].before.owner() == now.name && j.withdrawn(j.departed[n], now.by):
+	j.wantClaimed(c, n)
+}
+
+// wantClaimed wants a number that is written now to be claimed for its Service.
+func (j *judge) wantClaimed(c *change, n int32) {
+	name, claim, last := c.service.name, j.claims[n], j.departed[n]
+	switch {
+	case claim == nil && last.before != nil && last.before.owner() == name && j.withdrawn(last, c.service.by):
 	case claim == nil:
-		j.broke(unclaimed, n, c, "%s carries it, and nobody has claimed it", now.name)
-	case claim.owner() != now.name:
-		j.broke(unclaimed, n, c, "%s carries it, and it is claimed for %s", now.name, claim.owner())
+		j.broke(unclaimed, n, c, "%s carries it, and nobody has claimed it", name)
+	case claim.owner() != name:
+		j.broke(unclaimed, n, c, "%s carries it, and it is claimed for %s", name, claim.owner())
 	}
 }
 
@@ -229,89 +230,6 @@ func (j *judge) existed(s *service, a *admission) bool {
 	return false
 }
 
-// claimChanged takes in a claim as it is now.
-func (j *judge) claimChanged(c *change) {
-	now := c.claim
-	before := j.claims[now.number]
-	if c.gone {
-		now = nil
-		delete(j.claims, c.claim.number)
-		j.departed[c.claim.number] = departure{c, before}
-	} else {
-		j.claims[now.number] = now
-	}
-	if before == nil {
-		j.handedOut(c)
-		return
-	}
-	owner, n := before.owner(), before.number
-	if now != nil && now.owner() == owner {
-		return
-	}
-	given := "gone"
-	if now != nil {
-		given = "for " + now.owner().String()
-	}
-	switch {
-	case !j.carriers[n][owner].promised:
-	case now == nil && j.withdrawn(departure{c, before}, j.live[owner].by):
-	default:
-		j.broke(misled, n, c, "%s carries it, and its claim is %s", owner, given)
-	}
-	if now == nil {
-		if _, reserved := j.reserved[n]; reserved && before.spec.ReservationName != "" && !j.native[n] {
-			j.broke(broken, n, c, "it is reserved for %s, and its claim has gone", owner)
-		}
-		return
-	}
-	_, succeeded := j.carriers[n][now.owner()] // Kubernetes has given it away
-	kept := before.spec.ReservationName != "" || before.spec.HoldUntil != nil && owner.Namespace != now.owner().Namespace
-	if kept && !succeeded {
-		j.broke(broken, n, c, "it was kept for %s, and is %s", owner, given)
-	}
-}
-
-// undoing is how long a webhook may go on to undo what it did, after it has answered.
-const undoing = 6 * time.Second
-
-// departure is a claim that has gone, and when.
-type departure struct {
-	*change
-	before *claim
-}
-
-// withdrawn says whether an operation's claim, not bound yet, has gone while another request for the same Service was
-// validated: that withdraws what it takes for an earlier attempt's.
-func (j *judge) withdrawn(d departure, by string) bool {
-	withdrawn := d.before != nil && d.before.spec.ServiceUID == "" && d.at >= j.operations[by].call &&
-		slices.ContainsFunc(j.admissions, func(a admission) bool {
-			return a.validates && a.service == d.before.owner() && a.operation != by && a.call <= d.at && d.at <= a.back+undoing
-		})
-	if withdrawn {
-		j.counts["claims withdrawn by another request for the same Service, to be adopted"]++
-	}
-	return withdrawn
-}
-
-// handedOut takes in a new claim.
-func (j *judge) handedOut(c *change) {
-	for name, by := range j.carriers[c.claim.number] {
-		if name != c.claim.owner() && by.promised {
-			j.broke(misled, c.claim.number, c, "%s carries it, and it is claimed for %s", name, c.claim.owner())
-		}
-	}
-	for _, h := range j.handouts[c.revision] {
-		if h.number != c.claim.number || h.owner != c.claim.owner() || h.baseline == 0 {
-			continue
-		}
-		for other, since := range j.carriers[h.number] {
-			if other != h.owner && since.since <= h.baseline {
-				j.broke(early, h.number, c, "it is claimed for %s by a manager that was started when %s carried it since revision %d", h.owner, other, since.since)
-			}
-		}
-	}
-}
-
 // holdLimits wants no namespace to have been given more than its quota. What Kubernetes has given it does not count.
 func (j *judge) holdLimits(c *change) {
 	namespace := c.service.name.Namespace
@@ -343,38 +261,3 @@ func (j *judge) carriersSince(revision int64) bool {
 	}
 	return false
 }
-
-// conclude judges what is left when all is at rest, and how much of it is only for a while.
-func (j *judge) conclude(now time.Time) (left []violation) {
-	for name, s := range j.live {
-		for _, n := range s.numbers {
-			if a := j.claims[n]; a == nil || a.owner() != name || a.spec.ServiceUID != s.uid {
-				left = append(left, violation{kind: unbound, number: n, text: fmt.Sprintf("%s (%s) carries it, the ledger has %s", name, s.uid, a)})
-			}
-		}
-	}
-	for _, n := range slices.Sorted(maps.Keys(j.claims)) {
-		a := j.claims[n]
-		if s := j.live[a.owner()]; s != nil && slices.Contains(s.numbers, n) {
-			continue
-		}
-		switch stateOf(a, now) {
-		case allocator.Bound, allocator.Lapsed:
-			left = append(left, violation{kind: leaked, number: n, text: fmt.Sprintf("nobody carries it, the ledger has %s", a)})
-		}
-	}
-	return left
-}
-
-// waits says whether any claim is there that nobody carries, and that is to go by itself.
-func (j *judge) waits() bool {
-	for n, a := range j.claims {
-		if a.spec.ReservationName == "" && !j.carried(n) {
-			return true
-		}
-	}
-	return false
-}
-
-// carried says whether a Service carries a number now.
-func (j *judge) carried(n int32) bool { return len(j.carriers[n]) > 0 }

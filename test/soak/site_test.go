@@ -2,7 +2,6 @@ package soak
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -62,7 +62,8 @@ func start(ctx context.Context, seed uint64, program string, log io.Writer) (*si
 		return nil, err
 	}
 	if err := s.install(ctx, program); err != nil {
-		return nil, errors.Join(err, s.stop())
+		s.stop()
+		return nil, err
 	}
 	return s, nil
 }
@@ -127,7 +128,7 @@ func (s *site) allReady() error {
 }
 
 // stop ends all.
-func (s *site) stop() error {
+func (s *site) stop() {
 	if s.ending != nil {
 		s.ending()
 	}
@@ -145,7 +146,6 @@ func (s *site) stop() error {
 			l.close()
 		}
 	}
-	return nil
 }
 
 // cachedRevision is the revision that whoever lists Services from the API server's watch cache from now on gets at least;
@@ -170,7 +170,7 @@ func (s *site) user() (client.Client, error) {
 	return client.New(config, client.Options{Scheme: scheme.New()})
 }
 
-// settle makes the objects of a ground, and returns when all managers go by them.
+// settle makes the objects of a ground, and returns when they are in force.
 func (s *site) settle(ctx context.Context, g ground) error {
 	for _, p := range g.pools {
 		for _, namespace := range p.namespaces {
@@ -184,25 +184,29 @@ func (s *site) settle(ctx context.Context, g ground) error {
 		}
 	}
 	for number, service := range g.reserved {
-		reservation := &v1alpha1.NodePortReservation{ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Name: fmt.Sprint("keep-", number)}}
-		reservation.Spec.ServiceName = service.Name
-		reservation.Spec.Ports = []v1alpha1.ReservedPort{{Name: portName(0), NodePort: number}}
-		err := polling.Until(patience, poll, func() error { return s.Create(ctx, reservation.DeepCopy()) })
-		if err != nil {
-			return err
-		}
-		err = polling.Until(patience, poll, func() error {
-			if err := s.Get(ctx, client.ObjectKeyFromObject(reservation), reservation); err != nil {
-				return err
-			}
-			if !meta.IsStatusConditionTrue(reservation.Status.Conditions, v1alpha1.ReservationReady) {
-				return fmt.Errorf("reservation %s: %+v", reservation.Name, reservation.Status)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := s.reserve(ctx, number, service); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reserve keeps a number for a Service, and returns when it is kept.
+func (s *site) reserve(ctx context.Context, number int32, service types.NamespacedName) error {
+	reservation := &v1alpha1.NodePortReservation{ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Name: fmt.Sprint("keep-", number)}}
+	reservation.Spec.ServiceName = service.Name
+	reservation.Spec.Ports = []v1alpha1.ReservedPort{{Name: portName(0), NodePort: number}}
+	// The managers learn of a pool a moment after it was made.
+	if err := polling.Until(patience, poll, func() error { return s.Create(ctx, reservation.DeepCopy()) }); err != nil {
+		return err
+	}
+	return polling.Until(patience, poll, func() error {
+		if err := s.Get(ctx, client.ObjectKeyFromObject(reservation), reservation); err != nil {
+			return err
+		}
+		if !meta.IsStatusConditionTrue(reservation.Status.Conditions, v1alpha1.ReservationReady) {
+			return fmt.Errorf("reservation %s: %+v", reservation.Name, reservation.Status)
+		}
+		return nil
+	})
 }

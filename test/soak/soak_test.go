@@ -47,7 +47,7 @@ func (r *round) run(ctx context.Context) (found []violation, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = s.stop() }()
+	defer s.stop()
 	g := newGround()
 	if err := s.settle(ctx, g); err != nil {
 		return nil, err

@@ -1,0 +1,45 @@
+package soak
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/portolan-dev/portolan/internal/allocator"
+)
+
+// conclude judges what is left when all is at rest, and how much of it is only for a while.
+func (j *judge) conclude(now time.Time) (left []violation) {
+	for name, s := range j.live {
+		for _, n := range s.numbers {
+			if a := j.claims[n]; a == nil || a.owner() != name || a.spec.ServiceUID != s.uid {
+				left = append(left, violation{kind: unbound, number: n, text: fmt.Sprintf("%s (%s) carries it, the ledger has %s", name, s.uid, a)})
+			}
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(j.claims)) {
+		a := j.claims[n]
+		if s := j.live[a.owner()]; s != nil && slices.Contains(s.numbers, n) {
+			continue
+		}
+		switch stateOf(a, now) {
+		case allocator.Bound, allocator.Lapsed:
+			left = append(left, violation{kind: leaked, number: n, text: fmt.Sprintf("nobody carries it, the ledger has %s", a)})
+		}
+	}
+	return left
+}
+
+// waits says whether any claim is there that nobody carries, and that is to go by itself.
+func (j *judge) waits() bool {
+	for n, a := range j.claims {
+		if a.spec.ReservationName == "" && !j.carried(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// carried says whether a Service carries a number now.
+func (j *judge) carried(n int32) bool { return len(j.carriers[n]) > 0 }
