@@ -10,6 +10,8 @@ func (j *judge) claimChanged(c *change) {
 	now := c.claim
 	before := j.claims[now.number]
 	switch {
+	case c.gone && before == nil:
+		return // it was there before the history began
 	case c.gone:
 		delete(j.claims, now.number)
 		j.departed[now.number] = departure{c, before}
