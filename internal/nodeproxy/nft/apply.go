@@ -6,6 +6,8 @@ import (
 	"iter"
 	"maps"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // Apply has the kernel do the changes one after another, and all at once: no packet sees a part of them, nor a state
@@ -26,7 +28,41 @@ func (k *Kernel) Apply(changes ...Change) error {
 	if !k.known {
 		return fmt.Errorf("%w: it has to be read first", ErrDoubt)
 	}
+	if err := k.prepare(changes); err != nil {
+		return err
+	}
 	return k.runInOrder(nil, changes)
+}
+
+// prepare gives the kernel the chains and sets that changes need, and waits until every packet meets them. A packet has
+// the rules that were there when it came, but the elements that are there when it looks: of one that was under way, a new
+// word would find a chain without rules, and a new grant none that looks for it, however often it began anew.
+func (k *Kernel) prepare(changes []Change) error {
+	if !slices.ContainsFunc(changes, func(c Change) bool { return k.codes.lack(c.Add) }) {
+		return nil
+	}
+	b := newBatch(TableName)
+	codes, err := k.writeActions(b, merge(changes).Add)
+	if err == nil {
+		err = k.commit(b)
+	}
+	switch {
+	case errors.Is(err, ErrTooLarge): // then they come with the elements, a part at a time
+		return nil
+	case err != nil:
+		k.known = false
+		return err
+	}
+	k.codes = codes
+	awaitPackets()
+	return nil
+}
+
+// awaitPackets returns when those have left that were under way: the kernel handles each within a read-side critical
+// section of RCU, and ends this call after a grace period. Where the call is forbidden, packets are nearly always faster.
+func awaitPackets() {
+	const global = 1 // MEMBARRIER_CMD_GLOBAL of linux/membarrier.h
+	_, _, _ = unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0)
 }
 
 // runInOrder does what comes first, and then changes.

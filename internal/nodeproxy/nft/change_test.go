@@ -164,6 +164,24 @@ func TestWhoMayReachAPortIsNotKeptOutWhenItsListChanges(t *testing.T) {
 	}
 }
 
+func TestWhoMayReachAPortIsNotKeptOutWhenItsListNeedsNewRules(t *testing.T) {
+	for _, f := range []Family{IPv4, IPv6} {
+		n := newNode(t, 3)
+		a := n.addressing(f)
+		changes := inTurn(a.lists()...)
+		for range 20 {
+			n.install(a.guardedService(a.lists()[0]...)...) // nothing of the other lists is left
+			n.flood(netip.AddrPortFrom(a.node, clientPort), []*testnet.Host{n.Client}, func() {
+				for _, c := range changes[:len(changes)-1] {
+					if err := n.kernel.Apply(c); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestWhoMayReachAPortIsNotKeptOutWhenThereAreNewLengths(t *testing.T) {
 	for _, f := range []Family{IPv4, IPv6} {
 		n := newNode(t, 3)
