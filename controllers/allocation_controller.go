@@ -119,10 +119,10 @@ func (r *allocationReconciler) Reconcile(ctx context.Context, req reconcile.Requ
 	r.unprogrammed.note(o)
 	p := planFor(o)
 	if p.confirm {
-		switch gone, err := r.confirmGone(ctx, o); {
+		switch confirmed, err := r.confirm(ctx, o, p); {
 		case err != nil:
 			return reconcile.Result{}, err
-		case !gone:
+		case !confirmed:
 			return reconcile.Result{RequeueAfter: cacheLag}, nil
 		}
 	}
@@ -157,7 +157,9 @@ func (r *allocationReconciler) observe(ctx context.Context, name string) (observ
 		o.carriers = append(o.carriers, &services.Items[i])
 	}
 	if o.allocation != nil {
-		o.nodes, o.used = r.nodes.of(number, o.owner()), r.nodes.used(number)
+		owner := o.owner()
+		o.behind = owner != nil && newer(a.ResourceVersion, owner.ResourceVersion)
+		o.nodes, o.used = r.nodes.of(number, owner), r.nodes.used(number)
 	}
 	if err := r.observeConflict(ctx, &o); err != nil {
 		return o, err
@@ -190,18 +192,19 @@ func (r *allocationReconciler) observePool(ctx context.Context, o *observed) err
 	return err
 }
 
-// confirmGone asks the API server whether the allocation's Service does not carry the number any more. Only then
-// is the number given up: better to leak than to allocate twice.
-func (r *allocationReconciler) confirmGone(ctx context.Context, o observed) (bool, error) {
+// confirm asks the API server whether the allocation's Service does not carry the number any more, or does, as the plan
+// has it. Only then is the number given up: better to leak than to allocate twice.
+func (r *allocationReconciler) confirm(ctx context.Context, o observed, p plan) (bool, error) {
 	svc := &corev1.Service{}
 	err := r.live.Get(ctx, allocator.OwnerOf(o.allocation), svc)
-	if apierrors.IsNotFound(err) {
-		return true, nil
-	}
-	if err != nil {
+	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("read Service %s: %w", allocator.OwnerOf(o.allocation), err)
 	}
-	return !slices.Contains(numbersOf(svc), o.number), nil
+	carries := err == nil && slices.Contains(numbersOf(svc), o.number)
+	if p.change == bind {
+		return carries && svc.UID == p.spec.ServiceUID, nil
+	}
+	return !carries, nil
 }
 
 // act makes at most one write. Its event brings the next pass, with a cache that has it: a second write now would

@@ -28,6 +28,7 @@ type observed struct {
 	allocation *v1alpha1.NodePortAllocation // nil: none
 	carriers   []*corev1.Service            // the Services that carry it
 	fulfilled  bool                         // the claim's Service has been seen with it since, and without it after that
+	behind     bool                         // the claim has been written since its Service was, as far as that has been seen
 	pool       string                       // that has it now
 	poolGone   bool                         // the pool that it was taken from has been deleted
 	hold       time.Duration                // for which it is kept when it is released
@@ -60,7 +61,8 @@ var repairs = map[change]bool{adopt: true, succeed: true, lapse: true}
 type plan struct {
 	change change
 	spec   v1alpha1.NodePortAllocationSpec // after adopt, bind, succeed and release
-	// confirm: only once the API server itself says that the Service does not carry the number.
+	// confirm: only once the API server itself says that the Service does not carry the number; for bind, that this very
+	// Service does. One that is being created anew has the name of the one before, which may be all that has been seen.
 	confirm bool
 	// again is when to look again; 0: at the next event.
 	again time.Duration
@@ -84,6 +86,7 @@ func planFor(o observed) plan {
 		}
 		if !equality.Semantic.DeepEqual(p.spec, o.allocation.Spec) {
 			p.change = bind
+			p.confirm = o.behind && owner.UID != o.allocation.Spec.ServiceUID
 		}
 		return p
 	}

@@ -65,6 +65,7 @@ func TestPlanFor(t *testing.T) {
 		spec      *v1alpha1.NodePortAllocationSpec // of the allocation; nil: there is none
 		carriers  []*corev1.Service
 		fulfilled bool
+		behind    bool
 		poolGone  bool
 		noHold    bool
 		want      plan
@@ -84,6 +85,11 @@ func TestPlanFor(t *testing.T) {
 			want: plan{change: bind, spec: specOf("web", withUID("1"))},
 		},
 		{
+			name: "its Service may be the one before, which had its name", spec: claim(specOf("web", claimed(time.Second))), behind: true,
+			carriers: []*corev1.Service{carrier("shop/web", "1", 0)},
+			want:     plan{change: bind, spec: specOf("web", withUID("1")), confirm: true},
+		},
+		{
 			name: "its Service appears after the grace", spec: claim(specOf("web", claimed(grace))), carriers: []*corev1.Service{carrier("shop/web", "1", 0)},
 			want: plan{change: bind, spec: specOf("web", withUID("1"))},
 		},
@@ -94,6 +100,17 @@ func TestPlanFor(t *testing.T) {
 		{
 			name: "its Service was made anew", spec: claim(specOf("web", withUID("1"))), carriers: []*corev1.Service{carrier("shop/web", "2", 0)},
 			want: plan{change: bind, spec: specOf("web", withUID("2"))},
+		},
+		{
+			name: "its Service may have been made anew before it was seen", spec: claim(specOf("web", withUID("1"))), behind: true,
+			carriers: []*corev1.Service{carrier("shop/web", "2", 0)},
+			want:     plan{change: bind, spec: specOf("web", withUID("2")), confirm: true},
+		},
+		{
+			name: "its Service's entry was renamed, and the allocation's status written since",
+			spec: claim(specOf("web", withUID("1"), func(s *v1alpha1.NodePortAllocationSpec) { s.Ports[0].Name = "web" })), behind: true,
+			carriers: []*corev1.Service{carrier("shop/web", "1", 0)},
+			want:     plan{change: bind, spec: specOf("web", withUID("1"))},
 		},
 		{
 			name: "its Service's entry was renamed", spec: claim(specOf("web", withUID("1"), func(s *v1alpha1.NodePortAllocationSpec) { s.Ports[0].Name = "web" })),
@@ -172,7 +189,7 @@ func TestPlanFor(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := observed{number: 30080, carriers: c.carriers, pool: "team-a", fulfilled: c.fulfilled, poolGone: c.poolGone, hold: 10 * time.Minute, now: noon}
+			o := observed{number: 30080, carriers: c.carriers, pool: "team-a", fulfilled: c.fulfilled, behind: c.behind, poolGone: c.poolGone, hold: 10 * time.Minute, now: noon}
 			if c.noHold {
 				o.hold = 0
 			}

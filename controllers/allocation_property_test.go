@@ -17,6 +17,7 @@ import (
 // drawObserved draws what may be known of a number of three Services at most, whatever led to it.
 func drawObserved(t *rapid.T) observed {
 	o := observed{number: 30080, pool: "team-a", now: noon, hold: time.Duration(rapid.IntRange(0, 2).Draw(t, "hold")) * time.Minute}
+	o.behind = rapid.Bool().Draw(t, "behind")
 	o.fulfilled, o.poolGone = rapid.Bool().Draw(t, "fulfilled"), rapid.IntRange(0, 3).Draw(t, "pool gone") == 0
 	for i, name := range []string{"a", "b", "c"} {
 		if rapid.IntRange(0, 2).Draw(t, "carries it") == 0 {
@@ -69,7 +70,7 @@ func (p plan) wrongs(o observed) string {
 		return text
 	}
 	if owner := o.owner(); owner != nil {
-		return p.wrongsOwner(owner)
+		return p.wrongsOwner(o, owner)
 	}
 	return p.wrongsClaimant(o)
 }
@@ -92,7 +93,10 @@ func (p plan) wrongsCarriers(o observed) string {
 	return ""
 }
 
-func (p plan) wrongsOwner(owner *corev1.Service) string {
+func (p plan) wrongsOwner(o observed, owner *corev1.Service) string {
+	if o.behind && owner.UID != o.allocation.Spec.ServiceUID && !p.confirm {
+		return "it goes to who may be gone"
+	}
 	if p.spec.ServiceRef.Name != owner.Name || p.spec.ServiceUID != owner.UID {
 		return "it goes from its owner to " + p.spec.ServiceRef.Name
 	}

@@ -63,17 +63,18 @@ func (p *partings) note(before client.Object, kept []int32) {
 }
 
 // fulfilled says whether the Service of a claim has been seen with the number since the claim was made, and then
-// without it. Whoever takes the claim up again writes it, so that it is newer than what has been seen. Versions of
-// Services and of claims are of one count where etcd keeps both; where it does not, the worst is a number that is held too
-// early or too late.
+// without it. Whoever takes the claim up again writes it, so that it is newer than what has been seen.
 func (p *partings) fulfilled(a *v1alpha1.NodePortAllocation) bool {
 	n, _ := allocator.NumberOf(a)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last, ok := p.last[n]
-	if !ok || last.service != allocator.OwnerOf(a) {
-		return false
-	}
-	order, err := resourceversion.CompareResourceVersion(last.version, a.ResourceVersion)
+	return ok && last.service == allocator.OwnerOf(a) && newer(last.version, a.ResourceVersion)
+}
+
+// newer compares versions of a Service and of a claim. They are of one count where etcd keeps both; where it does not, the
+// worst is a number that is held too early or too late.
+func newer(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
 	return err == nil && order > 0
 }
