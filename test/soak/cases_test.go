@@ -206,6 +206,14 @@ func TestTheJudgeFindsWhatIsWrongAndNothingElse(t *testing.T) {
 			s.reads(a, "1", 30100)
 		}, []string{disordered}},
 		{"a Service that is never adopted", func(s *story) { s.natively(a, "1", 30100) }, []string{unbound}},
+		{"a Service that is adopted once nobody comes for the number any more", func(s *story) {
+			s.claims(30100, b, func(spec *v1alpha1.NodePortAllocationSpec) { until(&spec.ClaimTime, nil, time.Minute) })
+			s.natively(a, "1", 30100)
+		}, nil},
+		{"a Service that should have been adopted", func(s *story) {
+			s.claims(30100, b, func(spec *v1alpha1.NodePortAllocationSpec) { until(&spec.ClaimTime, nil, -time.Minute) })
+			s.natively(a, "1", 30100)
+		}, []string{unbound, leaked}},
 		{"a claim of a Service that has gone", func(s *story) {
 			s.claims(30100, a).gives(a, "1", 30100).claims(30100, a, bound("1")).ends(a, "1")
 		}, []string{leaked}},

@@ -13,14 +13,18 @@ import (
 func (j *judge) conclude(now time.Time) (left []violation) {
 	for name, s := range j.live {
 		for _, n := range s.numbers {
-			if a := j.claims[n]; a == nil || a.owner() != name || a.spec.ServiceUID != s.uid {
+			a := j.claims[n]
+			if a != nil && a.owner() != name && stateOf(a, now) == allocator.Pending {
+				continue // whose creation may be under way: it is adopted after the grace
+			}
+			if a == nil || a.owner() != name || a.spec.ServiceUID != s.uid {
 				left = append(left, violation{kind: unbound, number: n, text: fmt.Sprintf("%s (%s) carries it, the ledger has %s", name, s.uid, a)})
 			}
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(j.claims)) {
 		a := j.claims[n]
-		if s := j.live[a.owner()]; s != nil && slices.Contains(s.numbers, n) {
+		if j.carriedByOwner(n, a) {
 			continue
 		}
 		switch stateOf(a, now) {
@@ -31,14 +35,19 @@ func (j *judge) conclude(now time.Time) (left []violation) {
 	return left
 }
 
-// waits says whether any claim is there that nobody carries, and that is to go by itself.
+// waits says whether any claim is there that its Service does not carry, and that is to go by itself.
 func (j *judge) waits() bool {
 	for n, a := range j.claims {
-		if a.spec.ReservationName == "" && !j.carried(n) {
+		if a.spec.ReservationName == "" && !j.carriedByOwner(n, a) {
 			return true
 		}
 	}
 	return false
+}
+
+func (j *judge) carriedByOwner(n int32, a *claim) bool {
+	s := j.live[a.owner()]
+	return s != nil && slices.Contains(s.numbers, n)
 }
 
 // carried says whether a Service carries a number now.
