@@ -78,18 +78,10 @@ func planFor(o observed) plan {
 		}
 		return plan{change: adopt, spec: o.adopted()}
 	}
-	state := allocator.StateOf(o.allocation, o.now)
 	if owner := o.owner(); owner != nil {
-		p := plan{spec: boundTo(o.allocation.Spec, owner, o.number)}
-		if len(o.carriers) > 1 {
-			p.again = adviceAge
-		}
-		if !equality.Semantic.DeepEqual(p.spec, o.allocation.Spec) {
-			p.change = bind
-			p.confirm = o.behind && owner.UID != o.allocation.Spec.ServiceUID
-		}
-		return p
+		return o.carriedBy(owner)
 	}
+	state := allocator.StateOf(o.allocation, o.now)
 	switch {
 	case state == allocator.Pending && !o.fulfilled:
 		return plan{again: o.allocation.Spec.ClaimTime.Add(allocator.ClaimGrace).Sub(o.now)}
@@ -107,6 +99,19 @@ func planFor(o observed) plan {
 		return plan{change: lapse, confirm: true}
 	}
 	return plan{change: drop, confirm: true}
+}
+
+// carriedBy is the plan for an allocation whose Service carries the number.
+func (o observed) carriedBy(owner *corev1.Service) plan {
+	p := plan{spec: boundTo(o.allocation.Spec, owner, o.number)}
+	if len(o.carriers) > 1 {
+		p.again = adviceAge
+	}
+	if !equality.Semantic.DeepEqual(p.spec, o.allocation.Spec) {
+		p.change = bind
+		p.confirm = o.behind && owner.UID != o.allocation.Spec.ServiceUID
+	}
+	return p
 }
 
 // oldestFirst puts the Service that came first in front: of several that share a number it has the better claim.
