@@ -66,7 +66,7 @@ func (u *use) put(state *v1alpha1.NodePortNodeState, now time.Time) (changes, er
 // note has numbers used at a time, and returns those of which that is news.
 func (u *use) note(numbers *bitmap.Set, at time.Time) []int32 {
 	var news []int32
-	for n := range bitmap.Difference(numbers, &bitmap.Set{}) {
+	for n := range numbers.TakenNumbers() {
 		if at.After(u.last[n]) {
 			u.last[n] = at
 		}

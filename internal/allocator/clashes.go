@@ -78,7 +78,7 @@ func usesOf(status *v1alpha1.NodePortNodeStateStatus) map[int32][]use {
 			uses[n] = append(uses[n], u)
 		}
 	}
-	for n := range bitmap.Difference(numbers, &bitmap.Set{}) {
+	for n := range numbers.TakenNumbers() {
 		if uses[n] == nil {
 			uses[n] = []use{{}}
 		}

@@ -4,13 +4,15 @@
 // the word is full: 64 words, that is 4,096 numbers, are passed over in one step
 // and the longest search there is, through 65,536 numbers, reads 18 words. Bits
 // past the end of the range are set on both levels from the start, so no search
-// has to know where it ends. Nothing but New allocates.
+// has to know where it ends. Nothing but New and
+// what makes a set by it allocates.
 package bitmap
 
 import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"slices"
 )
 
 const (
@@ -37,6 +39,20 @@ func New(first, last int32) *Set {
 	size := uint32(last-first) + 1 //nolint:gosec // at most 65536, by New
 	taken := allFree(size)
 	return &Set{first: first, size: size, free: int(size), taken: taken, full: allFree(uint32(len(taken)))} //nolint:gosec // at most 65536, by New
+}
+
+// Of returns the set of these numbers, in any order and all taken, whose range is just as wide as that: the empty one for
+// none. It panics unless each is one of 0 to 65535.
+func Of[N int32 | uint16](numbers iter.Seq[N]) *Set {
+	all := slices.Collect(numbers)
+	if len(all) == 0 {
+		return &Set{}
+	}
+	s := New(int32(slices.Min(all)), int32(slices.Max(all)))
+	for _, n := range all {
+		s.Take(int32(n))
+	}
+	return s
 }
 
 // allFree returns the words of n clear bits, those past the end set.

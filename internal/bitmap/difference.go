@@ -8,6 +8,9 @@ import (
 // Has tells whether n is in the range and taken; unlike Taken it is false outside.
 func (s *Set) Has(n int32) bool { return s.index(n) < s.size && s.Taken(n) }
 
+// TakenNumbers yields the numbers that are taken, ascending. The loop must not change the set.
+func (s *Set) TakenNumbers() iter.Seq[int32] { return Difference(s, &Set{}) }
+
 // Difference yields the numbers that are taken in one of two sets and not in the other, ascending. Their ranges may
 // differ: outside of its range a set has nothing taken. The loop must not change the sets.
 func Difference(a, b *Set) iter.Seq[int32] {

@@ -57,3 +57,17 @@ func TestTheEmptySetDiffersByAllThatIsTaken(t *testing.T) {
 		break
 	}
 }
+
+func TestASetOfNumbersHasThoseTakenAndNoOthers(t *testing.T) {
+	for _, want := range [][]int32{nil, {30000}, {0, 65535}, {30007, 30008, 30721}} {
+		shuffled := slices.Clone(want)
+		slices.Reverse(shuffled)
+		set := Of(slices.Values(append(shuffled, want...)))
+		if got := slices.Collect(set.TakenNumbers()); !slices.Equal(got, want) {
+			t.Errorf("of %v there are %v", want, got)
+		}
+		if n := len(want); n > 0 && set.Free() != int(want[n-1]-want[0])+1-n {
+			t.Errorf("of %v there are %d free ones between", want, set.Free())
+		}
+	}
+}

@@ -73,7 +73,7 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		Ports:            int32(s.Tally.Ports),    //nolint:gosec // a count of what is in memory
 	}
 	if len(s.View.Network.NodePortIPs) > 0 { // else they are nowhere
-		r.NodePorts = numbersText(s.NodePorts)
+		r.NodePorts = bitmap.Of(slices.Values(s.NodePorts)).Text()
 	}
 	for _, ip := range s.View.Network.NodePortIPs[:min(reportedAddresses, len(s.View.Network.NodePortIPs))] {
 		r.Addresses = append(r.Addresses, ip.String())
@@ -94,18 +94,6 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		s.Clashes.Fill(&r)
 	}
 	return r
-}
-
-// numbersText is how a report lists numbers, which are in order.
-func numbersText(numbers []uint16) string {
-	if len(numbers) == 0 {
-		return ""
-	}
-	set := bitmap.New(int32(numbers[0]), int32(numbers[len(numbers)-1]))
-	for _, n := range numbers {
-		set.Take(int32(n))
-	}
-	return set.Text()
 }
 
 func (s Status) programmed() metav1.Condition {

@@ -314,7 +314,7 @@ func numbersOf(t *rapid.T, report *v1alpha1.Activity) map[int32]bool {
 		t.Fatal(err)
 	}
 	found := map[int32]bool{}
-	for n := range bitmap.Difference(numbers, &bitmap.Set{}) {
+	for n := range numbers.TakenNumbers() {
 		found[n] = true
 	}
 	return found

@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"maps"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,7 +33,7 @@ func (b *Book) Report(known *v1alpha1.Activity) *v1alpha1.Activity {
 	if from.Before(b.since) {
 		from = b.since
 	}
-	return &v1alpha1.Activity{Since: metav1.NewTime(b.since), From: metav1.NewTime(from), To: metav1.NewTime(b.at), NodePorts: b.usedText()}
+	return &v1alpha1.Activity{Since: metav1.NewTime(b.since), From: metav1.NewTime(from), To: metav1.NewTime(b.at), NodePorts: bitmap.Of(maps.Keys(b.used)).Text()}
 }
 
 // learn takes in what the cluster knows, by this node-proxy or by the one before it.
@@ -57,7 +58,7 @@ func (b *Book) learn(known *v1alpha1.Activity) {
 	if err != nil {
 		return // nobody's report: all that was used is news
 	}
-	for n := range bitmap.Difference(numbers, &bitmap.Set{}) {
+	for n := range numbers.TakenNumbers() {
 		number := uint16(n) //nolint:gosec // bitmap.Parse takes ports only
 		b.told[number] = b.known
 		if !b.used[number].After(b.known) {
@@ -77,20 +78,4 @@ func (b *Book) news() bool {
 		}
 	}
 	return false
-}
-
-// usedText lists what is to be reported as used.
-func (b *Book) usedText() string {
-	if len(b.used) == 0 {
-		return ""
-	}
-	first, last := int32(1<<16), int32(0)
-	for number := range b.used {
-		first, last = min(first, int32(number)), max(last, int32(number))
-	}
-	numbers := bitmap.New(first, last)
-	for number := range b.used {
-		numbers.Take(int32(number))
-	}
-	return numbers.Text()
 }

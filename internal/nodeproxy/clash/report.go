@@ -56,15 +56,7 @@ func (r Report) NodePorts() string {
 			numbers[c.NodePort] = true
 		}
 	}
-	if len(numbers) == 0 {
-		return ""
-	}
-	sorted := slices.Sorted(maps.Keys(numbers))
-	set := bitmap.New(sorted[0], sorted[len(sorted)-1])
-	for _, n := range sorted {
-		set.Take(n)
-	}
-	return set.Text()
+	return bitmap.Of(maps.Keys(numbers)).Text()
 }
 
 // Condition is NoClashes, without a time. Its reason is that of the worst, and its message says all.

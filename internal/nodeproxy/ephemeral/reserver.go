@@ -26,7 +26,7 @@ func (r *Reserver) Reserve(numbers ...int32) error {
 		return err
 	}
 	others := bitmap.New(1, 65535)
-	for n := range bitmap.Difference(settings.Reserved, &bitmap.Set{}) {
+	for n := range settings.Reserved.TakenNumbers() {
 		if !r.own[n] {
 			others.Take(n)
 		}
