@@ -51,19 +51,6 @@ func (t Table) Lists() iter.Seq[List] {
 // ACL is the list that a Guarded or GuardedAt leads to; false for other elements.
 func (v Value) ACL() (ACL, bool) { return v.acl, v.acl != 0 }
 
-// ACLs are the numbers of lists of who may reach a port that stand anywhere in the table, in no order, some several times.
-func (t Table) ACLs() iter.Seq[ACL] {
-	return func(yield func(ACL) bool) {
-		for k, v := range t {
-			for _, l := range [...]ACL{k.acl(), v.acl} {
-				if l != 0 && !yield(l) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // acl is the list that a Grant is of; 0 for other keys.
 func (k Key) acl() ACL {
 	if k.set.kind != grantKind {

@@ -31,6 +31,22 @@ func merge(changes []Change) Change {
 	return Change{Delete: deleted.Elements(), Add: added.Elements()}
 }
 
+// parted are the parts of a change by what is the same for elements that stay together.
+func parted[K comparable](c Change, by func(Element) K) map[K]Change {
+	parts := map[K]Change{}
+	for _, e := range c.Delete {
+		p := parts[by(e)]
+		p.Delete = append(p.Delete, e)
+		parts[by(e)] = p
+	}
+	for _, e := range c.Add {
+		p := parts[by(e)]
+		p.Add = append(p.Add, e)
+		parts[by(e)] = p
+	}
+	return parts
+}
+
 // concat are what changes add that delete nothing: each key once.
 func concat(changes []Change) []Element {
 	n := 0

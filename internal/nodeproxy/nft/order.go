@@ -23,23 +23,12 @@ func inOrder(changes []Change) [][]Change {
 			comes[e.Key] = true
 		}
 	}
-	step := func(e Element) setID { // what gets another value does so at once; the zero value comes last
+	steps := parted(all, func(e Element) setID { // what gets another value does so at once; the zero value comes last
 		if comes[e.Key] {
 			return e.Key.set
 		}
 		return setID{}
-	}
-	steps := map[setID]Change{}
-	for _, e := range all.Delete {
-		c := steps[step(e)]
-		c.Delete = append(c.Delete, e)
-		steps[step(e)] = c
-	}
-	for _, e := range all.Add {
-		c := steps[step(e)]
-		c.Add = append(c.Add, e)
-		steps[step(e)] = c
-	}
+	})
 	rest := steps[setID{}]
 	delete(steps, setID{})
 	var order [][]Change

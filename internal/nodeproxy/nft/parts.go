@@ -12,17 +12,7 @@ import (
 
 // parts are changes that do one after another what c does, each as small as it may be.
 func (c Change) parts() []Change {
-	parts := map[Key]Change{}
-	for _, e := range c.Delete {
-		p := parts[e.Key.together()]
-		p.Delete = append(p.Delete, e)
-		parts[e.Key.together()] = p
-	}
-	for _, e := range c.Add {
-		p := parts[e.Key.together()]
-		p.Add = append(p.Add, e)
-		parts[e.Key.together()] = p
-	}
+	parts := parted(c, func(e Element) Key { return e.Key.together() })
 	var come, gone []Change
 	for _, k := range slices.SortedFunc(maps.Keys(parts), compareNeeds) {
 		if p := parts[k]; len(p.Add) > 0 {
