@@ -56,7 +56,7 @@
 // would not come there. It comes one before the usual priority of masquerading, after which no chain of type nat would
 // see the packet.
 //
-// Some things are as Rules say, which a process chooses once: whom "inside" masquerades, whether "departing" first has
+// Some things are as Rules say, which no Service changes: whom "inside" masquerades, whether "departing" first has
 // "localhost" redirect what goes over TCP to a node port at a loopback address, to a listener of the node, which numbers
 // the guard closes, and whether there is anything but the guard.
 //

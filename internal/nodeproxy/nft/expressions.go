@@ -126,7 +126,7 @@ func loadConstant(value []byte, to register) expression {
 	}}
 }
 
-// mask keeps those bits of a register that are set in mask.
+// maskBits keeps those bits of a register that are set in mask.
 func maskBits(r register, mask []byte) expression {
 	return expression{"bitwise", func(a *attributes) {
 		r.write(a, unix.NFTA_BITWISE_SREG)

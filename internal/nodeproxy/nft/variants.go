@@ -1,7 +1,7 @@
 package nft
 
-// Rules are what the table's rules do beside looking into its maps. They are chosen when a process starts; no Service
-// changes them. The zero value is the default.
+// Rules are what the table's rules do beside looking into its maps. What they are follows from the flags and
+// from what is known of the node; no Service changes them. The zero value is the default.
 type Rules struct {
 	// IPv4 and IPv6 are who is masqueraded: what tells who is inside may be known in one family alone.
 	IPv4, IPv6 Masquerading

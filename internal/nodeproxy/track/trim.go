@@ -36,8 +36,8 @@ func hasNumbers(spec *corev1.ServiceSpec) bool {
 }
 
 // numbersOf is what says which numbers a Service has on the node.
-func numbersOf(spec corev1.ServiceSpec, any bool) corev1.ServiceSpec {
-	if !any {
+func numbersOf(spec corev1.ServiceSpec, has bool) corev1.ServiceSpec {
+	if !has {
 		return corev1.ServiceSpec{}
 	}
 	return corev1.ServiceSpec{
