@@ -187,18 +187,18 @@ func (w *world) expect(counts []count) {
 	}
 }
 
-func TestASyncCountsForTheFamiliesItTouches(t *testing.T) {
+func TestASyncCountsForBothFamilies(t *testing.T) {
 	now := float64(start.Unix())
 	for _, tc := range []struct {
 		name string
 		sync Sync
 		want []count
 	}{
-		{"one family", Sync{Families: []corev1.IPFamily{"IPv4"}, Kernel: time.Millisecond, Since: []time.Time{start, start}, Triggers: []time.Time{start}}, []count{
-			{SyncDuration, []string{"IPv4"}, 1}, {SyncDuration, []string{"IPv6"}, -1},
+		{"two Services", Sync{Kernel: time.Millisecond, Since: []time.Time{start, start}, Triggers: []time.Time{start}}, []count{
+			{SyncDuration, []string{"IPv4"}, 1}, {SyncDuration, []string{"IPv6"}, 1},
 			{SyncPartialDuration, []string{"IPv4"}, 1}, {SyncFullDuration, []string{"IPv4"}, -1},
 			{SyncLast, []string{"IPv4"}, now}, {SyncFailures, []string{"IPv4"}, -1},
-			{NetworkProgramming, []string{"IPv4"}, 1}, {NetworkProgramming, []string{"IPv6"}, -1},
+			{NetworkProgramming, []string{"IPv4"}, 1}, {NetworkProgramming, []string{"IPv6"}, 1},
 			{ChangeDuration, nil, 2}, {BatchDuration, nil, 1},
 			{Batches, []string{"applied"}, 1}, {Batches, []string{"failed"}, 0},
 		}},
@@ -229,7 +229,7 @@ func TestASyncCountsForTheFamiliesItTouches(t *testing.T) {
 func TestDurationsEndWhenTheKernelHasTheChange(t *testing.T) {
 	w := newWorld(t)
 	w.clock.Step(2 * time.Second)
-	w.Synced(Sync{Families: []corev1.IPFamily{"IPv6"}, Took: 30 * time.Millisecond, Kernel: 20 * time.Millisecond,
+	w.Synced(Sync{Took: 30 * time.Millisecond, Kernel: 20 * time.Millisecond,
 		Since: []time.Time{start.Add(time.Second)}, Triggers: []time.Time{start}})
 	sums := map[string]float64{}
 	for _, f := range w.gather() {

@@ -1,15 +1,9 @@
 package metrics
 
-import (
-	"time"
-
-	corev1 "k8s.io/api/core/v1"
-)
+import "time"
 
 // Sync is a batch that the kernel has taken or refused, or one that had nothing in it: then all is as it should be, too.
 type Sync struct {
-	// Families are those that the batch touches; none: both.
-	Families []corev1.IPFamily
 	// Full: it was made from all Services, not from those that have changed.
 	Full bool
 	// Took is how long it took to plan it and to write it, Kernel how long of that the kernel took; 0: it was not asked.
@@ -26,11 +20,7 @@ type Sync struct {
 // Synced counts a Sync. Durations until the kernel has a change end now.
 func (m *Metrics) Synced(s Sync) {
 	now := m.clock.Now()
-	families := s.Families
-	if len(families) == 0 {
-		families = both
-	}
-	for _, family := range families {
+	for _, family := range both {
 		m.syncedFamily(string(family), s, now)
 	}
 	m.countBatch(s)
