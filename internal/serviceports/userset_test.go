@@ -102,7 +102,7 @@ func TestANumberIsSetByWhomItsFieldIsOwned(t *testing.T) {
 			}
 		}
 	})
-	if set < 50 || unset < 50 {
+	if set < 20 || unset < 20 {
 		t.Errorf("only %d numbers were set by somebody, and %d by nobody", set, unset)
 	}
 }
