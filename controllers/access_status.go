@@ -67,9 +67,7 @@ func accessStatus(object *v1alpha1.NodePortAccess, g guarding, nodes v1alpha1.No
 		Nodes:               &nodes,
 	}
 	for _, condition := range []metav1.Condition{g.ready(), enforced(nodes)} {
-		condition.ObservedGeneration = object.Generation
-		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
-		meta.SetStatusCondition(&status.Conditions, condition)
+		setCondition(&status.Conditions, condition, object.Generation, now)
 	}
 	return status
 }

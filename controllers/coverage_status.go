@@ -20,10 +20,7 @@ func setNodes(status *v1alpha1.NodePortAllocationStatus, o observed) {
 		return
 	}
 	status.Nodes = new(o.nodes.NodeCounts)
-	condition := programmed(o.nodes)
-	condition.ObservedGeneration = o.allocation.Generation
-	condition.LastTransitionTime = metav1.NewTime(o.now).Rfc3339Copy()
-	meta.SetStatusCondition(&status.Conditions, condition)
+	setCondition(&status.Conditions, programmed(o.nodes), o.allocation.Generation, o.now)
 }
 
 // programmed words the coverage of a number. While all nodes have it the text does not change with their count.

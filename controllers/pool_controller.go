@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -242,9 +241,7 @@ func poolStatus(pool *v1alpha1.NodePortPool, charted *rules.Pool, s surveyed, no
 		Held: int32(c.Held), Reserved: int32(c.Reserved), Clashing: int32(c.Clashing), Free: int32(c.Free), Outside: int32(c.Outside)} //nolint:gosec // counts of ports, and of Services
 	status.Breaches = new(int32(len(s.breaches))) //nolint:gosec // counts of ports, and of Services
 	for _, condition := range []metav1.Condition{poolReady(charted, s), poolExhausted(c), poolConforming(s.breaches, s.free)} {
-		condition.ObservedGeneration = pool.Generation
-		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
-		meta.SetStatusCondition(&status.Conditions, condition)
+		setCondition(&status.Conditions, condition, pool.Generation, now)
 	}
 	return status
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -81,9 +80,7 @@ func reservationStatus(p *promise, problems []problem, now time.Time) v1alpha1.N
 	}
 	status.NodePorts = strings.Join(kept, ",")
 	ready := reservationReady(problems, fmt.Sprintf("kept for Service %q: %s", spec.ServiceName, strings.Join(kept, ", ")))
-	ready.ObservedGeneration = p.reservation.Generation
-	ready.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
-	meta.SetStatusCondition(&status.Conditions, ready)
+	setCondition(&status.Conditions, ready, p.reservation.Generation, now)
 	return status
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -63,10 +62,7 @@ func usageStatus(usage *v1alpha1.NodePortUsage, u using, now time.Time) v1alpha1
 		status.Ranges = rules.NewRanges(u.pool.Spec.Ranges).Join(",")
 		status.Limit = u.pool.Spec.MaxPortsPerNamespace
 	}
-	ready := u.ready()
-	ready.ObservedGeneration = usage.Generation
-	ready.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
-	meta.SetStatusCondition(&status.Conditions, ready)
+	setCondition(&status.Conditions, u.ready(), usage.Generation, now)
 	return status
 }
 

@@ -29,7 +29,7 @@ func setUse(status *v1alpha1.NodePortAllocationStatus, o observed) {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.AllocationIdle)
 		return
 	}
-	meta.SetStatusCondition(&status.Conditions, idleCondition(status, o))
+	setCondition(&status.Conditions, idleCondition(status, o), o.allocation.Generation, o.now)
 }
 
 // traffic is when the number was last used by the present Service's clients, where that is later than the status says.
@@ -83,8 +83,6 @@ func idleCondition(status *v1alpha1.NodePortAllocationStatus, o observed) metav1
 	default:
 		c.Reason, c.Message = v1alpha1.AllocationReasonTooEarly, "nobody has used the number yet, and not for long enough to call it idle"
 	}
-	c.ObservedGeneration = o.allocation.Generation
-	c.LastTransitionTime = metav1.NewTime(o.now).Rfc3339Copy() // where it is another than before
 	return c
 }
 
