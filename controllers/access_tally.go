@@ -36,7 +36,7 @@ func (t *accessTally) note(name types.NamespacedName, conditions []metav1.Condit
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.reasons) == 0 {
-		begin()
+		t.begin()
 	}
 	if was, known := t.reasons[name]; known {
 		was.count(-1)
@@ -58,7 +58,7 @@ func reasonOf(conditions []metav1.Condition, condition string) string {
 }
 
 // begin has a series for every reason, so that none is missing.
-func begin() {
+func (*accessTally) begin() {
 	for condition, reasons := range accessReasons {
 		for _, reason := range reasons {
 			metrics.Accesses.WithLabelValues(condition, reason).Set(0)

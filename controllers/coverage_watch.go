@@ -27,8 +27,8 @@ import (
 type nodes struct {
 	client.Reader // cached
 	clock         clock.PassiveClock
-	pace          *pace
-	walks         gathering // of all numbers
+	pace          *turns[int32] // of numbers whose coverage has changed
+	walks         gathering     // of all numbers
 
 	mu       sync.Mutex // guards all below
 	coverage *coverage
@@ -36,7 +36,7 @@ type nodes struct {
 }
 
 func newNodes(cached client.Reader, clock clock.PassiveClock) *nodes {
-	return &nodes{Reader: cached, clock: clock, pace: newPace(), walks: gathering{after: settle}, coverage: newCoverage(), use: newUse()}
+	return &nodes{Reader: cached, clock: clock, pace: newTurns[int32](), walks: gathering{after: settle}, coverage: newCoverage(), use: newUse()}
 }
 
 // of is the coverage of a number whose Service, nil for none, is svc.

@@ -31,11 +31,7 @@ func (p *poolPace) wait(pool *v1alpha1.NodePortPool, status v1alpha1.NodePortPoo
 		p.turns.forget(pool.Name)
 		return 0
 	}
-	turn, wait := p.turns.begin(pool.Name, now)
-	if !turn && wait == 0 {
-		wait, _ = p.turns.ask(pool.Name, now, poolTempo(p.nodes.Load()))
-	}
-	return wait
+	return p.turns.wait(pool.Name, now, poolTempo(p.nodes.Load()))
 }
 
 // onlyCounted says whether two statuses are the same but for how many numbers are in which state.

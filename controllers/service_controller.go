@@ -110,7 +110,7 @@ func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) 
 		return reconcile.Result{}, nil
 	}
 	if before != nil && before.Reason == found.reason {
-		if wait := r.untilReworded(nameOf(svc)); wait > 0 {
+		if wait := r.turns.wait(nameOf(svc), r.clock.Now(), rewording); wait > 0 {
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}
 	}
@@ -127,16 +127,6 @@ func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) 
 		r.events.Eventf(svc, nil, corev1.EventTypeWarning, found.reason, "Allocate", "%s", found.note(freeIn(r.ledger, r.ledger.Chart())))
 	}
 	return reconcile.Result{}, nil
-}
-
-// untilReworded is how long a Service's condition keeps its text yet.
-func (r *serviceReconciler) untilReworded(name types.NamespacedName) time.Duration {
-	now := r.clock.Now()
-	turn, wait := r.turns.begin(name, now)
-	if !turn && wait == 0 {
-		wait, _ = r.turns.ask(name, now, rewording)
-	}
-	return wait
 }
 
 // troubleOf looks for what is wrong with a Service's numbers, the worst first.

@@ -16,11 +16,6 @@ type tempo struct {
 // rollUp is the tempo of numbers: of 5,000 nodes that come with 2,768 numbers each number is written once a minute.
 var rollUp = tempo{settle: 2 * time.Second, gap: 20 * time.Millisecond}
 
-// pace is that of numbers whose coverage has changed.
-type pace = turns[int32]
-
-func newPace() *pace { return newTurns[int32]() }
-
 // turns gives each thing that has changed a turn to be written: one turn for all that changes until then, and
 // no more turns a second than the API server should be asked for. Any number of goroutines may use it.
 type turns[K comparable] struct {
@@ -61,6 +56,15 @@ func (p *turns[K]) begin(what K, now time.Time) (turn bool, wait time.Duration) 
 	}
 	delete(p.next, what)
 	return true, 0
+}
+
+// wait is how long it is until a thing's turn, which it is given if it has none; 0: it has come, and is over with this call.
+func (p *turns[K]) wait(what K, now time.Time, of tempo) time.Duration {
+	turn, wait := p.begin(what, now)
+	if !turn && wait == 0 {
+		wait, _ = p.ask(what, now, of)
+	}
+	return wait
 }
 
 // forget takes a thing's turn away.

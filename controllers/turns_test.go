@@ -6,7 +6,7 @@ import (
 )
 
 func TestANumberHasOneTurnForAllThatChangesUntilThen(t *testing.T) {
-	p, now := newPace(), noon
+	p, now := newTurns[int32](), noon
 	ask := func(number int32, want time.Duration, wantNews bool) {
 		t.Helper()
 		if wait, news := p.ask(number, now, rollUp); wait != want || news != wantNews {
@@ -38,7 +38,7 @@ func TestANumberHasOneTurnForAllThatChangesUntilThen(t *testing.T) {
 }
 
 func TestNumbersOfManyNodesAreWrittenOverTime(t *testing.T) {
-	p := newPace()
+	p := newTurns[int32]()
 	var longest time.Duration
 	for range 5000 { // nodes
 		for number := range int32(2768) {
