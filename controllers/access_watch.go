@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -92,7 +91,7 @@ func (r *accessReconciler) enqueue(ctx context.Context, a advance, q queue) {
 	for _, object := range r.where(ctx, func(object *v1alpha1.NodePortAccess) bool { return a.concerns(specVersion(object)) }) {
 		item := request{NamespacedName: client.ObjectKeyFromObject(object)}
 		if wait, news := r.ask(object, r.nodesOf(object)); news {
-			q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{After: wait, Priority: new(last)}, item)
+			addLast(q, wait, item)
 		}
 	}
 }

@@ -66,9 +66,6 @@ func (r *allocationReconciler) setUp(mgr manager.Manager, repair source.Source) 
 		Complete(r)
 }
 
-// last is the priority of what can wait for all that has an event or comes with the first list of a watch.
-const last = handler.LowPriority - 1
-
 // newestLast has allocations looked at, but one that is new only when nothing else is to be done: its status can
 // wait. So on a cluster that had its Services before Portolan all numbers are claimed first.
 func newestLast() handler.EventHandler {

@@ -11,7 +11,6 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
@@ -109,7 +108,7 @@ func (n *nodes) lookAt(numbers []int32, q queue) {
 	for _, number := range numbers {
 		if wait, news := n.pace.ask(number, n.clock.Now(), rollUp); news {
 			item := request{NamespacedName: client.ObjectKey{Name: allocator.NameOf(number)}}
-			q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{After: wait, Priority: new(last)}, item)
+			addLast(q, wait, item)
 		}
 	}
 }

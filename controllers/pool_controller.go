@@ -20,7 +20,6 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/util/workqueue"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/admissionpolicy"
@@ -30,9 +29,6 @@ import (
 )
 
 // +kubebuilder:rbac:groups=portolan.dev,resources=nodeportpools/status,verbs=update
-
-// settle is how long counts may lag: a burst of Services is one write of a pool's status.
-const settle = 500 * time.Millisecond
 
 // poolReconciler reports what a pool has, what is wrong with it, and which live Services break its rules.
 type poolReconciler struct {
@@ -48,11 +44,6 @@ type poolReconciler struct {
 func newPoolReconciler(c client.Client, ledger *allocator.Ledger, clock clock.PassiveClock, policy *policyReport) *poolReconciler {
 	return &poolReconciler{Client: c, ledger: ledger, clock: clock, policy: policy, looks: gathering{after: settle}, pace: newPoolPace()}
 }
-
-type (
-	request = reconcile.Request
-	queue   = workqueue.TypedRateLimitingInterface[request]
-)
 
 func (r *poolReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 	return ctrl.NewControllerManagedBy(mgr).

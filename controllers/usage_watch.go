@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -36,23 +35,6 @@ func (r *usageReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 		WatchesRawSource(rangeChanged.source(handler.EnqueueRequestsFromMapFunc(r.ofPools))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
-}
-
-// settled has the requests of an object, before and after, handled once things have settled.
-func settled(requestsOf handler.MapFunc) handler.EventHandler {
-	later := func(ctx context.Context, o client.Object, q queue) {
-		for _, request := range requestsOf(ctx, o) {
-			q.AddAfter(request, settle)
-		}
-	}
-	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { later(ctx, e.Object, q) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			later(ctx, e.ObjectOld, q)
-			later(ctx, e.ObjectNew, q)
-		},
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { later(ctx, e.Object, q) },
-	}
 }
 
 func reportItself(_ context.Context, o client.Object) []request {
