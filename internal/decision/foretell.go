@@ -91,7 +91,7 @@ func (f *Foretold) review(l *allocator.Ledger, set []serviceports.Request) {
 // claim is what the validating webhook does with the numbers that the user set.
 func (f *Foretold) claim(l *allocator.Ledger) {
 	who := Claimant(f.Question)
-	explicit := l.Unclaimed(who, WithOrigin(v1alpha1.OriginExplicit, Numbered(f.Answer.New)))
+	explicit := l.Unclaimed(who, withOrigin(v1alpha1.OriginExplicit, Numbered(f.Answer.New)))
 	if len(explicit) == 0 || len(explicit) > MaxClaims {
 		return
 	}

@@ -38,7 +38,7 @@ func ForetellReservation(l *allocator.Ledger, r *v1alpha1.NodePortReservation, l
 	q := rules.ReservationQuestion(withChosen(r, kept), kept, labels, now)
 	answer := rules.Judge(l.Chart(), l, q)
 	p := Promise{Errors: answer.Errors, Warnings: answer.Warnings}
-	open := WithOrigin(v1alpha1.OriginAutomatic, rules.Promises(answer.Claimable()))
+	open := withOrigin(v1alpha1.OriginAutomatic, rules.Promises(answer.Claimable()))
 	if len(open) == 0 {
 		return p
 	}

@@ -59,7 +59,7 @@ func Numbered(requests []serviceports.Request) []serviceports.Request {
 // ToChoose are the requests, of an answer without errors, for which a number is chosen; none where Kubernetes picks them
 // all, or is going to refuse the Service.
 func ToChoose(q rules.Question, answer rules.Answer) []allocator.Request {
-	open := WithOrigin(v1alpha1.OriginAutomatic, slices.DeleteFunc(slices.Clone(answer.New), func(r serviceports.Request) bool {
+	open := withOrigin(v1alpha1.OriginAutomatic, slices.DeleteFunc(slices.Clone(answer.New), func(r serviceports.Request) bool {
 		return r.NodePort != 0
 	}))
 	if len(open) > MaxClaims || len(answer.Pools) == 0 || !wellFormed(q.Service) {
@@ -79,8 +79,8 @@ func wellFormed(svc *corev1.Service) bool {
 	})
 }
 
-// WithOrigin are requests as they are claimed.
-func WithOrigin(origin v1alpha1.Origin, requests []serviceports.Request) []allocator.Request {
+// withOrigin are requests as they are claimed.
+func withOrigin(origin v1alpha1.Origin, requests []serviceports.Request) []allocator.Request {
 	claims := make([]allocator.Request, len(requests))
 	for i, r := range requests {
 		claims[i] = allocator.Request{Request: r, Origin: origin}
@@ -90,7 +90,7 @@ func WithOrigin(origin v1alpha1.Origin, requests []serviceports.Request) []alloc
 
 // WithOrigins tells the user's own numbers from those that the API server picked.
 func WithOrigins(svc *corev1.Service, requests []serviceports.Request) []allocator.Request {
-	claims := WithOrigin(v1alpha1.OriginAutomatic, requests)
+	claims := withOrigin(v1alpha1.OriginAutomatic, requests)
 	set := serviceports.UserSet(svc)
 	for i := range claims {
 		if set(claims[i].Request) {

@@ -203,7 +203,7 @@ func (j *judge) explicitNumbers() {
 		}
 		b := j.misplaced(r)
 		if pool := j.chart.PoolOf(r.NodePort); b == nil && pool.Drained() {
-			b = new(NewBreach(ReasonDraining, pool.Enforces(), field.Invalid(r.Path(), r.NodePort, DrainedText(pool)), pool))
+			b = new(NewBreach(ReasonDraining, pool.Enforces(), field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool))
 		}
 		if b != nil {
 			b.Enforced = b.Enforced && userSet(r)
@@ -227,7 +227,7 @@ func (j *judge) numbersToChoose() {
 	if len(j.answer.Pools) > 0 {
 		return
 	}
-	reason, text := ReasonDraining, DrainedText(asked[0])
+	reason, text := ReasonDraining, drainedText(asked[0])
 	if open := slices.IndexFunc(asked, func(p *Pool) bool { return !p.Drained() }); open >= 0 {
 		reason, text = ReasonNotAutomatic, fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s, or the annotation %s: %s%s",
 			asked[open].Name, asked[open].Numbers, v1alpha1.PoolAnnotation, asked[open].Name, freeNow(j.ledger, asked))
@@ -238,8 +238,8 @@ func (j *judge) numbersToChoose() {
 // HandsOutNothing is in each refusal of a number because its pool is drained, and in no other.
 const HandsOutNothing = "hands out nothing"
 
-// DrainedText says of a pool that is drained why that is.
-func DrainedText(p *Pool) string {
+// drainedText says of a pool that is drained why that is.
+func drainedText(p *Pool) string {
 	if p.Overlaps != "" {
 		return fmt.Sprintf("pool %q "+HandsOutNothing+": its ranges overlap another pool's", p.Name)
 	}

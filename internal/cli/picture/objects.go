@@ -9,18 +9,14 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/internal/cli/snapshot"
 )
-
-// DefaultRange is the API server's node port range where nothing else is known.
-var DefaultRange = snapshot.DefaultRange
 
 // Objects are what was read of a cluster. They must not be changed once they are in a Picture.
 type Objects struct {
 	// ClusterRange is the API server's node port range; the zero value is the one that pools have in their status, else
-	// DefaultRange.
+	// snapshot.DefaultRange.
 	ClusterRange v1alpha1.PortRange
-	// RangeAssumed: it is DefaultRange because nobody has said what it is.
+	// RangeAssumed: it is snapshot.DefaultRange because nobody has said what it is.
 	RangeAssumed bool
 
 	Pools          []v1alpha1.NodePortPool

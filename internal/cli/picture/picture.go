@@ -62,7 +62,7 @@ func rangeOf(pools []v1alpha1.NodePortPool) (r v1alpha1.PortRange, assumed bool)
 			return r, false
 		}
 	}
-	return DefaultRange, true
+	return snapshot.DefaultRange, true
 }
 
 func (p *Picture) index() {

@@ -12,6 +12,7 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/cli/picture"
 	"github.com/portolan-dev/portolan/internal/cli/picture/picturetest"
+	"github.com/portolan-dev/portolan/internal/cli/snapshot"
 	"github.com/portolan-dev/portolan/internal/rules"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -218,7 +219,7 @@ func TestTheRangeIsTheOneThatIsGivenElseTheOneThatPoolsHaveInTheirStatus(t *test
 		want    v1alpha1.PortRange
 		assumed bool
 	}{
-		{"nobody says", picture.Objects{Pools: published[:1]}, picture.DefaultRange, true},
+		{"nobody says", picture.Objects{Pools: published[:1]}, snapshot.DefaultRange, true},
 		{"a pool says", picture.Objects{Pools: published}, v1alpha1.PortRange{From: 20000, To: 22767}, false},
 		{"it is given", picture.Objects{Pools: published, ClusterRange: given}, given, false},
 	} {

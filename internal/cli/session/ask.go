@@ -14,13 +14,10 @@ import (
 // ErrNobodyToAsk says that there is a question and nobody at a terminal to answer it.
 var ErrNobodyToAsk = errors.New("the input is no terminal, so that nobody can be asked")
 
-// Interactive says whether somebody can be asked.
-func (s *Session) Interactive() bool { return term.IsTerminal(s.In) }
-
 // Ask puts a question to be answered by y or n on the error stream: the output may be read by a program. Anything but y or
 // yes is no. When ctx ends before the answer its error is returned, and the input is not to be read any more.
 func (s *Session) Ask(ctx context.Context, question string) (yes bool, err error) {
-	if !s.Interactive() {
+	if !term.IsTerminal(s.In) {
 		return false, ErrNobodyToAsk
 	}
 	fmt.Fprintf(s.ErrOut, "%s [y/N] ", question)
