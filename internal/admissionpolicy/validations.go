@@ -11,8 +11,6 @@ import (
 // Messages name what the user may know: the own Service and namespace, and the pools that select it. The API server
 // shows the first that applies, of at most 5 KiB; of a longer one it shows the shorter words beside it.
 const (
-	storedNotAllocated = "Kubernetes stores the number without allocating it, so two Services can end up on one port"
-
 	notOnExternalName = `object.spec.?type.orValue("") != "ExternalName" ||
   variables.stored.all(p, p.nodePort in variables.had[p.nodePort % 16])`
 
@@ -49,8 +47,8 @@ const (
 // validations refuse where an expression is false.
 func validations() []*admissionac.ValidationApplyConfiguration {
 	return []*admissionac.ValidationApplyConfiguration{
-		unless(notOnExternalName, "nodePort may not be set when `type` is 'ExternalName': "+storedNotAllocated, ""),
-		unless(notPastExternalName, "nodePort may not be kept when `type` was 'ExternalName', remove it to get a number allocated: "+storedNotAllocated, ""),
+		unless(notOnExternalName, "nodePort "+rules.NewOnExternalName, ""),
+		unless(notPastExternalName, "nodePort "+rules.LeavesWithNumber, ""),
 		unless(namesOwnPool, "the annotation portolan.dev/pool does not name a pool of the namespace", whichPools),
 		unless("variables.fits", "the Service has more node ports than it may have", fmt.Sprintf(howMany, rules.MaxBesidePools)),
 		unless("variables.misplaced.size() == 0", "a node port is not to be had in the namespace", why),

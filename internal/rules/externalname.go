@@ -12,8 +12,9 @@ import (
 const (
 	storedNotAllocated = "Kubernetes stores the number without allocating it, so two Services can end up on one port"
 
-	newOnExternalName = "may not be set when `type` is 'ExternalName': " + storedNotAllocated
-	leavesWithNumber  = "may not be kept when `type` was 'ExternalName', remove it to get a number allocated: " + storedNotAllocated
+	// NewOnExternalName and LeavesWithNumber are what is wrong with a number in either way, after the name of its field.
+	NewOnExternalName = "may not be set when `type` is 'ExternalName': " + storedNotAllocated
+	LeavesWithNumber  = "may not be kept when `type` was 'ExternalName', remove it to get a number allocated: " + storedNotAllocated
 )
 
 // externalNameHoles refuses the two ways in which a number gets onto a Service past the API server's own
@@ -35,9 +36,9 @@ func externalNameHoles(svc, old *corev1.Service) field.ErrorList {
 		kept := slices.Contains(before, r.NodePort)
 		switch {
 		case is && !kept:
-			errs = append(errs, field.Forbidden(r.Path(), newOnExternalName))
+			errs = append(errs, field.Forbidden(r.Path(), NewOnExternalName))
 		case was && !is && kept:
-			errs = append(errs, field.Forbidden(r.Path(), leavesWithNumber))
+			errs = append(errs, field.Forbidden(r.Path(), LeavesWithNumber))
 		}
 	}
 	return errs
