@@ -53,3 +53,7 @@ func TestTheLinkSaysOnceThatTheAPIServerIsAwayAndThatItIsBack(t *testing.T) {
 		}
 	}
 }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }

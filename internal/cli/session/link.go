@@ -52,19 +52,7 @@ func (l *link) refused(_ context.Context, _ *toolscache.Reflector, err error) {
 
 // wrap has the link see what a transport does.
 func (l *link) wrap(transport http.RoundTripper) http.RoundTripper {
-	return roundTripper(func(request *http.Request) (*http.Response, error) {
-		response, err := transport.RoundTrip(request)
-		switch {
-		case err != nil && request.Context().Err() != nil: // given up by this side
-		case err != nil:
-			l.set(fmt.Errorf("the API server does not answer: %w", err))
-		case response.StatusCode >= http.StatusInternalServerError:
-			l.set(fmt.Errorf("the API server does not answer: %s", response.Status))
-		case response.StatusCode < http.StatusMultipleChoices:
-			l.set(nil)
-		}
-		return response, err
-	})
+	return Overheard(transport, l.set)
 }
 
 // set rings only where the API server goes away or comes back.
@@ -72,10 +60,30 @@ func (l *link) set(away error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	news := (l.away == nil) != (away == nil)
-	l.away = away
+	if l.away = nil; away != nil {
+		l.away = fmt.Errorf("the API server does not answer: %w", away)
+	}
 	if news {
 		l.ring()
 	}
+}
+
+// Overheard is a transport whose requests tell whether the API server answers: nil, or why it does not. A request that this
+// side has given up tells nothing, and neither does a refusal.
+func Overheard(transport http.RoundTripper, tell func(away error)) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		response, err := transport.RoundTrip(request)
+		switch {
+		case err != nil && request.Context().Err() != nil:
+		case err != nil:
+			tell(err)
+		case response.StatusCode >= http.StatusInternalServerError:
+			tell(errors.New(response.Status))
+		case response.StatusCode < http.StatusMultipleChoices:
+			tell(nil)
+		}
+		return response, err
+	})
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
