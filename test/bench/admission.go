@@ -65,19 +65,28 @@ func runAdmission(ctx context.Context, o options) (measured, error) {
 	}
 	defer s.stop()
 	a := &admission{site: s, figures: figures{}}
+	if err := a.rounds(ctx, "admission", a.round); err != nil {
+		return measured{}, err
+	}
+	return a.report(), nil
+}
+
+// rounds measures both sides in each round, and begins with the other one each time.
+func (a *admission) rounds(ctx context.Context, name string, round func(context.Context, side) error) error {
+	o := a.options
 	for i := range o.rounds {
 		order := []side{native, portolan}
 		if i%2 == 1 {
 			slices.Reverse(order)
 		}
 		for _, of := range order {
-			fmt.Fprintf(o.log, "admission: round %d of %d, %s\n", i+1, o.rounds, of)
-			if err := a.round(ctx, of); err != nil {
-				return measured{}, fmt.Errorf("round %d, %s: %w", i+1, of, err)
+			fmt.Fprintf(o.log, "%s: round %d of %d, %s\n", name, i+1, o.rounds, of)
+			if err := round(ctx, of); err != nil {
+				return fmt.Errorf("round %d, %s: %w", i+1, of, err)
 			}
 		}
 	}
-	return a.report(), nil
+	return nil
 }
 
 func (a *admission) turn(ctx context.Context, to side) error {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -23,17 +21,8 @@ func runOtherServices(ctx context.Context, o options) (measured, error) {
 	}
 	defer s.stop()
 	a := &admission{site: s, figures: figures{}}
-	for i := range o.rounds {
-		order := []side{native, portolan}
-		if i%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, of := range order {
-			fmt.Fprintf(o.log, "other-services: round %d of %d, %s\n", i+1, o.rounds, of)
-			if err := a.otherRound(ctx, of); err != nil {
-				return measured{}, fmt.Errorf("round %d, %s: %w", i+1, of, err)
-			}
-		}
+	if err := a.rounds(ctx, "other-services", a.otherRound); err != nil {
+		return measured{}, err
 	}
 	return measured{Rows: []row{
 		a.row("creates/s", "1/s", "create rate"),
