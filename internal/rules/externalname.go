@@ -12,9 +12,10 @@ import (
 const (
 	storedNotAllocated = "Kubernetes stores the number without allocating it, so two Services can end up on one port"
 
-	// NewOnExternalName and LeavesWithNumber are what is wrong with a number in either way, after the name of its field.
+	// NewOnExternalName is what is wrong with a number that is new on an ExternalName Service, after the name of its field.
 	NewOnExternalName = "may not be set when `type` is 'ExternalName': " + storedNotAllocated
-	LeavesWithNumber  = "may not be kept when `type` was 'ExternalName', remove it to get a number allocated: " + storedNotAllocated
+	// LeavesWithNumber is that of one that is kept on leaving the type.
+	LeavesWithNumber = "may not be kept when `type` was 'ExternalName', remove it to get a number allocated: " + storedNotAllocated
 )
 
 // externalNameHoles refuses the two ways in which a number gets onto a Service past the API server's own
