@@ -6,6 +6,9 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
 
+// nobody is the acl of a port at a place where nobody has a say who lets in; it has no grants.
+const nobody = nft.MaxACL
+
 // acl is a list of sources in the kernel.
 type acl struct {
 	id  nft.ACL
@@ -47,7 +50,7 @@ func (p *Planner) idFor(port nft.Port, o opinion, c *content) nft.ACL {
 	if id, ok := p.adopt(port, o.spot, c); ok {
 		return id
 	}
-	return p.ids.take()
+	return p.ids.Take()
 }
 
 // rewrite has an acl follow what those say now who have a say.
@@ -77,6 +80,6 @@ func (p *Planner) drop(e *edit) {
 			e.delete(element)
 		}
 		delete(p.acls, a.key)
-		p.ids.giveBack(a.id)
+		p.ids.GiveBack(a.id)
 	}
 }

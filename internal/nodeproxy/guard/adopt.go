@@ -17,10 +17,10 @@ func (p *Planner) find(present nft.Table) {
 		delete(present, k)
 		if id, ok := k.Granted(); ok {
 			p.granted[id]++
-			p.ids.keep(id)
+			p.ids.Keep(id)
 		}
 		if id, ok := v.ACL(); ok {
-			p.ids.keep(id)
+			p.ids.Keep(id)
 		}
 	}
 }
@@ -66,8 +66,8 @@ func (p *Planner) Prune() Change {
 
 // recountIDs frees the ids of what was found and given up.
 func (p *Planner) recountIDs() {
-	clear(p.ids.used)
+	p.ids.GiveBackAll()
 	for _, a := range p.acls {
-		p.ids.keep(a.id)
+		p.ids.Keep(a.id)
 	}
 }

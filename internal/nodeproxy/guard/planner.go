@@ -27,12 +27,12 @@ type Planner struct {
 	// had are the ports that a Service has, or had once. Connections to one that none ever had are with whatever else of the
 	// node listened there, and do not lead to the Service that comes.
 	had       map[nft.Port]bool
-	acls      map[string]*acl // by who has a say
-	ids       *ids
-	taken     map[string]int // room, by namespace, of the most that each may take
+	acls      map[string]*acl   // by who has a say
+	ids       *nft.IDs[nft.ACL] // of all but nobody
+	taken     map[string]int    // room, by namespace, of the most that each may take
 	most      int
-	crowded   map[*door]bool // there was no room for these
-	uses      uses
+	crowded   map[*door]bool        // there was no room for these
+	uses      nft.Counted[nft.Port] // numbers that Services have, and hostPorts
 	hostPorts []nft.Port
 
 	found   nft.Table // as in edit; nil once Prune has given it up
@@ -52,11 +52,11 @@ func NewPlanner(present nft.Table) *Planner {
 		doors:    map[nft.Port]*door{},
 		had:      map[nft.Port]bool{},
 		acls:     map[string]*acl{},
-		ids:      newIDs(),
+		ids:      nft.NewIDs(nobody - 1),
 		taken:    map[string]int{},
 		most:     mostElements,
 		crowded:  map[*door]bool{},
-		uses:     uses{},
+		uses:     nft.NewCounted(func(p nft.Port) nft.Element { return nft.Use(p.Protocol, p.Number) }),
 	}
 	p.find(present)
 	return p
@@ -69,7 +69,7 @@ func (p *Planner) SetService(name types.NamespacedName, object *corev1.Service) 
 		return Change{}
 	}
 	e := p.edit()
-	p.uses.exchange(old.uses(), next.uses(), e)
+	p.uses.Exchange(old.uses(), next.uses(), &e.Change.Change, e.found)
 	var doors []*door
 	for _, port := range union(old.ports, next.ports) {
 		d := p.door(port)
@@ -143,7 +143,7 @@ func (p *Planner) SetNode(node Node) Change {
 // SetHostPorts plans for the hostPorts of the node's pods, each of which counts as used. They are not guarded.
 func (p *Planner) SetHostPorts(ports []nft.Port) Change {
 	e := p.edit()
-	p.uses.exchange(p.hostPorts, ports, e)
+	p.uses.Exchange(p.hostPorts, ports, &e.Change.Change, e.found)
 	p.hostPorts = slices.Clone(ports)
 	return e.Change
 }
@@ -166,9 +166,7 @@ func (p *Planner) Table() nft.Table {
 	for _, a := range p.acls {
 		put(a.elements(a.id))
 	}
-	for port := range p.uses {
-		put([]nft.Element{nft.Use(port.Protocol, port.Number)})
-	}
+	put(slices.Collect(p.uses.Elements()))
 	return t
 }
 

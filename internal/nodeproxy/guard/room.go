@@ -38,7 +38,7 @@ func (p *Planner) fits(namespace string, spots int, opinions []opinion) bool {
 			lists++
 		}
 	}
-	return p.taken[namespace]+need <= p.most && p.ids.left() >= lists
+	return p.taken[namespace]+need <= p.most && p.ids.Free() >= lists
 }
 
 // charge has a namespace take room, or give it back.

@@ -86,12 +86,12 @@ func (p *Planner) Prune() Change {
 
 // recountIDs frees the ids of what was found and given up.
 func (p *Planner) recountIDs() {
-	clear(p.ids.used)
+	p.ids.GiveBackAll()
 	for _, s := range p.services {
 		for _, l := range s.lists {
-			p.ids.keep(l.id)
+			p.ids.Keep(l.id)
 			for _, s := range l.slots {
-				p.ids.keep(s.id)
+				p.ids.Keep(s.id)
 			}
 		}
 	}

@@ -77,7 +77,7 @@ func TestIDsOfWhatWentComeBackAfterPruning(t *testing.T) {
 	w := newWorld(t)
 	w.serve(backed("10.0.0.1"))
 	w.restart()
-	w.planner.ids.last = 1
+	w.planner.ids.Last = 1
 	if _, err := w.planner.Set(named("shop/dns"), planOf(dns(one))); err == nil {
 		t.Error("a list in the kernel lost its id to another")
 	}

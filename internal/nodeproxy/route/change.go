@@ -41,8 +41,6 @@ type edit struct {
 	found nft.Table
 }
 
-func (e *edit) add(element nft.Element) { e.Put(e.found, element) }
-
 func (e *edit) delete(element nft.Element) { e.Delete = append(e.Delete, element) }
 
 func (e *edit) replace(before, after []nft.Element) { e.Replace(e.found, before, after) }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
@@ -92,7 +93,7 @@ func (p *Planner) Table() nft.Table {
 			}
 		}
 	}
-	put(p.clusterIPs.elements()...)
-	put(p.hairpins.elements()...)
+	put(slices.Collect(p.clusterIPs.Elements())...)
+	put(slices.Collect(p.hairpins.Elements())...)
 	return t
 }

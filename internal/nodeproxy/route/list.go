@@ -52,7 +52,7 @@ type seat struct {
 // fill makes want, which is sorted, the endpoints of the list. Who comes takes the slots of who goes. Where more go
 // than come, the last of those that stay move into the slots left, and slot 0 is empty only in an empty list: a packet
 // between two lookups falls back on it.
-func (l *list) fill(want []netip.AddrPort, ids *ids, e *edit) {
+func (l *list) fill(want []netip.AddrPort, ids *nft.IDs[nft.List], e *edit) {
 	vacant := l.vacant(want)
 	coming := l.missing(want, len(l.slots)-len(vacant))
 	if len(vacant)+len(coming) == 0 {
@@ -117,16 +117,16 @@ func (l *list) closeUp(vacant []int) {
 }
 
 // seat is a place for an endpoint that was not there.
-func (l *list) seat(addr netip.AddrPort, ids *ids) seat {
+func (l *list) seat(addr netip.AddrPort, ids *nft.IDs[nft.List]) seat {
 	s := seat{endpoint: addr}
 	if l.sticky {
-		s.id = ids.take()
+		s.id = ids.Take()
 	}
 	return s
 }
 
 // write edits the slots that differ from before.
-func (l *list) write(before []seat, ids *ids, e *edit) {
+func (l *list) write(before []seat, ids *nft.IDs[nft.List], e *edit) {
 	var gone, come []nft.Element
 	for slot := range max(len(before), len(l.slots)) {
 		was, is := seatIn(before, slot), seatIn(l.slots, slot)
@@ -144,14 +144,14 @@ func (l *list) write(before []seat, ids *ids, e *edit) {
 }
 
 // giveBack frees the ids of those that were in the list before and are not now.
-func (l *list) giveBack(before []seat, ids *ids) {
+func (l *list) giveBack(before []seat, ids *nft.IDs[nft.List]) {
 	stay := make(map[nft.List]bool, len(l.slots))
 	for _, s := range l.slots {
 		stay[s.id] = true
 	}
 	for _, s := range before {
 		if !stay[s.id] {
-			ids.giveBack(s.id)
+			ids.GiveBack(s.id)
 		}
 	}
 }

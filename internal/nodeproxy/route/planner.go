@@ -26,10 +26,10 @@ type Planner struct {
 	// nodePortIPs are the addresses that have node ports.
 	nodePortIPs []netip.Addr
 
-	clusterIPs counted[netip.Addr]
-	hairpins   counted[Hairpin]
+	clusterIPs nft.Counted[netip.Addr]
+	hairpins   nft.Counted[Hairpin]
 
-	ids *ids // of lists, and of endpoints of lists with affinity
+	ids *nft.IDs[nft.List] // of lists, and of endpoints of lists with affinity
 
 	// found are the elements that the kernel had at the start and that nothing planned so far accounts for; nil once
 	// Prune has given them up.
@@ -48,14 +48,14 @@ func NewPlanner(present nft.Table, shunned iter.Seq[nft.List]) *Planner {
 	p := &Planner{
 		services:   map[types.NamespacedName]*served{},
 		claims:     newClaims(),
-		clusterIPs: newCounted(nft.ClusterIP),
-		hairpins:   newCounted(Hairpin.element),
-		ids:        newIDs(nft.MaxList, shunned),
+		clusterIPs: nft.NewCounted(nft.ClusterIP),
+		hairpins:   nft.NewCounted(Hairpin.element),
+		ids:        nft.NewIDs(nft.MaxList, slices.Collect(shunned)...),
 		found:      present,
 		adopted:    map[nft.List]bool{},
 	}
 	for id := range present.Lists() {
-		p.ids.keep(id)
+		p.ids.Keep(id)
 	}
 	return p
 }
@@ -146,8 +146,8 @@ func (p *Planner) succeed(next, old *served, e *edit) {
 	for _, f := range next.fronts {
 		p.claims.claim(f.Frontend, next)
 	}
-	p.clusterIPs.exchange(old.clusterIPs, next.clusterIPs, e)
-	p.hairpins.exchange(old.hairpins, next.hairpins, e)
+	p.clusterIPs.Exchange(old.clusterIPs, next.clusterIPs, &e.Change.Change, e.found)
+	p.hairpins.Exchange(old.hairpins, next.hairpins, &e.Change.Change, e.found)
 	p.tally.add(old.tally, -1)
 	p.tally.add(next.tally, 1)
 	if len(next.fronts)+len(next.clusterIPs) == 0 {
@@ -170,7 +170,7 @@ func (p *Planner) roomFor(wanted []wish, old *served) bool {
 			needed += len(l.missing(w.endpoints, 0))
 		}
 	}
-	return needed <= p.ids.free()
+	return needed <= p.ids.Free()
 }
 
 // relist gives next its lists: those of old that it still needs, those found in the kernel, and new ones.
@@ -182,7 +182,7 @@ func (p *Planner) relist(next, old *served, plan *Plan, wanted []wish, e *edit) 
 			l = p.adopt(w.listKey, known[w.listKey])
 		}
 		if l == nil {
-			l = &list{listKey: w.listKey, id: p.ids.take()}
+			l = &list{listKey: w.listKey, id: p.ids.Take()}
 		}
 		l.fill(w.endpoints, p.ids, e)
 		next.lists = append(next.lists, l)
@@ -190,7 +190,7 @@ func (p *Planner) relist(next, old *served, plan *Plan, wanted []wish, e *edit) 
 	for _, l := range old.lists {
 		if next.list(l.listKey) == nil {
 			l.fill(nil, p.ids, e)
-			p.ids.giveBack(l.id)
+			p.ids.GiveBack(l.id)
 		}
 	}
 }

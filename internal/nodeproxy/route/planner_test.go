@@ -227,7 +227,7 @@ func TestNobodyTakesAClusterIPByAskingForItAsAnExternalIP(t *testing.T) {
 
 func TestAServiceIsRefusedWhenNoIDIsLeft(t *testing.T) {
 	w := newWorld(t)
-	w.planner.ids.last = 2
+	w.planner.ids.Last = 2
 	service := func(name, clusterIP string) Plan {
 		return planOf(st.MakeService(name).ClusterIPs(clusterIP).Port(80, st.Named("http")), st.MakeSlice(name, "a").Port("http", 8080).Endpoint("10.0.0.1"))
 	}
@@ -243,7 +243,7 @@ func TestAServiceIsRefusedWhenNoIDIsLeft(t *testing.T) {
 
 func TestAServiceWithAffinityIsRefusedWhenNoIDIsLeftForItsEndpoints(t *testing.T) {
 	w := newWorld(t)
-	w.planner.ids.last = 3
+	w.planner.ids.Last = 3
 	sticky := func(addresses ...string) Plan {
 		svc, slice := backed(addresses...)
 		return planOf(svc.Affinity(time.Minute), slice)
@@ -253,32 +253,6 @@ func TestAServiceWithAffinityIsRefusedWhenNoIDIsLeftForItsEndpoints(t *testing.T
 	w.set("shop/web", sticky("10.0.0.1", "10.0.0.2"))
 	if _, err := w.planner.Set(named("shop/web"), sticky("10.0.0.1", "10.0.0.2", "10.0.0.3")); !errors.Is(err, ErrFull) {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestAnIDComesBackOnlyAfterAllOthers(t *testing.T) {
-	i := newIDs(4, slices.Values([]nft.List{2, 99}))
-	var got []nft.List
-	for range 5 { // 2 is shunned once
-		id := i.take()
-		i.giveBack(id)
-		got = append(got, id)
-	}
-	i.keep(3)
-	i.keep(9)
-	got = append(got, i.take(), i.take(), i.take(), nft.List(i.free()))
-	if want := []nft.List{1, 3, 4, 1, 2, 4, 1, 2, 0}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-func TestAnIDFromBeforeComesBackOnlyAfterAllOthersToo(t *testing.T) {
-	i := newIDs(4, nobody)
-	i.keep(2)
-	i.keep(1)
-	i.giveBack(2)
-	if got, want := []nft.List{i.take(), i.take(), i.take()}, []nft.List{3, 4, 2}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
