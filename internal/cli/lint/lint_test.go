@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -332,5 +334,25 @@ func TestOfWhatCannotBeReadOnlyTheErrorIsSaid(t *testing.T) {
 	}
 	if _, errOut, err := run(t, web+"---\n[", "-f", "-"); err == nil || !strings.Contains(errOut, "in 1 object of 1 file") {
 		t.Errorf("%v: what could be read is not judged: %s", err, errOut)
+	}
+}
+
+func TestThePageHasTheWordOfEachRule(t *testing.T) {
+	source, err := os.ReadFile("report.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../../docs/howto/lint-in-ci.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := regexp.MustCompile(`\tRule\w+ += "(\w+)"`).FindAllSubmatch(source, -1)
+	if len(words) == 0 {
+		t.Error("report.go names no rule")
+	}
+	for _, word := range words {
+		if !strings.Contains(string(page), "| `"+string(word[1])+"` |") {
+			t.Errorf("docs/howto/lint-in-ci.md says nothing of %s", word[1])
+		}
 	}
 }
