@@ -46,7 +46,8 @@ func (k *notingKernel) Apply(changes ...nft.Change) error {
 	return k.Kernel.Apply(changes...)
 }
 
-// deeds are what is done to one Service among others, in this order.
+// deeds are what is done to one Service among others, in this order. Each is one event that changes something: of two the
+// loop may take the first before the second comes.
 var deeds = []struct {
 	name string
 	do   func(*world)
@@ -56,7 +57,9 @@ var deeds = []struct {
 	{"no endpoint is left", func(w *world) { w.serve("shop/web") }},
 	{"there are endpoints again", func(w *world) { w.serve("shop/web", "10.244.1.1") }},
 	{"it has another node port", func(w *world) { w.put("shop/web", "10.96.0.1", 30001, "10.244.1.1") }},
-	{"another Service comes", func(w *world) { w.put("shop/late", "10.96.0.2", 30002, "10.244.1.4", "10.244.1.5") }},
+	{"another Service comes", func(w *world) { w.put("shop/late", "10.96.0.2", 30002) }},
+	{"it gets endpoints", func(w *world) { w.serve("shop/late", "10.244.1.4", "10.244.1.5") }},
+	{"they go", func(w *world) { w.serve("shop/late") }},
 	{"it goes", func(w *world) { w.clear("shop/late") }},
 }
 
