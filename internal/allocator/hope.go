@@ -9,9 +9,13 @@ import (
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
-// pause is how long a refused claim waits at least before it is tried again, and up to twice as long, so that two
-// Services that are in each other's way do not come again at the same moment.
-const pause = 20 * time.Millisecond
+// A refused claim waits before it is tried again, at least firstPause and up to twice as long, and twice that the next time,
+// up to lastPause: Services that are in each other's way count each other's claims, and must not come again at the same
+// moment, however slowly a claim is written.
+const (
+	firstPause = 20 * time.Millisecond
+	lastPause  = 320 * time.Millisecond
+)
 
 // retrying calls claim until it succeeds, fails for good, or has been refused for so long that nothing is to be hoped
 // for: a claim in flight may come to nothing, and a number whose Service has gone is about to be held, which can be
@@ -19,7 +23,7 @@ const pause = 20 * time.Millisecond
 func (l *Ledger) retrying(ctx context.Context, c Claimant, pools []*rules.Pool, claim func() (*Claim, error)) (*Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.hope)
 	defer cancel()
-	for {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		l.mu.Lock()
 		changed := l.changed
 		l.mu.Unlock()

@@ -80,7 +80,7 @@ func New(store Store, clock clock.PassiveClock) *Ledger {
 		store:      store,
 		clock:      clock,
 		random:     rand.Uint32,
-		hope:       time.Second,
+		hope:       3 * time.Second,
 		pools:      map[string]v1alpha1.NodePortPool{},
 		free:       map[string]*bitmap.Set{},
 		claims:     map[int32]*v1alpha1.NodePortAllocation{},

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/allocator"
 	"github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -55,6 +56,17 @@ func (w *world) createAll(services []*servicetest.Service) (all outcome) {
 // isTaken says whether a Service was refused for a number that another one has, or is about to have.
 func isTaken(err error) bool {
 	return apierrors.IsInvalid(err) && strings.Contains(err.Error(), "already allocated")
+}
+
+// logClaims logs which of these numbers are claimed, and for whom.
+func (w *world) logClaims(numbers v1alpha1.PortRange) {
+	all := &v1alpha1.NodePortAllocationList{}
+	w.must(w.List(w.Context(), all))
+	for _, a := range all.Items {
+		if n, _ := allocator.NumberOf(&a); n >= numbers.From && n <= numbers.To {
+			w.Logf("%d: %+v", n, a.Spec)
+		}
+	}
 }
 
 func TestAQuotaIsExactUnder32ConcurrentCreatorsOnTwoReplicas(t *testing.T) {
@@ -106,6 +118,7 @@ func TestAQuotaIsExactUnder32ConcurrentCreatorsOnTwoReplicas(t *testing.T) {
 				want := min(limit, creators-got.taken)
 				if got.numbers > limit || c.exact && (got.numbers != want || got.overMany != creators-got.taken-want) {
 					t.Errorf("got %+v, want %d numbers", got, want)
+					w.logClaims(numbers)
 				}
 				w.eventually("the pool counts them", func() error {
 					w.must(w.Get(t.Context(), client.ObjectKeyFromObject(pool), pool))
