@@ -30,6 +30,10 @@ const (
 	// NodeStateProgrammed is true where the kernel has all that the node-proxy has been told of.
 	NodeStateProgrammed = "Programmed"
 
+	// NodeStateGuardCurrent is true where the guard goes by what the API server says now, and false where the node cannot read
+	// that: what was in force before is.
+	NodeStateGuardCurrent = "GuardCurrent"
+
 	// NodeStateNoClashes is true where nothing else on the node uses a number of the cluster's node port range.
 	NodeStateNoClashes = "NoClashes"
 
@@ -43,11 +47,17 @@ const (
 	// NodeStateReasonNodeLeaving is the reason of Ready=False where the node is being deleted, or is about to be: load
 	// balancers are told to send it nothing new.
 	NodeStateReasonNodeLeaving = "NodeLeaving"
-	// NodeStateReasonInSync is the reason of Programmed=True.
+	// NodeStateReasonInSync is the reason of Programmed=True, and of GuardCurrent=True.
 	NodeStateReasonInSync = "InSync"
 	// NodeStateReasonFailing is the reason of Programmed=False where the kernel did not take the last change: it is tried
 	// again, and the message says what the kernel answered.
 	NodeStateReasonFailing = "Failing"
+	// NodeStateReasonAccessUnread is the reason of GuardCurrent=False where NodePortAccess or pools cannot be read: who may
+	// reach node ports stays as it was, and the message says why.
+	NodeStateReasonAccessUnread = "AccessUnread"
+	// NodeStateReasonPodsUnread is the reason of GuardCurrent=False where only the node's pods cannot be read: which numbers are
+	// hostPorts stays as it was.
+	NodeStateReasonPodsUnread = "PodsUnread"
 	// NodeStateReasonClear is the reason of NoClashes=True.
 	NodeStateReasonClear = "Clear"
 	// NodeStateReasonClashing is the reason of NoClashes=False where something uses a number that a Service has: the
@@ -161,7 +171,8 @@ type LastSync struct {
 // NodePortNodeStateStatus is what a node's node-proxy reports.
 type NodePortNodeStateStatus struct {
 	// conditions of the node: Ready (reasons Serving, NotProgrammed, NoAddress, NodeLeaving), Programmed (reasons InSync,
-	// Failing) and NoClashes (reasons Clear, Clashing, InTheWay, EphemeralOverlap).
+	// Failing), GuardCurrent (reasons InSync, AccessUnread, PodsUnread) and NoClashes (reasons Clear, Clashing, InTheWay,
+	// EphemeralOverlap).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

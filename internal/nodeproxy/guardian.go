@@ -2,6 +2,7 @@ package nodeproxy
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,7 @@ type guardian struct {
 	pods   *track.Kind[*corev1.Pod] // of this node
 	within v1alpha1.PortRange       // no other hostPorts matter
 	rules  *readings                // of access and pools
+	ofPods *readings                // of pods
 	closed nft.PortRange            // see Options.Closed
 
 	inForce chan struct{} // closed once the kernel has what is planned
@@ -46,6 +48,9 @@ type guardian struct {
 	narrowed map[nft.Port]bool
 }
 
+// errNotRead is where there is no answer yet.
+var errNotRead = errors.New("the API server has not answered yet")
+
 func newGuardian(o Options, wake func()) *guardian {
 	g := &guardian{
 		access:   track.NewKind(track.TrimAccess, track.SameAccess, wake),
@@ -53,6 +58,7 @@ func newGuardian(o Options, wake func()) *guardian {
 		pods:     track.NewKind(track.TrimPod, track.SamePod, wake),
 		within:   o.Range,
 		rules:    newReadings(wake),
+		ofPods:   newReadings(wake),
 		closed:   o.Closed,
 		inForce:  make(chan struct{}),
 		known:    map[types.NamespacedName]*v1alpha1.NodePortAccess{},
@@ -138,6 +144,14 @@ func (g *guardian) planHostPorts() guard.Change {
 		return g.planner.KeepHostPorts()
 	}
 	return guard.Change{}
+}
+
+// podsUnread is why what pods tell stays as it was; nil: it does not.
+func (g *guardian) podsUnread() error {
+	if err := g.ofPods.failure(); err != nil || g.counted {
+		return err
+	}
+	return errNotRead
 }
 
 // see takes note of a change, for the node to say which it knows.

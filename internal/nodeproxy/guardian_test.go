@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -123,6 +124,33 @@ func TestWhoMayReachNodePortsDoesNotWaitForPods(t *testing.T) {
 		if text := w.agent.Status().String(); !strings.Contains(text, "The node's pods cannot be read") {
 			t.Errorf("it says:\n%s", text)
 		}
+		w.wantGuardCurrent(metav1.ConditionFalse, v1alpha1.NodeStateReasonPodsUnread, "no module")
+		w.pods.fail(nil)
+		w.pass(3 * time.Minute)
+		w.wantGuardCurrent(metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "")
+	})
+}
+
+// wantGuardCurrent wants the node to report whether its guard goes by what the API server says now, and why it does not.
+func (w *world) wantGuardCurrent(status metav1.ConditionStatus, reason, why string) {
+	w.Helper()
+	c := meta.FindStatusCondition(w.agent.Status().report("v1").Conditions, v1alpha1.NodeStateGuardCurrent)
+	if c == nil || c.Status != status || c.Reason != reason || !strings.Contains(c.Message, why) {
+		w.Errorf("reported is %+v, want %s, %s, %q", c, status, reason, why)
+	}
+}
+
+func TestANodeThatCanNoLongerReadItsPodsSaysSo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.wantGuardCurrent(metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "")
+		w.pods.fail(errNoModule)
+		w.pods.ResetWatch()
+		w.pass(time.Minute)
+		w.wantGuardCurrent(metav1.ConditionFalse, v1alpha1.NodeStateReasonPodsUnread, "Pod: no module")
+		w.pods.fail(nil)
+		w.pass(3 * time.Minute)
+		w.wantGuardCurrent(metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "")
 	})
 }
 
@@ -170,10 +198,12 @@ func TestANodeThatCanNoLongerReadAccessSaysSo(t *testing.T) {
 				w.allow("shop", "203.0.113.0/24")
 				w.start()
 				w.wantMetric(metrics.GuardStale, "", 0, 0)
+				w.wantGuardCurrent(metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "")
 				source(w).fail(errNoModule)
 				source(w).ResetWatch() // as the API server ends each now and then
 				w.pass(time.Minute)
 				w.wantMetric(metrics.GuardStale, "", 1, 1)
+				w.wantGuardCurrent(metav1.ConditionFalse, v1alpha1.NodeStateReasonAccessUnread, name+": no module")
 				w.wantHeld(true, "tcp . 30080 : ACL", "203.0.113.0 : pass")
 				if text := w.agent.Status().String(); !strings.Contains(text, "cannot be read. "+name+": no module") {
 					t.Errorf("it says:\n%s", text)
@@ -184,6 +214,7 @@ func TestANodeThatCanNoLongerReadAccessSaysSo(t *testing.T) {
 				source(w).fail(nil)
 				w.pass(3 * time.Minute)
 				w.wantMetric(metrics.GuardStale, "", 0, 0)
+				w.wantGuardCurrent(metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "")
 				if text := w.agent.Status().String(); strings.Contains(text, "cannot be read") {
 					t.Errorf("in the end it says:\n%s", text)
 				}
@@ -203,6 +234,7 @@ func TestANodeThatCannotReadAccessSaysSo(t *testing.T) {
 		if g := s.report("v1").Guard; g == nil || g.AccessResourceVersion != "" || access.Reached(g.AccessResourceVersion, "1") {
 			t.Errorf("reported is %+v", g)
 		}
+		w.wantGuardCurrent(metav1.ConditionFalse, v1alpha1.NodeStateReasonAccessUnread, "no module")
 		if text := s.String(); !strings.Contains(text, "stays as it was: NodePortAccess or pools cannot be read.") {
 			t.Errorf("it says:\n%s", text)
 		}

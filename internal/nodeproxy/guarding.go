@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
@@ -39,7 +42,7 @@ func (a *Agent) gate(port nft.Port) gate {
 
 // guards is what the node reports of its guard, once the kernel has all that is planned.
 func (a *Agent) guards() *Guards {
-	g := &Guards{Closed: a.guardian.closes(), PodsUnread: !a.guardian.counted, Unread: a.guardian.rules.failure()}
+	g := &Guards{Closed: a.guardian.closes(), PodsUnread: a.guardian.podsUnread(), Unread: a.guardian.rules.failure()}
 	if a.guardian.begun {
 		g.Version = a.guardian.versions.Latest()
 		g.Policies, g.Ceilings = len(a.guardian.known), a.guardian.ceilings
@@ -59,8 +62,8 @@ type Guards struct {
 	Policies, Ceilings int
 	// Closed are the numbers that are closed while nobody has them; zero: none.
 	Closed nft.PortRange
-	// PodsUnread: the node's pods cannot be read.
-	PodsUnread bool
+	// PodsUnread is why the node's pods cannot be read now, so that what they tell stays; nil: they can.
+	PodsUnread error
 }
 
 // known says whether NodePortAccess and pools have been read: what they said is in force.
@@ -76,4 +79,23 @@ func (g *Guards) stale() string {
 		text += fmt.Sprintf(" %v", g.Unread)
 	}
 	return text
+}
+
+// podsStale says that what pods tell is not current.
+func (g *Guards) podsStale() string {
+	return fmt.Sprintf("The node's pods cannot be read: which hostPorts there are, and whether other numbers are closed, stays as it was. %v", g.PodsUnread)
+}
+
+// condition says whether the guard goes by what the API server says now.
+func (g *Guards) condition() metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.NodeStateGuardCurrent, Status: metav1.ConditionFalse}
+	switch {
+	case !g.current():
+		c.Reason, c.Message = v1alpha1.NodeStateReasonAccessUnread, g.stale()
+	case g.PodsUnread != nil:
+		c.Reason, c.Message = v1alpha1.NodeStateReasonPodsUnread, g.podsStale()
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.NodeStateReasonInSync, "The guard goes by what the API server says."
+	}
+	return c
 }

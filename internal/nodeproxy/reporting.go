@@ -83,13 +83,14 @@ func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 		r.LastSync = &v1alpha1.LastSync{Time: metav1.NewTime(s.LastSync.Truncate(time.Second)), Milliseconds: took}
 	}
 	programmed := s.programmed()
+	r.Conditions = []metav1.Condition{s.ready(programmed), programmed}
 	if g := s.Guards; g != nil {
+		r.Conditions = append(r.Conditions, g.condition())
 		r.Guard = &v1alpha1.GuardState{AccessResourceVersion: g.Version, Unallocated: v1alpha1.UnallocatedOpen}
 		if g.Closed != (nft.PortRange{}) {
 			r.Guard.Unallocated = v1alpha1.UnallocatedClosed
 		}
 	}
-	r.Conditions = []metav1.Condition{s.ready(programmed), programmed}
 	if s.Clashes != nil {
 		s.Clashes.Fill(&r)
 	}

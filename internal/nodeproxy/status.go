@@ -129,8 +129,8 @@ func (s Status) guardLines() []string {
 	if g.Closed != (nft.PortRange{}) {
 		lines = append(lines, fmt.Sprintf("Numbers from %d to %d that no Service and no pod has are closed.", g.Closed.First, g.Closed.Last))
 	}
-	if g.known() && g.PodsUnread {
-		lines = append(lines, "The node's pods cannot be read: which hostPorts there are, and whether other numbers are closed, stays as it was.")
+	if g.known() && g.PodsUnread != nil {
+		lines = append(lines, g.podsStale())
 	}
 	return lines
 }

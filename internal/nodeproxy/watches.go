@@ -147,7 +147,7 @@ func newWatches(s sources, t *track.Tracker, g *guardian, mode route.Mode) *watc
 			cache.NewNamedReflector("endpointslices", s.slices, &discoveryv1.EndpointSlice{}, t.EndpointSlices(), 0),
 			cache.NewNamedReflector("nodeportaccesses", g.rules.of("NodePortAccess", s.access), &v1alpha1.NodePortAccess{}, g.access.Store(), 0),
 			cache.NewNamedReflector("nodeportpools", g.rules.of("NodePortPool", s.pools), &v1alpha1.NodePortPool{}, g.pools.Store(), 0),
-			cache.NewNamedReflector("pods", s.pods, &corev1.Pod{}, g.pods.Store(), 0),
+			cache.NewNamedReflector("pods", g.ofPods.of("Pod", s.pods), &corev1.Pod{}, g.pods.Store(), 0),
 		},
 		node:         informer(s.node, &corev1.Node{}),
 		serviceCIDRs: informer(s.serviceCIDRs, &networkingv1.ServiceCIDR{}),

@@ -60,6 +60,7 @@ func (n *nodeStates) status(since time.Time) v1alpha1.NodePortNodeStateStatus {
 		Conditions: []metav1.Condition{
 			condition(v1alpha1.NodeStateReady, v1alpha1.NodeStateReasonServing, "Node ports are served."),
 			condition(v1alpha1.NodeStateProgrammed, v1alpha1.NodeStateReasonInSync, "The kernel has what the API server says."),
+			condition(v1alpha1.NodeStateGuardCurrent, v1alpha1.NodeStateReasonInSync, "The guard goes by what the API server says."),
 			condition(v1alpha1.NodeStateNoClashes, v1alpha1.NodeStateReasonClear, "Nothing else uses a node port."),
 		},
 	}

@@ -435,12 +435,13 @@ func (d *surgery) nodes(t *testing.T) {
 	d.named("nodes", "has said nothing for 4h")
 	d.named("guard", "cannot read who may reach")
 	d.follow(d.named("clashes", "is used by process nginx of there"), "kubectl -n shop patch service web")
-	for _, tt := range []struct{ conditions, says string }{
-		{`[]`, "The node has never said how it is"},
-		{`[{"type":"Ready","status":"False","reason":"NodeLeaving","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]`, "The node is about to go"},
+	for _, tt := range []struct{ conditions, check, says string }{
+		{`[]`, "nodes", "The node has never said how it is"},
+		{`[{"type":"Ready","status":"False","reason":"NodeLeaving","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]`, "nodes", "The node is about to go"},
+		{`[{"type":"GuardCurrent","status":"False","reason":"PodsUnread","message":"Pod: forbidden","lastTransitionTime":"2026-01-01T00:00:00Z"}]`, "guard", "Pod: forbidden"},
 	} {
 		d.command(`kubectl patch npns there --subresource=status --type=merge -p '{"status":{"conditions":` + tt.conditions + `}}'`)
-		d.seen("nodes", tt.says)
+		d.seen(tt.check, tt.says)
 	}
 	d.command("kubectl delete npns there; kubectl delete node there")
 	d.well()

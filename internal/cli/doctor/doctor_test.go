@@ -22,6 +22,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -62,7 +63,7 @@ func healthy(t *testing.T) *patient {
 	site := picturetest.New().Pool("team-a", "30100-30199", "shop").Bound(30100, "shop/web").Node("node-1", "30100")
 	site.Namespaces = []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{corev1.LabelMetadataName: "shop"}}}}
 	state := &site.NodeStates[0].Status
-	state.Conditions = []metav1.Condition{{Type: v1alpha1.NodeStateReady, Status: metav1.ConditionTrue}}
+	state.Conditions = []metav1.Condition{{Type: v1alpha1.NodeStateReady, Status: metav1.ConditionTrue}, {Type: v1alpha1.NodeStateGuardCurrent, Status: metav1.ConditionTrue}}
 	state.Activity = &v1alpha1.Activity{To: picturetest.Ago(time.Hour)}
 	site.Pools[0].Status.Conditions = []metav1.Condition{{Type: v1alpha1.PoolReady, Status: metav1.ConditionTrue, Reason: v1alpha1.PoolReasonAvailable}}
 
@@ -223,7 +224,17 @@ func TestEachThingThatIsBrokenIsNamedOnce(t *testing.T) {
 			})
 			p.site.NodeStates[0].Status.Guard = nil
 		}, "guard", "no node has a guard", "kubectl -n portolan-node get daemonset", false},
-		{"a guard is stale", func(p *patient) { p.site.NodeStates[0].Status.Guard.AccessResourceVersion = "" }, "guard", "cannot read who may reach", "kubectl auth can-i", false},
+		{"a guard has never been current", func(p *patient) { p.site.NodeStates[0].Status.Guard.AccessResourceVersion = "" }, "guard", "cannot read who may reach", "kubectl auth can-i list nodeportaccesses.portolan.dev", false},
+		{"a guard is stale", func(p *patient) {
+			p.guardStale(v1alpha1.NodeStateReasonAccessUnread, "NodePortPool: forbidden")
+		}, "guard", "NodePortPool: forbidden. What you have closed since may be open there. Where", "kubectl auth can-i list nodeportpools.portolan.dev", false},
+		{"a guard was never current and says so", func(p *patient) {
+			p.guardStale(v1alpha1.NodeStateReasonAccessUnread, "forbidden")
+			p.site.NodeStates[0].Status.Guard.AccessResourceVersion = ""
+		}, "guard", "forbidden", "kubectl auth can-i list nodeportaccesses.portolan.dev", false},
+		{"a node cannot read its pods", func(p *patient) {
+			p.guardStale(v1alpha1.NodeStateReasonPodsUnread, "Pod: forbidden")
+		}, "guard", "Pod: forbidden. A hostPort may be closed there", "kubectl auth can-i list pods", false},
 		{"Services share a number", func(p *patient) { p.site.Service(MakeService("shop/twin").NodePort(80, 30100)) }, "conflicts", "shop/twin carries it too", "kubectl -n shop patch service twin --type=json", false},
 		{"a process has the number", func(p *patient) { p.site.Clash(30100, "nginx") }, "clashes", "process nginx of node-1", "kubectl portolan who 30100", false},
 		{"a Service has trouble", func(p *patient) {
@@ -318,6 +329,11 @@ func (p *patient) renewed(left time.Duration) []byte {
 	text := certificateOf(p.T, picturetest.Now.Add(left))
 	p.Mutating.Object.Webhooks[0].ClientConfig.CABundle, p.Validating.Object.Webhooks[0].ClientConfig.CABundle = text, text
 	return text
+}
+
+// guardStale has the node say that its guard goes by what was.
+func (p *patient) guardStale(reason, why string) {
+	meta.SetStatusCondition(&p.site.NodeStates[0].Status.Conditions, condition(v1alpha1.NodeStateGuardCurrent, reason, why, metav1.ConditionFalse)[0])
 }
 
 // access is a NodePortAccess with a condition that is False.

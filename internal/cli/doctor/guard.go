@@ -30,17 +30,40 @@ func guard(c *Cluster) (r Result) {
 	}
 	c.ceilings(&r)
 	for i := range c.NodeStates {
-		state := &c.NodeStates[i]
-		if g := state.Status.Guard; g != nil && g.AccessResourceVersion == "" {
-			r.trouble("nodeportnodestate/"+state.Name, "The node cannot read who may reach its node ports: what you have closed since may be open there. Where it has no right to, "+again,
-				"kubectl auth can-i list nodeportaccesses.portolan.dev -A --as=system:serviceaccount:"+nodeNamespace+":"+daemonSetName)
-		}
+		c.guardState(&r, &c.NodeStates[i])
 	}
 	r.Summary = term.Counted(len(c.Accesses), "NodePortAccess")
 	if len(c.Accesses) != 1 {
 		r.Summary = fmt.Sprintf("%d NodePortAccess objects", len(c.Accesses))
 	}
 	return r
+}
+
+// guardState looks whether a node's guard goes by what the API server says now.
+func (c *Cluster) guardState(r *Result, state *v1alpha1.NodePortNodeState) {
+	object, current := "nodeportnodestate/"+state.Name, meta.FindStatusCondition(state.Status.Conditions, v1alpha1.NodeStateGuardCurrent)
+	if current == nil || current.Status != metav1.ConditionFalse {
+		if g := state.Status.Guard; g == nil || g.AccessResourceVersion != "" {
+			return
+		}
+		// An older node-proxy says it in no other way.
+		current = &metav1.Condition{Message: "The node cannot read who may reach its node ports"}
+	}
+	says := strings.TrimSuffix(current.Message, ".")
+	if current.Reason == v1alpha1.NodeStateReasonPodsUnread {
+		r.trouble(object, says+". A hostPort may be closed there, or be open without its pod. "+mayNotRead, mayList("pods"))
+		return
+	}
+	r.trouble(object, says+". What you have closed since may be open there. "+mayNotRead,
+		mayList("nodeportaccesses.portolan.dev"), mayList("nodeportpools.portolan.dev"))
+}
+
+// mayNotRead is what mends the likeliest reason for which a node cannot read something.
+const mayNotRead = "Where it has no right to read that, " + again
+
+// mayList asks whether node-proxy may list objects of a kind.
+func mayList(resource string) string {
+	return fmt.Sprintf("kubectl auth can-i list %s -A --as=system:serviceaccount:%s:%s", resource, nodeNamespace, daemonSetName)
 }
 
 func (c *Cluster) access(r *Result, a *v1alpha1.NodePortAccess) {
