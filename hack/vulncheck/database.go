@@ -20,26 +20,36 @@ const (
 	oldest = 180 * 24 * time.Hour
 )
 
-// choose is the database to hold the code against: the one online, or the snapshot. It prints which.
-func choose(ctx context.Context, now time.Time) (string, error) {
-	err := knock(ctx, online)
-	if err == nil {
-		fmt.Println("note: held against", online)
-		return online, nil
+// database is what code is held against.
+type database struct {
+	url string
+	dir string // where the snapshot is; empty: it is another one
+}
+
+// knows says whether a database can say something of an entry: a snapshot has none that are newer.
+func (d database) knows(id string) bool {
+	if d.dir == "" {
+		return true
 	}
-	dir, pathErr := filepath.Abs(filepath.Join("hack", "vulndb", "snapshot"))
-	if pathErr != nil {
-		return "", pathErr
+	_, err := os.Stat(filepath.Join(d.dir, "ID", id+".json"))
+	return err == nil
+}
+
+// snapshot is that in hack/vulndb. It prints of when that is, and why it is gone by.
+func snapshot(why error, now time.Time) (database, error) {
+	dir, err := filepath.Abs(filepath.Join("hack", "vulndb", "snapshot"))
+	if err != nil {
+		return database{}, err
 	}
-	modified, dateErr := dateOf(dir)
-	if dateErr != nil {
-		return "", dateErr
+	modified, err := dateOf(dir)
+	if err != nil {
+		return database{}, err
 	}
-	fmt.Printf("note: held against the snapshot of %s in hack/vulndb, for %s is not to be had: %v\n", modified.Format(time.DateOnly), online, err)
+	fmt.Printf("note: held against the snapshot of %s in hack/vulndb, for %v\n", modified.Format(time.DateOnly), why)
 	if warning := tooOld(modified, now); warning != "" {
 		fmt.Println("note:", warning)
 	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String(), nil
+	return database{url: (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String(), dir: dir}, nil
 }
 
 // knock says whether there is a database at an address.

@@ -110,8 +110,8 @@ func (r report) uncalled() (lines []string) {
 }
 
 // judge says what is to be mended: what is called and not accepted, and acceptances that have run out, or are of nothing
-// that is called.
-func (r report) judge(accepted map[string]acceptance, now time.Time) error {
+// that is called, where the database knows of the entry.
+func (r report) judge(accepted map[string]acceptance, knows func(id string) bool, now time.Time) error {
 	var errs []error
 	for _, id := range slices.Sorted(maps.Keys(r)) {
 		if _, ok := accepted[id]; !ok && len(r[id].calls) > 0 {
@@ -119,8 +119,9 @@ func (r report) judge(accepted map[string]acceptance, now time.Time) error {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(accepted)) {
+		called := r[id] != nil && len(r[id].calls) > 0
 		switch a := accepted[id]; {
-		case r[id] == nil || len(r[id].calls) == 0:
+		case !called && knows(id):
 			errs = append(errs, fmt.Errorf("%s is accepted, and nothing calls it: take it out of accepted.json", id))
 		case !now.Before(a.until):
 			errs = append(errs, fmt.Errorf("%s was accepted until %s: mend it now, or say why it may stay for longer", id, a.until.Format(time.DateOnly)))

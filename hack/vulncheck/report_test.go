@@ -31,6 +31,7 @@ func TestAVulnerabilityThatIsCalledIsToBeMendedOrAccepted(t *testing.T) {
 		name     string
 		found    report
 		accepted map[string]acceptance
+		newer    string   // an entry that the database does not have yet
 		want     []string // what is said; nothing if all is well
 	}{
 		{name: "nothing is found", found: report{}},
@@ -44,9 +45,13 @@ func TestAVulnerabilityThatIsCalledIsToBeMendedOrAccepted(t *testing.T) {
 			want: []string{"GO-2026-9002 is accepted, and nothing calls it"}},
 		{name: "one is accepted that is not found", found: report{}, accepted: map[string]acceptance{"GO-2026-9001": {"why", later}},
 			want: []string{"GO-2026-9001 is accepted, and nothing calls it"}},
+		{name: "one is accepted that is newer than the snapshot", found: planted(t), newer: "GO-2026-9003",
+			accepted: map[string]acceptance{"GO-2026-9001": {"why", later}, "GO-2026-9003": {"why", later}}},
+		{name: "one was accepted that is newer than the snapshot", found: report{}, newer: "GO-2026-9003",
+			accepted: map[string]acceptance{"GO-2026-9003": {"why", earlier}}, want: []string{"GO-2026-9003 was accepted until 2026-11-20"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := c.found.judge(c.accepted, now)
+			err := c.found.judge(c.accepted, func(id string) bool { return id != c.newer }, now)
 			if (err != nil) != (c.want != nil) {
 				t.Fatalf("it says %v", err)
 			}
