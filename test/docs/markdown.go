@@ -1,5 +1,5 @@
 // Package docs holds the documentation to what can be told from its text alone: where its links lead, and that every page
-// is found.
+// is found; and CONTRIBUTING.md to the imports and modules that it is about.
 package docs
 
 import (
