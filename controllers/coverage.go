@@ -8,6 +8,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/bitmap"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 // maxNamed is how many nodes a condition names: allocations are for operators, but there may be thousands of nodes.
@@ -19,30 +20,12 @@ const maxNamed = 3
 type coverage struct {
 	nodes map[string]report
 	// counts are by which Services the nodes serve: nearly always there is one way, during a roll-out two.
-	counts map[serving]*count
-}
-
-// serving says which Services a node serves.
-type serving struct {
-	mode      v1alpha1.ProxyMode
-	proxyName string
-}
-
-// takes says whether such a node serves a Service. It is what node-proxy's own selection says.
-func (s serving) takes(svc *corev1.Service) bool {
-	name, labelled := svc.Labels[v1alpha1.ServiceProxyNameLabel]
-	switch s.mode {
-	case v1alpha1.ProxyModeAll:
-		return !labelled || name == s.proxyName
-	case v1alpha1.ProxyModeLabelled:
-		return labelled && name == s.proxyName
-	}
-	return false
+	counts map[selection.Selection]*count
 }
 
 // report is what a node says. Nodes that have the same numbers share one text.
 type report struct {
-	serving
+	selection.Selection
 	text    unique.Handle[string]
 	numbers *bitmap.Set
 }
@@ -54,14 +37,14 @@ type count struct {
 }
 
 func newCoverage() *coverage {
-	return &coverage{nodes: map[string]report{}, counts: map[serving]*count{}}
+	return &coverage{nodes: map[string]report{}, counts: map[selection.Selection]*count{}}
 }
 
 // modes are how many nodes report in each mode.
 func (c *coverage) modes() map[v1alpha1.ProxyMode]int {
 	nodes := map[v1alpha1.ProxyMode]int{}
 	for s, of := range c.counts {
-		nodes[s.mode] += of.nodes
+		nodes[s.Mode] += of.nodes
 	}
 	return nodes
 }
@@ -81,9 +64,9 @@ func (c changes) and(other changes) changes {
 func (c *coverage) put(state *v1alpha1.NodePortNodeState) (changes, error) {
 	before, known := c.nodes[state.Name]
 	after := report{
-		serving: serving{state.Status.Mode, state.Status.ServiceProxyName},
-		text:    unique.Make(state.Status.NodePorts),
-		numbers: before.numbers,
+		Selection: selection.Of(state),
+		text:      unique.Make(state.Status.NodePorts),
+		numbers:   before.numbers,
 	}
 	if known && after == before {
 		return changes{}, nil
@@ -95,7 +78,7 @@ func (c *coverage) put(state *v1alpha1.NodePortNodeState) (changes, error) {
 		}
 	}
 	c.nodes[state.Name] = after
-	if known && after.serving == before.serving {
+	if known && after.Selection == before.Selection {
 		return changes{numbers: c.move(before, after)}, err
 	}
 	if known {
@@ -119,7 +102,7 @@ func (c *coverage) drop(node string) changes {
 // move counts the numbers by which two reports of a node differ, and returns them.
 func (c *coverage) move(before, after report) []int32 {
 	numbers := slices.Collect(bitmap.Difference(before.numbers, after.numbers))
-	of := c.counts[after.serving]
+	of := c.counts[after.Selection]
 	for _, n := range numbers {
 		if after.numbers.Has(n) {
 			of.programmed[n]++
@@ -131,10 +114,10 @@ func (c *coverage) move(before, after report) []int32 {
 }
 
 func (c *coverage) join(r report) {
-	of := c.counts[r.serving]
+	of := c.counts[r.Selection]
 	if of == nil {
 		of = &count{programmed: map[int32]int{}}
-		c.counts[r.serving] = of
+		c.counts[r.Selection] = of
 	}
 	of.nodes++
 	for n := range bitmap.Difference(r.numbers, &bitmap.Set{}) {
@@ -143,12 +126,12 @@ func (c *coverage) join(r report) {
 }
 
 func (c *coverage) leave(r report) {
-	of := c.counts[r.serving]
+	of := c.counts[r.Selection]
 	for n := range bitmap.Difference(r.numbers, &bitmap.Set{}) {
 		of.without(n)
 	}
 	if of.nodes--; of.nodes == 0 {
-		delete(c.counts, r.serving)
+		delete(c.counts, r.Selection)
 	}
 }
 
@@ -169,7 +152,7 @@ type covered struct {
 func (c *coverage) of(number int32, svc *corev1.Service) covered {
 	var found covered
 	for s, of := range c.counts {
-		if s.takes(svc) {
+		if s.Takes(svc) {
 			found.Total += int32(of.nodes)                   //nolint:gosec // a count of nodes
 			found.Programmed += int32(of.programmed[number]) //nolint:gosec // a count of nodes
 		}
@@ -184,7 +167,7 @@ func (c *coverage) of(number int32, svc *corev1.Service) covered {
 func (c *coverage) missing(number int32, svc *corev1.Service) []string {
 	first := make([]string, 0, maxNamed+1)
 	for name, r := range c.nodes {
-		if r.numbers.Has(number) || !r.takes(svc) || len(first) == maxNamed && name > first[maxNamed-1] {
+		if r.numbers.Has(number) || !r.Takes(svc) || len(first) == maxNamed && name > first[maxNamed-1] {
 			continue
 		}
 		at, _ := slices.BinarySearch(first, name)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/bitmap"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/selection"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -30,19 +30,6 @@ var (
 	others     = MakeService("shop/web").NodePort(80, 30080).Label(v1alpha1.ServiceProxyNameLabel, "cilium").Obj()
 	nobodys    = MakeService("shop/web").NodePort(80, 30080).Label(v1alpha1.ServiceProxyNameLabel, "").Obj()
 )
-
-func TestANodeIsHeldToServeWhatItsNodeProxySelects(t *testing.T) {
-	for mode, itsMode := range map[v1alpha1.ProxyMode]route.Mode{
-		v1alpha1.ProxyModeLabelled: route.ModeLabelled, v1alpha1.ProxyModeAll: route.ModeAll, v1alpha1.ProxyModeNone: route.ModeNone, "": "",
-	} {
-		for _, svc := range []*corev1.Service{unlabelled, ours, others, nobodys} {
-			got, want := serving{mode, "portolan"}.takes(svc), route.Selection{Mode: itsMode, ProxyName: "portolan"}.Takes(svc)
-			if got != want {
-				t.Errorf("mode %q, labels %v: %t, want %t", mode, svc.Labels, got, want)
-			}
-		}
-	}
-}
 
 func TestCoverageCountsTheNodesThatServeTheService(t *testing.T) {
 	const labelled, all, none = v1alpha1.ProxyModeLabelled, v1alpha1.ProxyModeAll, v1alpha1.ProxyModeNone
@@ -176,7 +163,7 @@ func TestCoverageIsWhatOneWouldCountNodeByNode(t *testing.T) {
 		for _, name := range fewNodes {
 			c.drop(name)
 		}
-		if diff := cmp.Diff(map[serving]*count{}, c.counts, cmp.AllowUnexported(serving{}, count{})); diff != "" {
+		if diff := cmp.Diff(map[selection.Selection]*count{}, c.counts, cmp.AllowUnexported(count{})); diff != "" {
 			t.Errorf("when all nodes have gone this is left (-want +got):\n%s", diff)
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/access"
 	"github.com/portolan-dev/portolan/internal/rules"
+	"github.com/portolan-dev/portolan/internal/selection"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -86,7 +87,7 @@ func TestATrimmedServiceIsJudgedAsBefore(t *testing.T) {
 				breached++
 			}
 			return []any{serviceports.Requests(svc), breaches, namesOfNumbers(svc), policy.Selects(svc.Labels),
-				serving{v1alpha1.ProxyModeLabelled, "portolan"}.takes(svc), labels.Set(svc.Labels).String(), nameOf(svc), svc.UID, svc.CreationTimestamp}
+				selection.Selection{Mode: v1alpha1.ProxyModeLabelled, ProxyName: "portolan"}.Takes(svc), labels.Set(svc.Labels).String(), nameOf(svc), svc.UID, svc.CreationTimestamp}
 		}
 		want := said(svc.DeepCopy())
 		if diff := cmp.Diff(want, said(TrimService(svc))); diff != "" {

@@ -22,7 +22,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 // defaultMetricsAddress is kube-proxy's, with a port of our own: both may run on a node.
@@ -92,7 +92,7 @@ func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, err
 }
 
 func addServiceFlags(fs *flag.FlagSet, o *nodeproxy.Options, t *texts) {
-	fs.StringVar(&t.services, "services", string(route.ModeLabelled),
+	fs.StringVar(&t.services, "services", selection.Word(v1alpha1.ProxyModeLabelled),
 		"The `mode`, which says which Services to serve: labelled, those whose label service.kubernetes.io/service-proxy-name has the value of --service-proxy-name; all, those without that label too, in the place of kube-proxy; or none.")
 	fs.StringVar(&o.Selection.ProxyName, "service-proxy-name", "portolan", "The `value` of the label service.kubernetes.io/service-proxy-name that gives a Service to this node-proxy.")
 	fs.StringVar(&t.nodePortAddresses, "nodeport-addresses", "primary",
@@ -183,7 +183,7 @@ func checkAddress(address string) error {
 
 // read makes options of the flags whose values have a form of their own.
 func (t *texts) read(o *nodeproxy.Options) (err error) {
-	if o.Selection.Mode, err = route.ParseMode(t.services); err != nil {
+	if o.Selection.Mode, err = selection.ParseMode(t.services); err != nil {
 		return fmt.Errorf("--services: %w", err)
 	}
 	if o.Range, err = parsePortRange(t.nodePortRange); err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 const reference = "../../../docs/reference/node-proxy-flags.md" // as seen from testdata
@@ -68,7 +68,7 @@ func newFlags() *flag.FlagSet {
 func byDefault() nodeproxy.Options {
 	return nodeproxy.Options{
 		Node:               node.Options{Name: "node-1", DetectLocal: node.DetectLocal{Mode: node.ClusterCIDR}},
-		Selection:          route.Selection{Mode: route.ModeLabelled, ProxyName: "portolan"},
+		Selection:          selection.Selection{Mode: v1alpha1.ProxyModeLabelled, ProxyName: "portolan"},
 		Range:              v1alpha1.PortRange{From: 30000, To: 32767},
 		HealthzBindAddress: "0.0.0.0:10356",
 		MetricsBindAddress: "127.0.0.1:10349",
@@ -87,7 +87,7 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		{"", func(*nodeproxy.Options) {}},
 		{"--node-name=node-2", func(o *nodeproxy.Options) { o.Node.Name = "node-2" }},
 		{"--services=all --service-proxy-name=other", func(o *nodeproxy.Options) {
-			o.Selection = route.Selection{Mode: route.ModeAll, ProxyName: "other"}
+			o.Selection = selection.Selection{Mode: v1alpha1.ProxyModeAll, ProxyName: "other"}
 		}},
 		{"--nodeport-addresses=10.0.0.0/8,fd00::/8", func(o *nodeproxy.Options) {
 			o.Node.NodePortAddresses.Prefixes = []netip.Prefix{prefix("10.0.0.0/8"), prefix("fd00::/8")}

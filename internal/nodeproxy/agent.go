@@ -86,7 +86,7 @@ type watcher interface {
 
 // New puts a node-proxy together. It asks the API server nothing and changes nothing until Run, which is to follow.
 func New(cfg *rest.Config, o Options, log logr.Logger) (*Agent, error) {
-	o.Node.ServiceCIDRs = o.Selection.Mode == route.ModeAll
+	o.Node.ServiceCIDRs = o.Selection.Mode == v1alpha1.ProxyModeAll
 	s, err := newSources(cfg, o.Node.Name)
 	if err != nil {
 		return nil, err

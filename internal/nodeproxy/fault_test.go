@@ -17,7 +17,6 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/netlink"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -220,7 +219,7 @@ func TestAChangeWaitsNoMoreWhereTheKernelNeedNotBeAsked(t *testing.T) {
 }
 
 func TestNothingWaitsForServicesThatAreNotServedHere(t *testing.T) {
-	for _, mode := range []route.Mode{route.ModeLabelled, route.ModeNone} {
+	for _, mode := range []v1alpha1.ProxyMode{v1alpha1.ProxyModeLabelled, v1alpha1.ProxyModeNone} {
 		t.Run(string(mode), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.options.Selection.Mode = mode

@@ -18,7 +18,6 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
 
 // allow has the Services of a namespace take connections from one range alone.
@@ -42,7 +41,7 @@ func guardedView() node.View {
 }
 
 func TestNodePortsAreGuardedWhoeverServesThem(t *testing.T) {
-	for _, mode := range []route.Mode{route.ModeAll, route.ModeLabelled, route.ModeNone} {
+	for _, mode := range []v1alpha1.ProxyMode{v1alpha1.ProxyModeAll, v1alpha1.ProxyModeLabelled, v1alpha1.ProxyModeNone} {
 		t.Run(string(mode), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.options.Selection.Mode = mode

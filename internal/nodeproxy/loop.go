@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
@@ -259,7 +260,7 @@ func (a *Agent) rules() nft.Rules {
 	r := nft.Rules{
 		IPv4:      a.masquerading(a.view.PodsKnown.IPv4),
 		IPv6:      a.masquerading(a.view.PodsKnown.IPv6),
-		GuardOnly: a.options.Selection.Mode == route.ModeNone,
+		GuardOnly: a.options.Selection.Mode == v1alpha1.ProxyModeNone,
 		Closed:    a.guardian.closes(),
 	}
 	if a.localhost != nil {

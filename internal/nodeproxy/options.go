@@ -13,7 +13,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 // Options are what the flags of cmd/node-proxy set.
@@ -21,7 +21,7 @@ type Options struct {
 	// Node says which node this is, and where it has node ports and pods.
 	Node node.Options
 	// Selection is which Services it serves.
-	Selection route.Selection
+	Selection selection.Selection
 	// Localhost serves node ports on the node's loopback addresses too.
 	Localhost bool
 	// MasqueradeAll has endpoints see the node instead of the client wherever a cluster IP was asked.

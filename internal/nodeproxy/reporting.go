@@ -17,7 +17,6 @@ import (
 	"github.com/portolan-dev/portolan/internal/bitmap"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/report"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
 
 // newReporter makes the Reporter of this node.
@@ -54,19 +53,13 @@ func (a *Agent) reportState() (report.State, bool) {
 	return report.State{NodeUID: node.UID, Status: status.report(a.options.Version)}, true
 }
 
-var proxyModes = map[route.Mode]v1alpha1.ProxyMode{
-	route.ModeLabelled: v1alpha1.ProxyModeLabelled,
-	route.ModeAll:      v1alpha1.ProxyModeAll,
-	route.ModeNone:     v1alpha1.ProxyModeNone,
-}
-
 // reportedAddresses is how many of the node's addresses a report lists.
 const reportedAddresses = 64
 
 // report is the status as the cluster is told.
 func (s Status) report(version string) v1alpha1.NodePortNodeStateStatus {
 	r := v1alpha1.NodePortNodeStateStatus{
-		Mode:             proxyModes[s.Selection.Mode],
+		Mode:             s.Selection.Mode,
 		ServiceProxyName: s.Selection.ProxyName,
 		ProxyVersion:     version,
 		Services:         int32(s.Tally.Services), //nolint:gosec // a count of what is in memory

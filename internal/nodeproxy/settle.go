@@ -8,6 +8,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/metrics"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 // waiting are the changes that the kernel does not have yet.
@@ -84,7 +85,7 @@ func (a *Agent) conclude(err error) {
 // haveBegun is for what waits until the kernel has all for the first time.
 func (a *Agent) haveBegun() {
 	s := a.Status()
-	a.log.Info("The kernel has the rules", "mode", s.Selection.Mode, "services", s.Tally.Services, "nodePorts", len(s.NodePorts), "addresses", s.View.Network.NodePortIPs, "took", s.Took)
+	a.log.Info("The kernel has the rules", "mode", selection.Word(s.Selection.Mode), "services", s.Tally.Services, "nodePorts", len(s.NodePorts), "addresses", s.View.Network.NodePortIPs, "took", s.Took)
 	// The connection tracking works once there is a table.
 	if err := a.options.Conntrack.Apply("/"); err != nil {
 		a.log.Error(err, "Going on without limits and timeouts of connection tracking that could not be set")

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -56,7 +55,7 @@ func TestWhatShowSays(t *testing.T) {
 
 func TestShowSaysWhoMayReachAServiceAndHowOftenItWasUsed(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.options.Selection.Mode = route.ModeNone
+		w.options.Selection.Mode = v1alpha1.ProxyModeNone
 		w.watchingUse()
 		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
 		w.put("shop/api", "10.96.0.11", 30081, "10.244.1.2")

@@ -16,12 +16,13 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 // Status is what a node-proxy does in all. It is not changed once it is made.
 type Status struct {
 	View      node.View
-	Selection route.Selection
+	Selection selection.Selection
 	Tally     route.Tally
 	Conflicts []route.Conflict
 	// NodePorts are the numbers that the kernel has, in order, and those of health checks.
@@ -186,9 +187,9 @@ func compareConflicts(a, b route.Conflict) int {
 
 func (s Status) serves() string {
 	switch s.Selection.Mode {
-	case route.ModeAll:
+	case v1alpha1.ProxyModeAll:
 		return "all Services but those that a label gives to another proxy"
-	case route.ModeNone:
+	case v1alpha1.ProxyModeNone:
 		return "no Services"
 	}
 	return fmt.Sprintf("the Services with the label %s=%s", v1alpha1.ServiceProxyNameLabel, s.Selection.ProxyName)

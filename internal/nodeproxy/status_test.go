@@ -17,6 +17,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/clash"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 var monday = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -80,7 +81,7 @@ Node node-1 serves all Services but those that a label gives to another proxy.
   The kernel is in step; the last change was 119s ago and took 1.23ms.
 `, [2]string{"NoAddress", "The node has none of the addresses that --nodeport-addresses asks for; link-local ones do not count."}, [2]string{"InSync", "The kernel has what the API server says."}},
 	{"serving nothing on a node that goes", inStep(func(s *Status) {
-		s.Selection, s.Tally, s.NodePorts, s.View.Leaving = route.Selection{Mode: route.ModeNone}, route.Tally{}, nil, true
+		s.Selection, s.Tally, s.NodePorts, s.View.Leaving = selection.Selection{Mode: v1alpha1.ProxyModeNone}, route.Tally{}, nil, true
 	}), `
 Node node-1 serves no Services.
   0 Services with 0 frontends and 0 endpoints.
@@ -89,13 +90,13 @@ Node node-1 serves no Services.
 `, [2]string{"NodeLeaving", "The node is about to go."}, [2]string{"InSync", "The kernel has what the API server says."}},
 }
 
-var labelled = route.Selection{Mode: route.ModeLabelled, ProxyName: "portolan"}
+var labelled = selection.Selection{Mode: v1alpha1.ProxyModeLabelled, ProxyName: "portolan"}
 
 // inStep is a status without trouble, but for what changes do.
 func inStep(changes ...func(*Status)) Status {
 	s := Status{
 		View:      view(),
-		Selection: route.Selection{Mode: route.ModeAll, ProxyName: "portolan"},
+		Selection: selection.Selection{Mode: v1alpha1.ProxyModeAll, ProxyName: "portolan"},
 		Tally:     route.Tally{Services: 1, Ports: 1, IPv4: route.FamilyTally{Frontends: 2, Endpoints: 1}, IPv6: route.FamilyTally{Frontends: 1}},
 		NodePorts: []uint16{30080},
 		LastSync:  monday.Add(-2*time.Minute + 5*time.Millisecond),

@@ -10,7 +10,6 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/activity"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 )
 
 // watchingUse has the Agents of the world watch how numbers are used.
@@ -36,7 +35,7 @@ var webPort = nft.Port{Protocol: nft.TCP, Number: 30080}
 
 func TestUseIsReportedWhoeverServes(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.options.Selection.Mode = route.ModeNone
+		w.options.Selection.Mode = v1alpha1.ProxyModeNone
 		w.watchingUse()
 		w.put("shop/web", "10.96.0.10", 30080, "10.244.1.1")
 		w.start()

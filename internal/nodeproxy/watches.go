@@ -20,7 +20,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/track"
 )
 
@@ -140,7 +139,7 @@ type watches struct {
 }
 
 // newWatches makes the watches. They are not started.
-func newWatches(s sources, t *track.Tracker, g *guardian, mode route.Mode) *watches {
+func newWatches(s sources, t *track.Tracker, g *guardian, mode v1alpha1.ProxyMode) *watches {
 	return &watches{
 		reflectors: []*cache.Reflector{
 			cache.NewNamedReflector("services", s.services, &corev1.Service{}, t.Services(), 0),
@@ -151,7 +150,7 @@ func newWatches(s sources, t *track.Tracker, g *guardian, mode route.Mode) *watc
 		},
 		node:         informer(s.node, &corev1.Node{}),
 		serviceCIDRs: informer(s.serviceCIDRs, &networkingv1.ServiceCIDR{}),
-		withCIDRs:    mode == route.ModeAll,
+		withCIDRs:    mode == v1alpha1.ProxyModeAll,
 	}
 }
 

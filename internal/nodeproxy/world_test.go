@@ -24,10 +24,12 @@ import (
 	"k8s.io/klog/v2"
 	clienttest "sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/conntrack"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/selection"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -70,7 +72,7 @@ func newWorld(t *testing.T) *world {
 		T: t,
 		options: Options{
 			Node:      node.Options{Name: "node-1"},
-			Selection: route.Selection{Mode: route.ModeAll, ProxyName: "portolan"},
+			Selection: selection.Selection{Mode: v1alpha1.ProxyModeAll, ProxyName: "portolan"},
 		},
 		services: newFeed(), slices: newFeed(), nodes: newFeed(), cidrs: newFeed(),
 		access: newFeed(), pools: newFeed(), pods: newFeed(),

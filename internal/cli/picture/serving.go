@@ -9,6 +9,7 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/access"
 	"github.com/portolan-dev/portolan/internal/bitmap"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 // Serving is which nodes' node-proxies serve a Service, and those of them that have a number in force, by name.
@@ -19,7 +20,7 @@ func (p *Picture) Serving(svc *corev1.Service, number int32) Serving {
 	var s Serving
 	for i := range p.NodeStates {
 		state := &p.NodeStates[i]
-		if !takes(&state.Status, svc) {
+		if !selection.Of(state).Takes(svc) {
 			continue
 		}
 		s.Nodes = append(s.Nodes, state.Name)
@@ -30,18 +31,6 @@ func (p *Picture) Serving(svc *corev1.Service, number int32) Serving {
 	slices.Sort(s.Nodes)
 	slices.Sort(s.Programmed)
 	return s
-}
-
-// takes says whether such a node-proxy serves a Service. Source: route.Selection, which is for Linux only.
-func takes(status *v1alpha1.NodePortNodeStateStatus, svc *corev1.Service) bool {
-	name, labelled := svc.Labels[v1alpha1.ServiceProxyNameLabel]
-	switch status.Mode {
-	case v1alpha1.ProxyModeAll:
-		return !labelled || name == status.ServiceProxyName
-	case v1alpha1.ProxyModeLabelled:
-		return labelled && name == status.ServiceProxyName
-	}
-	return false
 }
 
 // Guarded says whether any node enforces who may reach node ports.

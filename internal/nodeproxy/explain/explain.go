@@ -31,7 +31,7 @@ type Subject struct {
 	Labels  map[string]string
 
 	// Mode is which Services the node-proxy serves.
-	Mode        route.Mode
+	Mode        v1alpha1.ProxyMode
 	Node        route.Node
 	NodePortIPs []netip.Addr
 }
@@ -92,7 +92,7 @@ func (s Subject) headline() string {
 }
 
 func (s Subject) otherProxy() string {
-	if s.Mode == route.ModeNone {
+	if s.Mode == v1alpha1.ProxyModeNone {
 		return "this node-proxy serves no Service"
 	}
 	if proxy, ok := s.Service.Labels[v1alpha1.ServiceProxyNameLabel]; ok {

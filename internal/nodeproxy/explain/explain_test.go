@@ -16,6 +16,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/route"
+	"github.com/portolan-dev/portolan/internal/selection"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -103,7 +104,7 @@ func TestAServiceIsExplainedInWords(t *testing.T) {
 				s.Slices = append(s.Slices, endpoints.Of(test.another.Obj()))
 			}
 			s.Doors, s.Guarded = test.doors, true
-			s.Plan = route.Service(s.Service, s.Slices, node, route.Selection{Mode: route.ModeAll, ProxyName: "portolan"})
+			s.Plan = route.Service(s.Service, s.Slices, node, selection.Selection{Mode: v1alpha1.ProxyModeAll, ProxyName: "portolan"})
 			if test.conflicts != nil {
 				s.Conflicts = test.conflicts(s.Plan)
 			}

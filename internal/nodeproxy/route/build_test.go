@@ -10,13 +10,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+	"github.com/portolan-dev/portolan/internal/selection"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
 var (
-	everything = Selection{Mode: ModeAll, ProxyName: "portolan"}
+	everything = selection.Selection{Mode: v1alpha1.ProxyModeAll, ProxyName: "portolan"}
 	thisNode   = Node{Name: "node-1", Zone: "zone-a", IPs: []netip.Addr{ip("192.168.0.1"), ip("fd00:192:168::1")}}
 	monday     = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 )

@@ -9,6 +9,7 @@ import (
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/endpoints"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+	"github.com/portolan-dev/portolan/internal/selection"
 )
 
 // Node is the node that the plans are for.
@@ -27,11 +28,11 @@ func (n Node) Equal(m Node) bool {
 }
 
 // Service plans one Service with its EndpointSlices for a node. A nil svc is one that has gone.
-func Service(svc *corev1.Service, endpointSlices []*endpoints.Slice, node Node, selection Selection) Plan {
+func Service(svc *corev1.Service, endpointSlices []*endpoints.Slice, node Node, selected selection.Selection) Plan {
 	switch {
 	case svc == nil:
 		return Plan{}
-	case !selection.Takes(svc):
+	case !selected.Takes(svc):
 		return Plan{HandedOver: true}
 	case !proxied(svc):
 		return Plan{}

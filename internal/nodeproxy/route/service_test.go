@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
@@ -131,23 +130,6 @@ func TestSourceRangesLimitLoadBalancerIPsOfTheirFamily(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestTheLabelSaysWhichProxyServesAService(t *testing.T) {
-	unlabelled := st.MakeService("shop/web").Obj()
-	ours := st.MakeService("shop/web").Label(v1alpha1.ServiceProxyNameLabel, "portolan").Obj()
-	others := st.MakeService("shop/web").Label(v1alpha1.ServiceProxyNameLabel, "another").Obj()
-	empty := st.MakeService("shop/web").Label(v1alpha1.ServiceProxyNameLabel, "").Obj()
-	for mode, want := range map[Mode][4]bool{
-		ModeAll:      {true, true, false, false},
-		ModeLabelled: {false, true, false, false},
-		ModeNone:     {},
-	} {
-		s := Selection{Mode: mode, ProxyName: "portolan"}
-		if got := [4]bool{s.Takes(unlabelled), s.Takes(ours), s.Takes(others), s.Takes(empty)}; got != want {
-			t.Errorf("%s: got %t, want %t", mode, got, want)
-		}
 	}
 }
 

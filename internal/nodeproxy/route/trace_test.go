@@ -11,6 +11,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
+	"github.com/portolan-dev/portolan/internal/selection"
 	st "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -194,7 +195,7 @@ func TestTheTableReadsAsInTheGoldenFile(t *testing.T) {
 func TestWithAnotherProxyBesideOnlyWhatIsOursIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.do(w.planner.SetNetwork(Network{}))
-	labelled := Selection{Mode: ModeLabelled, ProxyName: "portolan"}
+	labelled := selection.Selection{Mode: v1alpha1.ProxyModeLabelled, ProxyName: "portolan"}
 	for name, svc := range map[string]*st.Service{
 		"shop/ours":   st.MakeService("shop/ours").ClusterIPs("10.96.0.10").Port(80).Label(v1alpha1.ServiceProxyNameLabel, "portolan"),
 		"shop/theirs": st.MakeService("shop/theirs").ClusterIPs("10.96.0.20").Type(corev1.ServiceTypeNodePort).NodePort(80, 30080),
