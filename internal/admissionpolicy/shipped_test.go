@@ -180,48 +180,47 @@ func (w write) leaves(part string) bool {
 	return w.old != nil && cmp.Equal(w.object.Object[part], w.old.Object[part])
 }
 
-func TestOnlyTheManagerWritesTheLedger(t *testing.T) {
+// wantWritesJudged holds a policy that is shipped against what is wanted of writes that are drawn: wanted says whether one is to be
+// admitted, and counts what it met, which has to be so many at least.
+func wantWritesJudged(t *testing.T, file, kind, resource string, wanted func(w write, met tally) bool, atLeast map[string]int) {
+	t.Helper()
 	var shipped admissionv1.ValidatingAdmissionPolicy
-	read(t, "policy/ledger_policy.yaml", &shipped)
+	read(t, file, &shipped)
 	policy, met := load(t, &shipped), tally{}
 	rapid.Check(t, func(rt *rapid.T) {
 		for range 25 {
-			w := drawWrite(rt, "NodePortAllocation", "nodeportallocations")
-			finalizing := w.old != nil && w.old.GetDeletionTimestamp() != nil && w.leaves("spec") && w.leaves("status")
-			want := w.user.Name == theManager || finalizing
+			w := drawWrite(rt, kind, resource)
 			met.count(everything)
-			met.countIf("admitted, of somebody else", want && w.user.Name != theManager)
-			met.countIf("refused, of a change that leaves all as it was", !want && w.leaves("spec") && w.leaves("status"))
-			met.countIf("refused, of a change to what is being deleted", !want && w.old != nil && w.old.GetDeletionTimestamp() != nil)
-			if w.admitted(rt, policy) != want {
+			if want := wanted(w, met); w.admitted(rt, policy) != want {
 				rt.Fatalf("admitted: %t, want %t", !want, want)
 			}
 		}
 	})
-	met.atLeast(t, map[string]int{"admitted, of somebody else": 8, "refused, of a change that leaves all as it was": 8,
+	met.atLeast(t, atLeast)
+}
+
+func TestOnlyTheManagerWritesTheLedger(t *testing.T) {
+	wantWritesJudged(t, "policy/ledger_policy.yaml", "NodePortAllocation", "nodeportallocations", func(w write, met tally) bool {
+		deleting, same := w.old != nil && w.old.GetDeletionTimestamp() != nil, w.leaves("spec") && w.leaves("status")
+		want := w.user.Name == theManager || deleting && same
+		met.countIf("admitted, of somebody else", want && w.user.Name != theManager)
+		met.countIf("refused, of a change that leaves all as it was", !want && same)
+		met.countIf("refused, of a change to what is being deleted", !want && deleting)
+		return want
+	}, map[string]int{"admitted, of somebody else": 8, "refused, of a change that leaves all as it was": 8,
 		"refused, of a change to what is being deleted": 40})
 }
 
 func TestANodeWritesNothingButItsOwnState(t *testing.T) {
-	var shipped admissionv1.ValidatingAdmissionPolicy
-	read(t, "node-proxy/node_state_policy.yaml", &shipped)
-	policy, met := load(t, &shipped), tally{}
-	rapid.Check(t, func(rt *rapid.T) {
-		for range 25 {
-			w := drawWrite(rt, "NodePortNodeState", "nodeportnodestates")
-			nodes := w.user.Extra[nodeOfToken]
-			own := w.user.Name == theNodeProxy && len(nodes) == 1 && nodes[0] == w.object.GetName()
-			want := own || w.user.Name != theNodeProxy && w.leaves("status")
-			met.count(everything)
-			met.countIf("own", own)
-			met.countIf("refused, of the node-proxy of another node", !want && w.user.Name == theNodeProxy && len(nodes) == 1)
-			met.countIf("refused, without a node in the token", !want && w.user.Name == theNodeProxy && len(nodes) == 0)
-			met.countIf("admitted, of somebody else", want && !own)
-			if w.admitted(rt, policy) != want {
-				rt.Fatalf("admitted: %t, want %t", !want, want)
-			}
-		}
-	})
-	met.atLeast(t, map[string]int{"own": 5, "refused, of the node-proxy of another node": 5,
+	wantWritesJudged(t, "node-proxy/node_state_policy.yaml", "NodePortNodeState", "nodeportnodestates", func(w write, met tally) bool {
+		nodes := w.user.Extra[nodeOfToken]
+		own := w.user.Name == theNodeProxy && len(nodes) == 1 && nodes[0] == w.object.GetName()
+		want := own || w.user.Name != theNodeProxy && w.leaves("status")
+		met.countIf("own", own)
+		met.countIf("refused, of the node-proxy of another node", !want && w.user.Name == theNodeProxy && len(nodes) == 1)
+		met.countIf("refused, without a node in the token", !want && w.user.Name == theNodeProxy && len(nodes) == 0)
+		met.countIf("admitted, of somebody else", want && !own)
+		return want
+	}, map[string]int{"own": 5, "refused, of the node-proxy of another node": 5,
 		"refused, without a node in the token": 5, "admitted, of somebody else": 40})
 }
