@@ -54,32 +54,42 @@ func TestAKillInTheMiddleOfTheFirstSyncLeavesAllOrNothing(t *testing.T) {
 	w.wantAsFresh()
 }
 
-// killAtTheStart kills a node-proxy that begins with a kernel that has nothing.
+// killAtTheStart kills a node-proxy that begins with a kernel that has nothing: at moments from its launch to when all is written,
+// and then in the middle of its write, unless one of those was.
 func (w *world) killAtTheStart(web *corev1.Service) {
 	w.Helper()
 	launch, err := w.Prepare(w.Context(), w.command)
 	w.must(err)
 	w.kill()
 	w.remove()
-	took, whole := w.timed(launch), 0
-	for i := range kills {
+	took, whole, met, i := w.timed(launch), 0, 0, 0
+	for began := time.Now(); i < kills || met == 0 && time.Since(began) < long(enough); i++ {
 		w.kill()
 		w.remove()
 		w.proxy, err = launch()
 		w.must(err)
-		time.Sleep(took * time.Duration(i+1) / kills) // any moment will do
-		w.kill()
+		if i < kills {
+			time.Sleep(took * time.Duration(i+1) / kills) // any moment will do
+		} else {
+			w.awaitWriting(2 * took)
+		}
+		if w.killed() {
+			met++
+		}
 		switch n := len(w.held()); {
 		case n > manyElements:
 			whole++
 		case n > 0:
-			w.Errorf("killed after %d/%d of %s it leaves %d elements", i+1, kills, took, n)
+			w.Errorf("number %d that is killed leaves %d elements", i+1, n)
 		}
 		w.start()
 		w.wantCrowded()
 		w.wantServed(web, w.Local[0])
 	}
-	w.Logf("of %d that were killed after about %s, %d left everything, the others nothing", kills, took, whole)
+	w.Logf("of %d that were killed %d were writing; %d left everything, the others nothing; it takes %s", i, met, whole, took)
+	if met == 0 {
+		w.Errorf("none of %d was killed in the middle of a write", i)
+	}
 }
 
 // timed is how long a node-proxy takes from its launch until it has written everything.
