@@ -21,6 +21,9 @@ const (
 	replicas = 2
 	// endpointLag is how long a Service's rules are behind the state of its endpoints.
 	endpointLag = 300 * time.Millisecond
+	// shutdownDelay is how long a manager that ends goes on serving: longer than the rules are behind, also on a machine that
+	// stands still for five seconds.
+	shutdownDelay = endpointLag + 6*time.Second
 	// patience is how long anything may take that is to happen by itself.
 	patience = 90 * time.Second
 	poll     = 30 * time.Millisecond
@@ -118,15 +121,19 @@ func (w *world) deployManagers(r release) {
 	w.rollManagers(r)
 }
 
-// rollManagers does what the Deployment does then: a new replica is ready before an old one ends.
+// rollManagers does what the Deployment does then: a new replica is ready before an old one ends, and none waits until that has
+// ended.
 func (w *world) rollManagers(r release) {
 	w.Helper()
+	var ending sync.WaitGroup
 	for range replicas {
 		w.startManager(r)
 		if len(w.managers) > replicas {
-			w.endManager(0)
+			old := w.takeOldest()
+			ending.Go(func() { w.endManager(old) })
 		}
 	}
+	ending.Wait()
 	w.managersAre = r
 }
 
@@ -136,18 +143,23 @@ func (w *world) startManager(r release) {
 	port, err := cluster.FreePort()
 	w.must(err)
 	process, err := w.installation.StartProcess(w.Context(), r.Program("manager"),
-		fmt.Sprint("--webhook-port=", port), fmt.Sprint("--shutdown-delay=", 2*endpointLag), "--metrics-secure=false")
+		fmt.Sprint("--webhook-port=", port), fmt.Sprint("--shutdown-delay=", shutdownDelay), "--metrics-secure=false")
 	w.must(err)
 	m := manager{process, fmt.Sprint("127.0.0.1:", port)}
 	w.managers = append(w.managers, m)
 	w.balancer.Add(m.endpoint)
 }
 
+// takeOldest takes the oldest manager out of those that run, to end it.
+func (w *world) takeOldest() manager {
+	oldest := w.managers[0]
+	w.managers = w.managers[1:]
+	return oldest
+}
+
 // endManager ends one in order, of which the API server learns late.
-func (w *world) endManager(i int) {
+func (w *world) endManager(m manager) {
 	w.Helper()
-	m := w.managers[i]
-	w.managers = append(w.managers[:i:i], w.managers[i+1:]...)
 	time.AfterFunc(endpointLag, func() { w.balancer.Remove(m.endpoint) })
 	m.Stop(patience)
 	if !m.State().Success() {

@@ -128,13 +128,13 @@ func TestManagersOfBothVersionsAnswerForTheSameServices(t *testing.T) {
 	t.Cleanup(w.callWebhooksByTheBalancer)
 	w.managersAre = release{name: "both"}
 	w.startManager(previous)
-	w.endManager(0)
-	w.endManager(0) // it leads now
+	w.endManager(w.takeOldest())
+	w.endManager(w.takeOldest()) // it leads now
 	w.startManager(current)
 	before, next := w.managers[0], w.managers[1]
 	w.wantWellAnswered("old-leads-old-gives", before, next)
 	w.wantWellAnswered("old-leads-new-gives", next, before)
-	w.endManager(0)
+	w.endManager(w.takeOldest())
 	w.startManager(previous)
 	next, before = w.managers[0], w.managers[1]
 	w.wantWellAnswered("new-leads-old-gives", before, next)
