@@ -120,14 +120,14 @@ func (c *coverage) join(r report) {
 		c.counts[r.Selection] = of
 	}
 	of.nodes++
-	for n := range bitmap.Difference(r.numbers, &bitmap.Set{}) {
+	for n := range r.numbers.TakenNumbers() {
 		of.programmed[n]++
 	}
 }
 
 func (c *coverage) leave(r report) {
 	of := c.counts[r.Selection]
-	for n := range bitmap.Difference(r.numbers, &bitmap.Set{}) {
+	for n := range r.numbers.TakenNumbers() {
 		of.without(n)
 	}
 	if of.nodes--; of.nodes == 0 {
