@@ -15,6 +15,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/access"
+	"github.com/portolan-dev/portolan/internal/fleet"
 )
 
 // +kubebuilder:rbac:groups=portolan.dev,resources=nodeportaccesses,verbs=get;list;watch
@@ -30,7 +31,7 @@ type accessReconciler struct {
 	tally         *accessTally
 
 	mu     sync.Mutex // guards guards
-	guards *guards
+	guards *fleet.Guards
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -83,5 +84,5 @@ func (r *accessReconciler) statusOf(ctx context.Context, object *v1alpha1.NodePo
 func (r *accessReconciler) nodesOf(object *v1alpha1.NodePortAccess) v1alpha1.NodeCounts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.guards.of(specVersion(object))
+	return r.guards.Of(specVersion(object))
 }

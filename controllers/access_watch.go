@@ -19,13 +19,14 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/access"
+	"github.com/portolan-dev/portolan/internal/fleet"
 )
 
 // A Service concerns the objects of its namespace that select it, before or after; a node's report, those that it is the
 // first to enforce, each at its turn.
 
 func newAccessReconciler(c client.Client, clock clock.PassiveClock) *accessReconciler {
-	return &accessReconciler{Client: c, clock: clock, guards: newGuards(), tally: newAccessTally(),
+	return &accessReconciler{Client: c, clock: clock, guards: fleet.NewGuards(), tally: newAccessTally(),
 		turns: newTurns[types.NamespacedName](), counts: newTurns[types.NamespacedName]()}
 }
 
@@ -66,29 +67,29 @@ func (r *accessReconciler) ofNodes() handler.EventHandler {
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { r.seen(ctx, e.Object, q) },
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { r.seen(ctx, e.ObjectNew, q) },
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
-			r.enqueue(ctx, r.note(func(g *guards) advance { return g.drop(e.Object.GetName()) }), q)
+			r.enqueue(ctx, r.note(func(g *fleet.Guards) fleet.Advance { return g.Drop(e.Object.GetName()) }), q)
 		},
 	}
 }
 
 func (r *accessReconciler) seen(ctx context.Context, o client.Object, q queue) {
 	if state, ok := o.(*v1alpha1.NodePortNodeState); ok {
-		r.enqueue(ctx, r.note(func(g *guards) advance { return g.put(state) }), q)
+		r.enqueue(ctx, r.note(func(g *fleet.Guards) fleet.Advance { return g.Put(state) }), q)
 	}
 }
 
-func (r *accessReconciler) note(change func(*guards) advance) advance {
+func (r *accessReconciler) note(change func(*fleet.Guards) fleet.Advance) fleet.Advance {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return change(r.guards)
 }
 
 // enqueue has objects looked at, after all that cannot wait.
-func (r *accessReconciler) enqueue(ctx context.Context, a advance, q queue) {
-	if !a.all && a.before == a.after {
+func (r *accessReconciler) enqueue(ctx context.Context, a fleet.Advance, q queue) {
+	if a.None() {
 		return
 	}
-	for _, object := range r.where(ctx, func(object *v1alpha1.NodePortAccess) bool { return a.concerns(specVersion(object)) }) {
+	for _, object := range r.where(ctx, func(object *v1alpha1.NodePortAccess) bool { return a.Concerns(specVersion(object)) }) {
 		item := request{NamespacedName: client.ObjectKeyFromObject(object)}
 		if wait, news := r.ask(object, r.nodesOf(object)); news {
 			addLast(q, wait, item)

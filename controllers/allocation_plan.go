@@ -12,6 +12,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/fleet"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
@@ -32,8 +33,8 @@ type observed struct {
 	pool       string                       // that has it now
 	poolGone   bool                         // the pool that it was taken from has been deleted
 	hold       time.Duration                // for which it is kept when it is released
-	nodes      covered                      // the nodes that have it
-	used       used                         // what nodes say of its use
+	nodes      fleet.Covered                // the nodes that have it
+	used       fleet.Used                   // what nodes say of its use
 	idleAfter  time.Duration                // when it is idle; 0: never
 	turn       bool                         // what nodes report may be written by itself
 	wait       time.Duration                // until the next turn; 0: none has been asked for

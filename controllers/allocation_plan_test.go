@@ -17,6 +17,9 @@ import (
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
+// later is so many minutes after noon.
+func later(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+
 // carrier is a Service on 30080 that came so many minutes after noon.
 func carrier(name string, uid types.UID, minute int) *corev1.Service {
 	svc := MakeService(name).UID(uid).NodePort(80, 30080, Named("http")).Obj()

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/fleet"
 )
 
 // setNodes says in an allocation's status which nodes have the number, where any node serves its Service.
@@ -24,13 +25,13 @@ func setNodes(status *v1alpha1.NodePortAllocationStatus, o observed) {
 }
 
 // programmed words the coverage of a number. While all nodes have it the text does not change with their count.
-func programmed(c covered) metav1.Condition {
+func programmed(c fleet.Covered) metav1.Condition {
 	if c.Programmed == c.Total {
 		return metav1.Condition{Type: v1alpha1.AllocationProgrammed, Status: metav1.ConditionTrue,
 			Reason: v1alpha1.AllocationReasonAllNodes, Message: "every node whose node-proxy serves the Service has the number"}
 	}
-	names := strings.Join(c.missing, ", ")
-	if more := int(c.Total-c.Programmed) - len(c.missing); more > 0 {
+	names := strings.Join(c.Missing, ", ")
+	if more := int(c.Total-c.Programmed) - len(c.Missing); more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
 	return metav1.Condition{Type: v1alpha1.AllocationProgrammed, Status: metav1.ConditionFalse,

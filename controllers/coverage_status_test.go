@@ -10,10 +10,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/fleet"
 )
 
-func coveredBy(programmed, total int32, missing ...string) covered {
-	return covered{NodeCounts: v1alpha1.NodeCounts{Programmed: programmed, Total: total}, missing: missing}
+func coveredBy(programmed, total int32, missing ...string) fleet.Covered {
+	return fleet.Covered{NodeCounts: v1alpha1.NodeCounts{Programmed: programmed, Total: total}, Missing: missing}
 }
 
 func TestAnAllocationSaysWhichNodesHaveItsNumber(t *testing.T) {
@@ -29,17 +30,17 @@ func TestAnAllocationSaysWhichNodesHaveItsNumber(t *testing.T) {
 	a.Generation = 3
 	for minute, step := range []struct {
 		name  string
-		nodes covered
+		nodes fleet.Covered
 		want  *metav1.Condition
 	}{
-		{"kube-proxy serves it", covered{}, nil},
+		{"kube-proxy serves it", fleet.Covered{}, nil},
 		{"no node has it yet", coveredBy(0, 2, "a", "b"), condition("False", "Programming", "0 of 2 nodes have the number; not yet: a, b", 1)},
 		{"one has it", coveredBy(1, 2, "b"), condition("False", "Programming", "1 of 2 nodes have the number; not yet: b", 1)},
 		{"all have it", coveredBy(2, 2), condition("True", "AllNodes", everyNode, 3)},
 		{"a third one has it too", coveredBy(3, 3), condition("True", "AllNodes", everyNode, 3)},
 		{"a hundred come without it", coveredBy(3, 103, "d", "e", "f"),
 			condition("False", "Programming", "3 of 103 nodes have the number; not yet: d, e, f and 97 more", 5)},
-		{"it is given to kube-proxy", covered{}, nil},
+		{"it is given to kube-proxy", fleet.Covered{}, nil},
 	} {
 		o := observed{number: 30080, allocation: a, carriers: []*corev1.Service{carrier("shop/web", "1", 0)}, nodes: step.nodes, now: at(minute).Time}
 		a.Status = statusFor(o)

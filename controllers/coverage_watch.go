@@ -16,6 +16,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/fleet"
 	"github.com/portolan-dev/portolan/internal/metrics"
 )
 
@@ -30,29 +31,29 @@ type nodes struct {
 	walks         gathering     // of all numbers
 
 	mu       sync.Mutex // guards all below
-	coverage *coverage
-	use      *use
+	coverage *fleet.Coverage
+	use      *fleet.Use
 }
 
 func newNodes(cached client.Reader, clock clock.PassiveClock) *nodes {
-	return &nodes{Reader: cached, clock: clock, pace: newTurns[int32](), walks: gathering{after: settle}, coverage: newCoverage(), use: newUse()}
+	return &nodes{Reader: cached, clock: clock, pace: newTurns[int32](), walks: gathering{after: settle}, coverage: fleet.NewCoverage(), use: fleet.NewUse()}
 }
 
 // of is the coverage of a number whose Service, nil for none, is svc.
-func (n *nodes) of(number int32, svc *corev1.Service) covered {
+func (n *nodes) of(number int32, svc *corev1.Service) fleet.Covered {
 	if svc == nil {
-		return covered{}
+		return fleet.Covered{}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.coverage.of(number, svc)
+	return n.coverage.Of(number, svc)
 }
 
 // used is what is known of the use of a number.
-func (n *nodes) used(number int32) used {
+func (n *nodes) used(number int32) fleet.Used {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.use.of(number, n.clock.Now())
+	return n.use.Of(number, n.clock.Now())
 }
 
 // watch is the handler of NodePortNodeStates.
@@ -64,27 +65,27 @@ func (n *nodes) watch() handler.EventHandler {
 	}
 }
 
-func (n *nodes) seen(ctx context.Context, o client.Object) changes {
+func (n *nodes) seen(ctx context.Context, o client.Object) fleet.Changes {
 	state, ok := o.(*v1alpha1.NodePortNodeState)
 	if !ok {
-		return changes{}
+		return fleet.Changes{}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	covered, err := n.coverage.put(state)
-	observeNodes(n.coverage.modes())
-	used, useErr := n.use.put(state, n.clock.Now())
+	covered, err := n.coverage.Put(state)
+	observeNodes(n.coverage.Modes())
+	used, useErr := n.use.Put(state, n.clock.Now())
 	if err := errors.Join(err, useErr); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Read the numbers of a node", "node", state.Name)
 	}
-	return covered.and(used)
+	return covered.And(used)
 }
 
-func (n *nodes) gone(o client.Object) changes {
+func (n *nodes) gone(o client.Object) fleet.Changes {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	changed := n.coverage.drop(o.GetName()).and(n.use.drop(o.GetName()))
-	observeNodes(n.coverage.modes())
+	changed := n.coverage.Drop(o.GetName()).And(n.use.Drop(o.GetName()))
+	observeNodes(n.coverage.Modes())
 	return changed
 }
 
@@ -96,12 +97,12 @@ func observeNodes(modes map[v1alpha1.ProxyMode]int) {
 
 // enqueue has numbers looked at, after all that cannot wait. All of them are asked for once for many nodes: thousands come
 // at the start.
-func (n *nodes) enqueue(ctx context.Context, changed changes, q queue) {
-	if changed.all {
+func (n *nodes) enqueue(ctx context.Context, changed fleet.Changes, q queue) {
+	if changed.All {
 		n.walks.ask(func() { n.lookAt(n.allNumbers(ctx), q) })
 		return
 	}
-	n.lookAt(changed.numbers, q)
+	n.lookAt(changed.Numbers, q)
 }
 
 func (n *nodes) lookAt(numbers []int32, q queue) {

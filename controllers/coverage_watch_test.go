@@ -39,7 +39,9 @@ func TestNodesThatComeTogetherHaveAllNumbersAskedForOnce(t *testing.T) {
 		q := priorityqueue.New[request]("test")
 		defer q.ShutDown()
 		for i := range 5000 {
-			n.watch().Create(t.Context(), event.CreateEvent{Object: nodeState(fmt.Sprint("node-", i), v1alpha1.ProxyModeAll, "30001")}, q)
+			state := &v1alpha1.NodePortNodeState{Status: v1alpha1.NodePortNodeStateStatus{Mode: v1alpha1.ProxyModeAll, NodePorts: "30001"}}
+			state.Name = fmt.Sprint("node-", i)
+			n.watch().Create(t.Context(), event.CreateEvent{Object: state}, q)
 		}
 		if claims.asked != 0 {
 			t.Error("it did not wait for the others")
@@ -51,7 +53,7 @@ func TestNodesThatComeTogetherHaveAllNumbersAskedForOnce(t *testing.T) {
 		if claims.asked != 1 {
 			t.Errorf("all numbers were listed %d times for 5000 nodes", claims.asked)
 		}
-		if got := n.coverage.modes()[v1alpha1.ProxyModeAll]; got != 5000 {
+		if got := n.coverage.Modes()[v1alpha1.ProxyModeAll]; got != 5000 {
 			t.Errorf("%d nodes are known", got)
 		}
 	})

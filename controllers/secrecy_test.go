@@ -12,6 +12,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/access"
+	"github.com/portolan-dev/portolan/internal/fleet"
 	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/rules/secrecytest"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
@@ -50,11 +51,16 @@ var texts = map[string]secrecytest.Told{
 		object := allowing(rapid.SampledFrom([]v1alpha1.CIDR{"10.0.0.0/8", "10.0.0.1/8"}).Draw(s.T, "cidr"))
 		object.Spec.Ports = rapid.SampledFrom([][]string{nil, {"p0"}, {secrecytest.Own}}).Draw(s.T, "ports")
 		g := guardingOf(access.NewPolicy(object), []corev1.Service{*s.Question.Service})
-		nodes := newGuards()
+		nodes := fleet.NewGuards()
 		for _, node := range []string{secrecytest.Foreign + "-node-1", secrecytest.Foreign + "-node-2"} {
-			nodes.put(guardState(node, rapid.SampledFrom([]string{"", "99", "100"}).Draw(s.T, "version")))
+			state := &v1alpha1.NodePortNodeState{}
+			state.Name = node
+			if version := rapid.SampledFrom([]string{"", "99", "100"}).Draw(s.T, "version"); version != "" {
+				state.Status.Guard = &v1alpha1.GuardState{AccessResourceVersion: version}
+			}
+			nodes.Put(state)
 		}
-		status := accessStatus(object, g, nodes.of(specVersion(object)), secrecytest.Now)
+		status := accessStatus(object, g, nodes.Of(specVersion(object)), secrecytest.Now)
 		return []string{status.NodePorts, status.Sources, shownConditions(status.Conditions)}
 	},
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/fleet"
 )
 
 func TestNumbersThatNodesLackForLongAreCounted(t *testing.T) {
@@ -26,7 +27,7 @@ func TestNumbersThatNodesLackForLongAreCounted(t *testing.T) {
 		{"the other has gone", 13, 30002, v1alpha1.NodeCounts{}, 0},
 	} {
 		now := start.Add(step.minutes * time.Minute)
-		u.note(observed{now: now, number: step.number, nodes: covered{NodeCounts: step.nodes}})
+		u.note(observed{now: now, number: step.number, nodes: fleet.Covered{NodeCounts: step.nodes}})
 		if got := u.overdue(now); got != step.want {
 			t.Errorf("%s: %d, want %d", step.name, got, step.want)
 		}

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/fleet"
 )
 
 // A number is idle when nobody has used it for so long, of which nodes counted all the time. That is known of a node as
@@ -25,7 +26,7 @@ func setUse(status *v1alpha1.NodePortAllocationStatus, o observed) {
 	if at := o.traffic(status); at != nil && (wasIdle || o.trafficWait(status) <= 0) {
 		status.LastTrafficTime = at
 	}
-	if status.BoundTime == nil || o.used.since.IsZero() || o.idleAfter == 0 {
+	if status.BoundTime == nil || o.used.Since.IsZero() || o.idleAfter == 0 {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.AllocationIdle)
 		return
 	}
@@ -34,7 +35,7 @@ func setUse(status *v1alpha1.NodePortAllocationStatus, o observed) {
 
 // traffic is when the number was last used by the present Service's clients, where that is later than the status says.
 func (o observed) traffic(status *v1alpha1.NodePortAllocationStatus) *metav1.Time {
-	at := metav1.NewTime(o.used.last).Rfc3339Copy()
+	at := metav1.NewTime(o.used.Last).Rfc3339Copy()
 	if at.IsZero() || at.Before(status.BoundTime) || status.LastTrafficTime != nil && !status.LastTrafficTime.Before(&at) {
 		return nil
 	}
@@ -46,7 +47,7 @@ func (o observed) trafficWait(status *v1alpha1.NodePortAllocationStatus) time.Du
 	if status.LastTrafficTime == nil {
 		return 0
 	}
-	return status.LastTrafficTime.Add(trafficInterval).Sub(o.now)
+	return status.LastTrafficTime.Add(fleet.TrafficInterval).Sub(o.now)
 }
 
 // quiet is since when nobody has used the number, and of that since when nodes have counted.
@@ -57,7 +58,7 @@ func (o observed) quiet(status *v1alpha1.NodePortAllocationStatus) (unused, coun
 			unused = at.Time
 		}
 	}
-	counted = o.used.since
+	counted = o.used.Since
 	c := meta.FindStatusCondition(status.Conditions, v1alpha1.AllocationIdle)
 	if c != nil && c.Status == metav1.ConditionFalse && c.LastTransitionTime.Time.Before(counted) {
 		counted = c.LastTransitionTime.Time

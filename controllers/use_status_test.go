@@ -14,14 +14,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/fleet"
 	"github.com/portolan-dev/portolan/internal/metrics"
 )
 
 // minutesUsed is what nodes say of a number that was last used in one minute, since another.
-func minutesUsed(last, since int) used { return used{last: later(last), since: later(since)} }
+func minutesUsed(last, since int) fleet.Used {
+	return fleet.Used{Last: later(last), Since: later(since)}
+}
 
 // neverUsed is what nodes say of a number that nobody has used, since a minute.
-func neverUsed(since int) used { return used{since: later(since)} }
+func neverUsed(since int) fleet.Used { return fleet.Used{Since: later(since)} }
 
 // saidOfUse is "12:05 Traffic since 12:05", without what is not there.
 func saidOfUse(status v1alpha1.NodePortAllocationStatus) string {
@@ -41,7 +44,7 @@ func TestAnAllocationSaysWhenItsNumberWasLastUsedAndWhetherItIsIdle(t *testing.T
 	type step struct {
 		name     string
 		minute   int
-		used     used
+		used     fleet.Used
 		want     string
 		again    int // minutes; 0: never
 		spec     v1alpha1.NodePortAllocationSpec
@@ -60,10 +63,10 @@ func TestAnAllocationSaysWhenItsNumberWasLastUsedAndWhetherItIsIdle(t *testing.T
 			{"used after all", 127, minutesUsed(126, 0), "14:06 Traffic since 14:07", 59, ofWeb, web},
 		},
 		"nodes begin to count after it was bound": {
-			{"bound", 0, used{}, "", 0, ofWeb, web},
+			{"bound", 0, fleet.Used{}, "", 0, ofWeb, web},
 			{"they count", 50, neverUsed(50), "TooEarly since 12:50", 60, ofWeb, web},
 			{"an hour later", 110, neverUsed(50), "NoTraffic since 13:50", 0, ofWeb, web},
-			{"none does any more", 111, used{}, "", 0, ofWeb, web},
+			{"none does any more", 111, fleet.Used{}, "", 0, ofWeb, web},
 		},
 		"the nodes are replaced while it is not used": {
 			{"bound", 0, neverUsed(0), "TooEarly since 12:00", 60, ofWeb, web},
@@ -72,7 +75,7 @@ func TestAnAllocationSaysWhenItsNumberWasLastUsedAndWhetherItIsIdle(t *testing.T
 			{"they are replaced again", 70, neverUsed(65), "NoTraffic since 13:00", 0, ofWeb, web},
 		},
 		"nodes had counted before it was looked at": {
-			{"what they say is not known yet", 0, used{}, "", 0, ofWeb, web},
+			{"what they say is not known yet", 0, fleet.Used{}, "", 0, ofWeb, web},
 			{"it is, and for long enough", 300, minutesUsed(30, -60), "12:30 NoTraffic since 17:00", 0, ofWeb, web},
 		},
 		"what another Service did with it": {

@@ -1,4 +1,7 @@
-package controllers
+// Package fleet folds what the nodes report, each in its NodePortNodeState, into what is true of all of them: how many
+// have a number in force, when it was last used, and how many enforce all NodePortAccess up to a version. A report costs
+// what it changes, however many nodes there are. Nothing in it may be used by two goroutines at once.
+package fleet
 
 import (
 	"slices"
@@ -14,10 +17,10 @@ import (
 // maxNamed is how many nodes a condition names: allocations are for operators, but there may be thousands of nodes.
 const maxNamed = 3
 
-// coverage folds what the nodes report into how many of them have each number. The cost of a report is that of the
+// Coverage folds what the nodes report into how many of them have each number. The cost of a report is that of the
 // numbers that it changes, and a question costs no look at a node unless some lack the number. What only kube-proxy
 // serves is in no report, and is not counted.
-type coverage struct {
+type Coverage struct {
 	nodes map[string]report
 	// counts are by which Services the nodes serve: nearly always there is one way, during a roll-out two.
 	counts map[selection.Selection]*count
@@ -36,12 +39,13 @@ type count struct {
 	programmed map[int32]int // nodes by number; none is 0
 }
 
-func newCoverage() *coverage {
-	return &coverage{nodes: map[string]report{}, counts: map[selection.Selection]*count{}}
+// NewCoverage is that of no node.
+func NewCoverage() *Coverage {
+	return &Coverage{nodes: map[string]report{}, counts: map[selection.Selection]*count{}}
 }
 
-// modes are how many nodes report in each mode.
-func (c *coverage) modes() map[v1alpha1.ProxyMode]int {
+// Modes are how many nodes report in each mode.
+func (c *Coverage) Modes() map[v1alpha1.ProxyMode]int {
 	nodes := map[v1alpha1.ProxyMode]int{}
 	for s, of := range c.counts {
 		nodes[s.Mode] += of.nodes
@@ -49,19 +53,20 @@ func (c *coverage) modes() map[v1alpha1.ProxyMode]int {
 	return nodes
 }
 
-// changes are the numbers of which a report says something new.
-type changes struct {
-	numbers []int32
-	// all: as many nodes as before do not serve the Services any more, or count, whatever their numbers.
-	all bool
+// Changes are the numbers of which a report says something new.
+type Changes struct {
+	Numbers []int32
+	// All: as many nodes as before do not serve the Services any more, or count, whatever their numbers.
+	All bool
 }
 
-func (c changes) and(other changes) changes {
-	return changes{slices.Concat(c.numbers, other.numbers), c.all || other.all}
+// And are the changes of both.
+func (c Changes) And(other Changes) Changes {
+	return Changes{slices.Concat(c.Numbers, other.Numbers), c.All || other.All}
 }
 
-// put takes in a node's state. It fails where the node's numbers cannot be read: then it counts as having none.
-func (c *coverage) put(state *v1alpha1.NodePortNodeState) (changes, error) {
+// Put takes in a node's state. It fails where the node's numbers cannot be read: then it counts as having none.
+func (c *Coverage) Put(state *v1alpha1.NodePortNodeState) (Changes, error) {
 	before, known := c.nodes[state.Name]
 	after := report{
 		Selection: selection.Of(state),
@@ -69,7 +74,7 @@ func (c *coverage) put(state *v1alpha1.NodePortNodeState) (changes, error) {
 		numbers:   before.numbers,
 	}
 	if known && after == before {
-		return changes{}, nil
+		return Changes{}, nil
 	}
 	var err error
 	if !known || after.text != before.text {
@@ -79,28 +84,28 @@ func (c *coverage) put(state *v1alpha1.NodePortNodeState) (changes, error) {
 	}
 	c.nodes[state.Name] = after
 	if known && after.Selection == before.Selection {
-		return changes{numbers: c.move(before, after)}, err
+		return Changes{Numbers: c.move(before, after)}, err
 	}
 	if known {
 		c.leave(before)
 	}
 	c.join(after)
-	return changes{all: true}, err
+	return Changes{All: true}, err
 }
 
-// drop forgets a node.
-func (c *coverage) drop(node string) changes {
+// Drop forgets a node.
+func (c *Coverage) Drop(node string) Changes {
 	before, known := c.nodes[node]
 	if !known {
-		return changes{}
+		return Changes{}
 	}
 	delete(c.nodes, node)
 	c.leave(before)
-	return changes{all: true}
+	return Changes{All: true}
 }
 
 // move counts the numbers by which two reports of a node differ, and returns them.
-func (c *coverage) move(before, after report) []int32 {
+func (c *Coverage) move(before, after report) []int32 {
 	numbers := slices.Collect(bitmap.Difference(before.numbers, after.numbers))
 	of := c.counts[after.Selection]
 	for _, n := range numbers {
@@ -113,7 +118,7 @@ func (c *coverage) move(before, after report) []int32 {
 	return numbers
 }
 
-func (c *coverage) join(r report) {
+func (c *Coverage) join(r report) {
 	of := c.counts[r.Selection]
 	if of == nil {
 		of = &count{programmed: map[int32]int{}}
@@ -125,7 +130,7 @@ func (c *coverage) join(r report) {
 	}
 }
 
-func (c *coverage) leave(r report) {
+func (c *Coverage) leave(r report) {
 	of := c.counts[r.Selection]
 	for n := range r.numbers.TakenNumbers() {
 		of.without(n)
@@ -142,15 +147,15 @@ func (of *count) without(n int32) {
 	}
 }
 
-// covered is how many of the nodes that serve a Service have its number, and the first of those that do not, by name.
-type covered struct {
+// Covered is how many of the nodes that serve a Service have its number, and the first of those that do not, by name.
+type Covered struct {
 	v1alpha1.NodeCounts
-	missing []string
+	Missing []string // at most maxNamed
 }
 
-// of is the coverage of a number of a Service; without a total no node serves it.
-func (c *coverage) of(number int32, svc *corev1.Service) covered {
-	var found covered
+// Of is the coverage of a number of a Service; without a total no node serves it.
+func (c *Coverage) Of(number int32, svc *corev1.Service) Covered {
+	var found Covered
 	for s, of := range c.counts {
 		if s.Takes(svc) {
 			found.Total += int32(of.nodes)                   //nolint:gosec // a count of nodes
@@ -158,13 +163,13 @@ func (c *coverage) of(number int32, svc *corev1.Service) covered {
 		}
 	}
 	if found.Programmed < found.Total {
-		found.missing = c.missing(number, svc)
+		found.Missing = c.missing(number, svc)
 	}
 	return found
 }
 
 // missing are the first of the nodes that serve a Service and do not have its number. It looks at every node.
-func (c *coverage) missing(number int32, svc *corev1.Service) []string {
+func (c *Coverage) missing(number int32, svc *corev1.Service) []string {
 	first := make([]string, 0, maxNamed+1)
 	for name, r := range c.nodes {
 		if r.numbers.Has(number) || !r.Takes(svc) || len(first) == maxNamed && name > first[maxNamed-1] {

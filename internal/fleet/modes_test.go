@@ -1,4 +1,4 @@
-package controllers
+package fleet
 
 import (
 	"testing"
@@ -9,18 +9,18 @@ import (
 )
 
 func TestNodesAreCountedByTheirModes(t *testing.T) {
-	c := newCoverage()
+	c := NewCoverage()
 	for _, state := range []*v1alpha1.NodePortNodeState{
 		nodeState("a", v1alpha1.ProxyModeLabelled, ""), nodeState("b", v1alpha1.ProxyModeAll, "30080"), nodeState("c", v1alpha1.ProxyModeAll, ""),
 		nodeState("a", v1alpha1.ProxyModeAll, ""), nodeState("d", v1alpha1.ProxyModeNone, ""),
 	} {
-		if _, err := c.put(state); err != nil {
+		if _, err := c.Put(state); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c.drop("c")
+	c.Drop("c")
 	want := map[v1alpha1.ProxyMode]int{v1alpha1.ProxyModeAll: 2, v1alpha1.ProxyModeNone: 1}
-	if diff := cmp.Diff(want, c.modes()); diff != "" {
+	if diff := cmp.Diff(want, c.Modes()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,4 +1,4 @@
-package controllers
+package fleet
 
 import (
 	"fmt"
@@ -12,7 +12,9 @@ import (
 )
 
 // later is so many minutes after noon.
-func later(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+func later(minutes int) time.Time {
+	return time.Date(2026, 5, 1, 12, minutes, 0, 0, time.UTC)
+}
 
 // usedNode is the state of a node that has counted since a minute, and says what has been used until another.
 func usedNode(name string, since, to int, numbers string) *v1alpha1.NodePortNodeState {
@@ -22,7 +24,7 @@ func usedNode(name string, since, to int, numbers string) *v1alpha1.NodePortNode
 }
 
 func TestTheUseOfANumberIsNewsOnceInTenMinutes(t *testing.T) {
-	u := newUse()
+	u := NewUse()
 	for _, step := range []struct {
 		name    string
 		state   *v1alpha1.NodePortNodeState
@@ -38,33 +40,33 @@ func TestTheUseOfANumberIsNewsOnceInTenMinutes(t *testing.T) {
 		{"which is eight for the other", usedNode("b", 0, 11, "30081"), 11, nil, false},
 		{"by a clock that is ahead", usedNode("b", 0, 500, "30081"), 14, []int32{30081}, false},
 	} {
-		got, err := u.put(step.state, later(step.now))
-		if err != nil || got.all != step.wantAll {
-			t.Errorf("%s: all %t, %v", step.name, got.all, err)
+		got, err := u.Put(step.state, later(step.now))
+		if err != nil || got.All != step.wantAll {
+			t.Errorf("%s: all %t, %v", step.name, got.All, err)
 		}
-		if diff := cmp.Diff(step.want, got.numbers); diff != "" {
+		if diff := cmp.Diff(step.want, got.Numbers); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", step.name, diff)
 		}
 	}
 	for number, want := range map[int32]time.Time{30080: later(11), 30081: later(14), 30082: {}} {
-		if got := u.of(number, later(14)).last; !got.Equal(want) {
+		if got := u.Of(number, later(14)).Last; !got.Equal(want) {
 			t.Errorf("%d was last used at %s, want %s", number, got, want)
 		}
 	}
 }
 
 func TestNumbersAreCountedSinceTheFirstOfTheNodesThatStillCountBegan(t *testing.T) {
-	u, now := newUse(), 0
+	u, now := NewUse(), 0
 	since := func(what string, want time.Time) {
 		t.Helper()
-		if got := u.of(30080, later(now)).since; !got.Equal(want) {
+		if got := u.Of(30080, later(now)).Since; !got.Equal(want) {
 			t.Errorf("%s: since %s, want %s", what, got, want)
 		}
 	}
 	put := func(state *v1alpha1.NodePortNodeState, wantAll bool) {
 		t.Helper()
-		if got, err := u.put(state, later(now)); err != nil || got.all != wantAll {
-			t.Errorf("all %t, %v", got.all, err)
+		if got, err := u.Put(state, later(now)); err != nil || got.All != wantAll {
+			t.Errorf("all %t, %v", got.All, err)
 		}
 	}
 	since("no node", time.Time{})
@@ -86,35 +88,35 @@ func TestNumbersAreCountedSinceTheFirstOfTheNodesThatStillCountBegan(t *testing.
 	put(usedNode("b", 5, 300, ""), false)
 	now = 301
 	since("one is back", later(5))
-	if got := u.drop("b"); got.all {
+	if got := u.Drop("b"); got.All {
 		t.Error("all numbers change though one node counts")
 	}
-	if got := u.drop("a"); !got.all {
+	if got := u.Drop("a"); !got.All {
 		t.Error("no number changes though no node counts any more")
 	}
-	if got := u.drop("a"); got.all || got.numbers != nil {
+	if got := u.Drop("a"); got.All || got.Numbers != nil {
 		t.Errorf("a node that is not known changes %v", got)
 	}
 }
 
 func TestNumbersThatCannotBeReadAreNotUsed(t *testing.T) {
-	u := newUse()
-	if got, err := u.put(usedNode("a", 0, 1, "30080-"), later(1)); err == nil || got.numbers != nil {
+	u := NewUse()
+	if got, err := u.Put(usedNode("a", 0, 1, "30080-"), later(1)); err == nil || got.Numbers != nil {
 		t.Errorf("%v, %v", got, err)
 	}
 }
 
 // What 5,000 nodes say of 200 numbers that are in constant use is 200 looks in ten minutes, however they come.
 func TestManyNodesThatUseTheSameNumbersAreNewsOnce(t *testing.T) {
-	u, looks := newUse(), 0
+	u, looks := NewUse(), 0
 	for minute := range 60 {
 		for node := minute % 10; node < 5000; node += 10 { // each reports every ten minutes
-			changed, err := u.put(usedNode(fmt.Sprint("node-", node), 0, minute, "30000-30199"), later(minute))
+			changed, err := u.Put(usedNode(fmt.Sprint("node-", node), 0, minute, "30000-30199"), later(minute))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !changed.all {
-				looks += len(changed.numbers)
+			if !changed.All {
+				looks += len(changed.Numbers)
 			}
 		}
 	}

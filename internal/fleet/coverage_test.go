@@ -1,4 +1,4 @@
-package controllers
+package fleet
 
 import (
 	"fmt"
@@ -55,34 +55,34 @@ func TestCoverageCountsTheNodesThatServeTheService(t *testing.T) {
 			nodeState("a", all, "30080"), nodeState("c", all, "")}, unlabelled, "1 of 5, not [b c d]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := newCoverage()
+			c := NewCoverage()
 			for _, state := range tc.states {
-				_, _ = c.put(state) // of what cannot be read more is below
+				_, _ = c.Put(state) // of what cannot be read more is below
 			}
-			if got := shownCovered(c.of(30080, tc.svc)); got != tc.want {
+			if got := shownCovered(c.Of(30080, tc.svc)); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 		})
 	}
 }
 
-func shownCovered(c covered) string {
+func shownCovered(c Covered) string {
 	text := fmt.Sprintf("%d of %d", c.Programmed, c.Total)
-	if len(c.missing) > 0 {
-		text += fmt.Sprintf(", not %v", c.missing)
+	if len(c.Missing) > 0 {
+		text += fmt.Sprintf(", not %v", c.Missing)
 	}
 	return text
 }
 
 func TestNumbersThatCannotBeReadAreReportedOnce(t *testing.T) {
-	c := newCoverage()
-	if _, err := c.put(nodeState("a", v1alpha1.ProxyModeAll, "30080-")); err == nil {
+	c := NewCoverage()
+	if _, err := c.Put(nodeState("a", v1alpha1.ProxyModeAll, "30080-")); err == nil {
 		t.Error("they are taken for good")
 	}
-	if changed, err := c.put(nodeState("a", v1alpha1.ProxyModeAll, "30080-")); err != nil || changed.all || changed.numbers != nil {
+	if changed, err := c.Put(nodeState("a", v1alpha1.ProxyModeAll, "30080-")); err != nil || changed.All || changed.Numbers != nil {
 		t.Errorf("the same again: %+v, %v", changed, err)
 	}
-	if changed, err := c.put(nodeState("a", v1alpha1.ProxyModeAll, "30080")); err != nil || !slices.Equal(changed.numbers, []int32{30080}) {
+	if changed, err := c.Put(nodeState("a", v1alpha1.ProxyModeAll, "30080")); err != nil || !slices.Equal(changed.Numbers, []int32{30080}) {
 		t.Errorf("put right: %+v, %v", changed, err)
 	}
 }
@@ -95,8 +95,8 @@ var (
 )
 
 // naive is the coverage counted node by node.
-func naive(states map[string]*v1alpha1.NodePortNodeState, number int32, svc *corev1.Service) covered {
-	var c covered
+func naive(states map[string]*v1alpha1.NodePortNodeState, number int32, svc *corev1.Service) Covered {
+	var c Covered
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		status := states[name].Status
 		label, labelled := svc.Labels[v1alpha1.ServiceProxyNameLabel]
@@ -107,8 +107,8 @@ func naive(states map[string]*v1alpha1.NodePortNodeState, number int32, svc *cor
 		c.Total++
 		if numbers, err := bitmap.Parse(status.NodePorts); err == nil && numbers.Has(number) {
 			c.Programmed++
-		} else if len(c.missing) < maxNamed {
-			c.missing = append(c.missing, name)
+		} else if len(c.Missing) < maxNamed {
+			c.Missing = append(c.Missing, name)
 		}
 	}
 	return c
@@ -127,7 +127,7 @@ func drawState(t *rapid.T) *v1alpha1.NodePortNodeState {
 
 func TestCoverageIsWhatOneWouldCountNodeByNode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c, states := newCoverage(), map[string]*v1alpha1.NodePortNodeState{}
+		c, states := NewCoverage(), map[string]*v1alpha1.NodePortNodeState{}
 		question := func(ask func(number int32, svc *corev1.Service)) {
 			for _, n := range fewNumbers {
 				for _, svc := range fewServices {
@@ -138,30 +138,30 @@ func TestCoverageIsWhatOneWouldCountNodeByNode(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			before := map[string]string{}
 			key := func(n int32, svc *corev1.Service) string { return fmt.Sprint(n, svc.Labels) }
-			question(func(n int32, svc *corev1.Service) { before[key(n, svc)] = shownCovered(c.of(n, svc)) })
-			var changed changes
+			question(func(n int32, svc *corev1.Service) { before[key(n, svc)] = shownCovered(c.Of(n, svc)) })
+			var changed Changes
 			if state := drawState(t); rapid.IntRange(0, 3).Draw(t, "goes") == 0 {
 				delete(states, state.Name)
-				changed = c.drop(state.Name)
+				changed = c.Drop(state.Name)
 			} else {
 				states[state.Name] = state
 				var err error
-				if changed, err = c.put(state); err != nil {
+				if changed, err = c.Put(state); err != nil {
 					t.Fatal(err)
 				}
 			}
 			question(func(n int32, svc *corev1.Service) {
-				got, want := shownCovered(c.of(n, svc)), shownCovered(naive(states, n, svc))
+				got, want := shownCovered(c.Of(n, svc)), shownCovered(naive(states, n, svc))
 				if got != want {
 					t.Fatalf("%d of a Service with labels %v: %s, want %s", n, svc.Labels, got, want)
 				}
-				if got != before[key(n, svc)] && !changed.all && !slices.Contains(changed.numbers, n) {
+				if got != before[key(n, svc)] && !changed.All && !slices.Contains(changed.Numbers, n) {
 					t.Fatalf("%d went from %s to %s, and is not among the changes %+v", n, before[key(n, svc)], got, changed)
 				}
 			})
 		}
 		for _, name := range fewNodes {
-			c.drop(name)
+			c.Drop(name)
 		}
 		if diff := cmp.Diff(map[selection.Selection]*count{}, c.counts, cmp.AllowUnexported(count{})); diff != "" {
 			t.Errorf("when all nodes have gone this is left (-want +got):\n%s", diff)
@@ -170,42 +170,42 @@ func TestCoverageIsWhatOneWouldCountNodeByNode(t *testing.T) {
 }
 
 func TestAReportTouchesOnlyTheNumbersThatChanged(t *testing.T) {
-	c := newCoverage()
-	put := func(numbers string) changes {
-		changed, err := c.put(nodeState("a", v1alpha1.ProxyModeAll, numbers))
+	c := NewCoverage()
+	put := func(numbers string) Changes {
+		changed, err := c.Put(nodeState("a", v1alpha1.ProxyModeAll, numbers))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return changed
 	}
-	if changed := put("30000-32000"); !changed.all {
+	if changed := put("30000-32000"); !changed.All {
 		t.Errorf("a new node: %+v", changed)
 	}
-	if changed := put("30000-31000,31002-32000,32005"); changed.all || !slices.Equal(changed.numbers, []int32{31001, 32005}) {
+	if changed := put("30000-31000,31002-32000,32005"); changed.All || !slices.Equal(changed.Numbers, []int32{31001, 32005}) {
 		t.Errorf("one number less and one more: %+v", changed)
 	}
-	if changed := put("30000-31000,31002-32000,32005"); changed.all || changed.numbers != nil {
+	if changed := put("30000-31000,31002-32000,32005"); changed.All || changed.Numbers != nil {
 		t.Errorf("the same again: %+v", changed)
 	}
 }
 
 // 5,000 nodes, a full range.
 func BenchmarkAReportOfOneNumberMore(b *testing.B) {
-	c := newCoverage()
+	c := NewCoverage()
 	full, more := nodeState("", v1alpha1.ProxyModeAll, "30000-30999,31001-32767"), nodeState("", v1alpha1.ProxyModeAll, "30000-32767")
 	for i := range 5000 {
 		full.Name = fmt.Sprintf("node-%04d", i)
-		if _, err := c.put(full); err != nil {
+		if _, err := c.Put(full); err != nil {
 			b.Fatal(err)
 		}
 	}
 	more.Name = full.Name
 	for b.Loop() {
 		for _, state := range []*v1alpha1.NodePortNodeState{more, full} {
-			if changed, _ := c.put(state); len(changed.numbers) != 1 {
+			if changed, _ := c.Put(state); len(changed.Numbers) != 1 {
 				b.Fatal(changed)
 			}
-			_ = c.of(31000, unlabelled) // nearly all nodes lack it: the dearest question
+			_ = c.Of(31000, unlabelled) // nearly all nodes lack it: the dearest question
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package controllers
+package fleet
 
 import (
 	"fmt"
@@ -35,11 +35,11 @@ func TestNodesCountThatKnowAVersion(t *testing.T) {
 		{"one that cannot read them", map[string]string{"a": unread, "b": "100"}, v1alpha1.NodeCounts{Programmed: 1, Total: 2}},
 		{"some", map[string]string{"a": "99", "b": "100", "c": "1000", "d": ""}, v1alpha1.NodeCounts{Programmed: 2, Total: 3}},
 	} {
-		g := newGuards()
+		g := NewGuards()
 		for node, version := range test.states {
-			g.put(guardState(node, version))
+			g.Put(guardState(node, version))
 		}
-		if got := g.of("100"); got != test.want {
+		if got := g.Of("100"); got != test.want {
 			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
 		}
 	}
@@ -49,31 +49,31 @@ func TestNodesCountThatKnowAVersion(t *testing.T) {
 // is concerned.
 func TestAReportConcernsWhoseCountItChanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		g, last := newGuards(), map[string]string{}
+		g, last := NewGuards(), map[string]string{}
 		for range rapid.IntRange(1, 20).Draw(t, "reports") {
 			before := map[string]v1alpha1.NodeCounts{}
 			for v := range 12 {
-				before[fmt.Sprint(v)] = g.of(fmt.Sprint(v))
+				before[fmt.Sprint(v)] = g.Of(fmt.Sprint(v))
 			}
 			node := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "node")
-			var changed advance
+			var changed Advance
 			if rapid.IntRange(0, 4).Draw(t, "gone") == 0 {
 				delete(last, node)
-				changed = g.drop(node)
+				changed = g.Drop(node)
 			} else {
 				last[node] = rapid.SampledFrom([]string{"", unread, "0", "2", "5", "9", "10"}).Draw(t, "version")
-				changed = g.put(guardState(node, last[node]))
+				changed = g.Put(guardState(node, last[node]))
 			}
-			fresh := newGuards()
+			fresh := NewGuards()
 			for node, version := range last {
-				fresh.put(guardState(node, version))
+				fresh.Put(guardState(node, version))
 			}
 			for version, was := range before {
-				now := g.of(version)
-				if now != fresh.of(version) {
-					t.Fatalf("of %s: %+v, want %+v", version, now, fresh.of(version))
+				now := g.Of(version)
+				if now != fresh.Of(version) {
+					t.Fatalf("of %s: %+v, want %+v", version, now, fresh.Of(version))
 				}
-				if now != was && !changed.concerns(version) {
+				if now != was && !changed.Concerns(version) {
 					t.Fatalf("of %s: %+v, before %+v, and nobody is told: %+v", version, now, was, changed)
 				}
 			}

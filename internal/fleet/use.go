@@ -1,4 +1,4 @@
-package controllers
+package fleet
 
 import (
 	"fmt"
@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// trafficInterval is the least time between two writes of an allocation for nothing but its number's being used. A
+	// TrafficInterval is the least time between two writes of an allocation for nothing but its number's being used. A
 	// node reports a number that is in constant use as often.
-	trafficInterval = 10 * time.Minute
+	TrafficInterval = 10 * time.Minute
 	// countsLost is how old the last report of a node may be that counts: one comes every hour at least.
 	countsLost = 3 * time.Hour
 	// countsLook is how often the nodes are looked at for who counts.
 	countsLook = time.Minute
 )
 
-// use folds what the nodes report of the use of numbers. The cost of a report is that of the numbers in it. It goes by
+// Use folds what the nodes report of the use of numbers. The cost of a report is that of the numbers in it. It goes by
 // the nodes' clocks.
-type use struct {
+type Use struct {
 	nodes map[string]counting
 	last  map[int32]time.Time // when each number was last used, as far as it is known
 	news  map[int32]time.Time // when its use was last news
@@ -32,17 +32,18 @@ type use struct {
 // counting is a node that counts: since when, and until when it has reported.
 type counting struct{ since, to time.Time }
 
-func newUse() *use {
-	return &use{nodes: map[string]counting{}, last: map[int32]time.Time{}, news: map[int32]time.Time{}}
+// NewUse is that of no node.
+func NewUse() *Use {
+	return &Use{nodes: map[string]counting{}, last: map[int32]time.Time{}, news: map[int32]time.Time{}}
 }
 
-// put takes in a node's state. Changed are the numbers whose use is news, which that of a number is once in
-// trafficInterval; all, where there is somebody who counts now. It fails where the node's numbers cannot be read: then
+// Put takes in a node's state. Changed are the numbers whose use is news, which that of a number is once in
+// TrafficInterval; all, where there is somebody who counts now. It fails where the node's numbers cannot be read: then
 // none of them counts as used.
-func (u *use) put(state *v1alpha1.NodePortNodeState, now time.Time) (changes, error) {
+func (u *Use) Put(state *v1alpha1.NodePortNodeState, now time.Time) (Changes, error) {
 	activity := state.Status.Activity
 	if activity == nil {
-		return u.drop(state.Name), nil
+		return u.Drop(state.Name), nil
 	}
 	before, known := u.nodes[state.Name]
 	after := counting{since: activity.Since.Time, to: activity.To.Time}
@@ -50,7 +51,7 @@ func (u *use) put(state *v1alpha1.NodePortNodeState, now time.Time) (changes, er
 		after.to = now
 	}
 	if known && after == before {
-		return changes{}, nil
+		return Changes{}, nil
 	}
 	all := len(u.nodes) == 0
 	if u.nodes[state.Name] = after; after.since != before.since {
@@ -58,19 +59,19 @@ func (u *use) put(state *v1alpha1.NodePortNodeState, now time.Time) (changes, er
 	}
 	numbers, err := bitmap.Parse(activity.NodePorts)
 	if err != nil {
-		return changes{all: all}, fmt.Errorf("activity: %w", err)
+		return Changes{All: all}, fmt.Errorf("activity: %w", err)
 	}
-	return changes{numbers: u.note(numbers, after.to), all: all}, nil
+	return Changes{Numbers: u.note(numbers, after.to), All: all}, nil
 }
 
 // note has numbers used at a time, and returns those of which that is news.
-func (u *use) note(numbers *bitmap.Set, at time.Time) []int32 {
+func (u *Use) note(numbers *bitmap.Set, at time.Time) []int32 {
 	var news []int32
 	for n := range numbers.TakenNumbers() {
 		if at.After(u.last[n]) {
 			u.last[n] = at
 		}
-		if at.Sub(u.news[n]) >= trafficInterval {
+		if at.Sub(u.news[n]) >= TrafficInterval {
 			u.news[n] = at
 			news = append(news, n)
 		}
@@ -78,32 +79,33 @@ func (u *use) note(numbers *bitmap.Set, at time.Time) []int32 {
 	return news
 }
 
-// drop forgets that a node counts. All numbers change where it was the last one.
-func (u *use) drop(node string) changes {
+// Drop forgets that a node counts. All numbers change where it was the last one.
+func (u *Use) Drop(node string) Changes {
 	if _, known := u.nodes[node]; !known {
-		return changes{}
+		return Changes{}
 	}
 	delete(u.nodes, node)
 	u.looked = time.Time{}
-	return changes{all: len(u.nodes) == 0}
+	return Changes{All: len(u.nodes) == 0}
 }
 
-// used is what nodes say of the use of a number.
-type used struct {
-	last time.Time // zero: nobody has, that is known
-	// since is when one of the nodes that count began to; zero: none does.
-	since time.Time
+// Used is what nodes say of the use of a number.
+type Used struct {
+	Last time.Time // zero: nobody has, that is known
+	// Since is when one of the nodes that count began to; zero: none does.
+	Since time.Time
 }
 
-func (u *use) of(number int32, now time.Time) used {
+// Of is the use of a number, as known now.
+func (u *Use) Of(number int32, now time.Time) Used {
 	if u.looked.IsZero() || now.Sub(u.looked) >= countsLook {
 		u.earliest, u.looked = u.count(now), now
 	}
-	return used{last: u.last[number], since: u.earliest}
+	return Used{Last: u.last[number], Since: u.earliest}
 }
 
 // count finds since when one of the nodes has counted. It looks at every node.
-func (u *use) count(now time.Time) time.Time {
+func (u *Use) count(now time.Time) time.Time {
 	var earliest time.Time
 	for _, node := range u.nodes {
 		if now.Sub(node.to) < countsLost && (earliest.IsZero() || node.since.Before(earliest)) {
