@@ -102,7 +102,7 @@ func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer r
 		return err
 	}
 	v.ledger.Withdraw(ctx, abandoned)
-	if len(open) > decision.MaxClaims {
+	if len(open) > rules.MaxClaims {
 		return nil
 	}
 	explicit, picked := byOrigin(open)
@@ -121,7 +121,7 @@ func (v *serviceValidator) claim(ctx context.Context, q rules.Question, answer r
 
 // preview refuses what claim would refuse, and claims nothing.
 func (v *serviceValidator) preview(ctx context.Context, q rules.Question, answer rules.Answer, requests []allocator.Request) error {
-	if len(requests) == 0 || len(requests) > decision.MaxClaims {
+	if len(requests) == 0 || len(requests) > rules.MaxClaims {
 		return nil
 	}
 	if _, err := v.ledger.Preview(decision.Claimant(q), requests, answer.Pools, true); err != nil {

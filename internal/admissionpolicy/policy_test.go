@@ -172,7 +172,7 @@ func TestThePolicyTellsNothingOfPoolsThatServeOthers(t *testing.T) {
 
 // known are the numbers that the user of a request may read: those of the Service, and of the namespace's own pools.
 func (r request) known(mine []*rules.Pool) map[string]bool {
-	known := map[string]bool{strconv.Itoa(rules.MaxBesidePools): true}
+	known := map[string]bool{strconv.Itoa(rules.MaxClaims): true}
 	for _, n := range serviceports.Numbers(serviceports.Stored(r.svc)) {
 		known[strconv.Itoa(int(n))] = true
 	}

@@ -99,7 +99,7 @@ func numbersOf(protocol string) string {
 func fits(chart *rules.Chart) string {
 	beside := "true"
 	if chart.Guarded() {
-		beside = fmt.Sprintf("variables.count <= %d", rules.MaxBesidePools)
+		beside = fmt.Sprintf("variables.count <= %d", rules.MaxClaims)
 	}
 	return "!variables.anew || (variables.mine.size() == 0 ? " + beside + ` :
   !variables.confined || variables.asked.exists(i, variables.count <= variables.limits[i]))`

@@ -50,7 +50,7 @@ func validations() []*admissionac.ValidationApplyConfiguration {
 		unless(notOnExternalName, "nodePort "+rules.NewOnExternalName, ""),
 		unless(notPastExternalName, "nodePort "+rules.LeavesWithNumber, ""),
 		unless(namesOwnPool, "the annotation portolan.dev/pool does not name a pool of the namespace", whichPools),
-		unless("variables.fits", "the Service has more node ports than it may have", fmt.Sprintf(howMany, rules.MaxBesidePools)),
+		unless("variables.fits", "the Service has more node ports than it may have", fmt.Sprintf(howMany, rules.MaxClaims)),
 		unless("variables.misplaced.size() == 0", "a node port is not to be had in the namespace", why),
 	}
 }

@@ -92,7 +92,7 @@ func (f *Foretold) review(l *allocator.Ledger, set []serviceports.Request) {
 func (f *Foretold) claim(l *allocator.Ledger) {
 	who := Claimant(f.Question)
 	explicit := l.Unclaimed(who, withOrigin(v1alpha1.OriginExplicit, Numbered(f.Answer.New)))
-	if len(explicit) == 0 || len(explicit) > MaxClaims {
+	if len(explicit) == 0 || len(explicit) > rules.MaxClaims {
 		return
 	}
 	_, err := l.Preview(who, explicit, f.Answer.Pools, true)

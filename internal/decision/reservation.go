@@ -19,7 +19,7 @@ type Promise struct {
 	Errors field.ErrorList
 	// Warnings are for its user beside them.
 	Warnings []string
-	// Numbers are those that it would get, with those that it has.
+	// Numbers are those that it would get, beside those that it has.
 	Numbers []serviceports.Request
 }
 

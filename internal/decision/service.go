@@ -14,10 +14,6 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// MaxClaims is how many numbers are claimed in one request; the numbers of a larger Service, which no pool
-// allows, are Kubernetes' own and are adopted afterwards.
-const MaxClaims = 100
-
 // ServiceOf is the name of the Service that a question is about.
 func ServiceOf(q rules.Question) types.NamespacedName {
 	return types.NamespacedName{Namespace: q.Namespace, Name: q.Service.Name}
@@ -62,7 +58,7 @@ func ToChoose(q rules.Question, answer rules.Answer) []allocator.Request {
 	open := withOrigin(v1alpha1.OriginAutomatic, slices.DeleteFunc(slices.Clone(answer.New), func(r serviceports.Request) bool {
 		return r.NodePort != 0
 	}))
-	if len(open) > MaxClaims || len(answer.Pools) == 0 || !wellFormed(q.Service) {
+	if len(open) > rules.MaxClaims || len(answer.Pools) == 0 || !wellFormed(q.Service) {
 		return nil
 	}
 	return open

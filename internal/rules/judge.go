@@ -13,9 +13,10 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// MaxBesidePools is how many node ports a Service may have where no pool selects its namespace but others are
-// enforced: as many as are claimed in one request. More would be Kubernetes' own picks, also out of those pools.
-const MaxBesidePools = 100
+// MaxClaims is how many numbers are claimed in one request: those of a larger Service, which no pool allows, are
+// Kubernetes' own picks, and are adopted afterwards. Where no pool selects its namespace but others are enforced a Service
+// may have no more, for Kubernetes picks out of those as well.
+const MaxClaims = 100
 
 // Question is a Service that is about to be created or changed.
 type Question struct {
@@ -179,7 +180,7 @@ func (j *judge) tooManyPorts() *Breach {
 	asked := len(serviceports.Requests(j.Service))
 	limit, whose := int(largest.Spec.MaxPortsPerService), fmt.Sprintf("pool %q allows", largest.Name)
 	if largest.Commons() {
-		limit, whose = MaxBesidePools, fmt.Sprintf("namespace %q may have", j.Namespace)
+		limit, whose = MaxClaims, fmt.Sprintf("namespace %q may have", j.Namespace)
 	}
 	if asked <= limit || largest.Commons() && !j.chart.Guarded() {
 		return nil

@@ -452,7 +452,7 @@ func TestANumberSharedThroughAHoleIsRefusedWhoeverItIsHeldFor(t *testing.T) {
 
 func TestBesideGuardedPoolsAServiceHasNoMoreNumbersThanAreClaimedAtOnce(t *testing.T) {
 	large := MakeService("shop/web")
-	for i := range int32(MaxBesidePools + 1) {
+	for i := range int32(MaxClaims + 1) {
 		large.NodePort(80+i, 0, Named("p"+strconv.Itoa(int(i))))
 	}
 	guarded, warning := makePool("theirs", "30000-30009").For("b"), makePool("theirs", "30000-30009").For("b").Warn()
