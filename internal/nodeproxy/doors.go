@@ -20,29 +20,18 @@ func (a *Agent) doors(svc *corev1.Service, crowded []nft.Port) []explain.Door {
 	}
 	var all []explain.Door
 	taken := a.usage.taken()
-	add := func(d explain.Door) {
-		if n, counted := taken[d.Port]; counted {
-			d.New = &n
+	for _, u := range serviceports.Uses(svc) {
+		port, _ := nft.PortOf(u.Protocol, u.NodePort)
+		door := explain.Door{Port: port, HealthCheck: u.Role == serviceports.HealthCheck}
+		if !door.HealthCheck {
+			door.Crowded = slices.Contains(crowded, port)
+			door.Selecting = a.selecting(svc, u.Name)
+			door.Ceiling = a.ceilingAt(port.Number)
 		}
-		all = append(all, d)
-	}
-	for _, r := range serviceports.Requests(svc) {
-		switch {
-		case r.NodePort == 0:
-		case r.Role == serviceports.HealthCheck:
-			add(explain.Door{Port: nft.Port{Protocol: nft.TCP, Number: uint16(r.NodePort)}, HealthCheck: true}) //nolint:gosec // a port of the API server
-		default:
-			for _, p := range r.Ports {
-				protocol, _ := nft.ProtocolNamed(p.Protocol)
-				port := nft.Port{Protocol: protocol, Number: uint16(r.NodePort)} //nolint:gosec // a port of the API server
-				add(explain.Door{
-					Port:      port,
-					Crowded:   slices.Contains(crowded, port),
-					Selecting: a.selecting(svc, p.Name),
-					Ceiling:   a.ceilingAt(uint16(r.NodePort)), //nolint:gosec // a port of the API server
-				})
-			}
+		if n, counted := taken[port]; counted {
+			door.New = &n
 		}
+		all = append(all, door)
 	}
 	return all
 }

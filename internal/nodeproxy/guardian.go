@@ -207,8 +207,8 @@ func (g *guardian) hostPorts() []clash.HostPort {
 func portsIn(r v1alpha1.PortRange, all []clash.HostPort) []nft.Port {
 	var ports []nft.Port
 	for _, h := range all {
-		if protocol, ok := nft.ProtocolNamed(h.Protocol); ok && r.From <= h.Number && h.Number <= r.To {
-			ports = append(ports, nft.Port{Protocol: protocol, Number: uint16(h.Number)}) //nolint:gosec // within a range of ports, by the line above
+		if port, ok := nft.PortOf(h.Protocol, h.Number); ok && r.From <= h.Number && h.Number <= r.To {
+			ports = append(ports, port)
 		}
 	}
 	return ports

@@ -103,16 +103,12 @@ func heldBy(svc *corev1.Service) []held {
 		return nil
 	}
 	var all []held
-	for _, r := range serviceports.Requests(svc) {
-		switch {
-		case r.NodePort == 0:
-		case r.Role == serviceports.HealthCheck:
-			all = append(all, held{clash.Port{Protocol: corev1.ProtocolTCP, Number: r.NodePort}, clash.HealthCheck})
-		default:
-			for _, p := range r.Ports {
-				all = append(all, held{clash.Port{Protocol: p.Protocol, Number: r.NodePort}, clash.NodePort})
-			}
+	for _, u := range serviceports.Uses(svc) {
+		use := clash.NodePort
+		if u.Role == serviceports.HealthCheck {
+			use = clash.HealthCheck
 		}
+		all = append(all, held{clash.Port{Protocol: u.Protocol, Number: u.NodePort}, use})
 	}
 	return all
 }

@@ -117,6 +117,31 @@ func Numbers(requests []Request) []int32 {
 	return slices.Sorted(maps.Keys(numbers))
 }
 
+// Use is a number of a Service as packets have it: with one protocol.
+type Use struct {
+	Role     Role
+	Protocol corev1.Protocol
+	NodePort int32
+	Name     string // of the entry; none for HealthCheck
+}
+
+// Uses returns the numbers of Requests that svc has, entry by entry. Health checks are asked for by TCP.
+func Uses(svc *corev1.Service) []Use {
+	var uses []Use
+	for _, r := range Requests(svc) {
+		switch {
+		case r.NodePort == 0:
+		case r.Role == HealthCheck:
+			uses = append(uses, Use{Role: HealthCheck, Protocol: corev1.ProtocolTCP, NodePort: r.NodePort})
+		default:
+			for _, p := range r.Ports {
+				uses = append(uses, Use{Role: Traffic, Protocol: p.Protocol, NodePort: r.NodePort, Name: p.Name})
+			}
+		}
+	}
+	return uses
+}
+
 // carried is a number as one protocol uses it; a Service may have each once.
 type carried struct {
 	number   int32

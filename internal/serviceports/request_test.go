@@ -168,3 +168,15 @@ func TestPathIsTheFirstEntryThatCarriesTheNumber(t *testing.T) {
 		})
 	}
 }
+
+func TestUsesAreTheNumbersOfAServiceByProtocol(t *testing.T) {
+	svc := MakeService("a/b").LoadBalancer().LocalTraffic().HealthCheck(32000).
+		NodePort(53, 30053, Named("dns")).Port(53, UDP, Named("dns-udp")).Port(80, Named("open")).Obj()
+	want := []Use{
+		{Traffic, corev1.ProtocolTCP, 30053, "dns"}, {Traffic, corev1.ProtocolUDP, 30053, "dns-udp"},
+		{HealthCheck, corev1.ProtocolTCP, 32000, ""},
+	}
+	if diff := cmp.Diff(want, Uses(svc)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

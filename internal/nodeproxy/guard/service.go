@@ -36,24 +36,16 @@ func serviceOf(name types.NamespacedName, object *corev1.Service) *service {
 		return s
 	}
 	s.created, s.labels = object.CreationTimestamp.Time, object.Labels
-	for _, r := range serviceports.Requests(object) {
-		switch {
-		case r.NodePort == 0:
-		case r.Role == serviceports.HealthCheck:
-			s.healthChecks = append(s.healthChecks, nft.Port{Protocol: nft.TCP, Number: uint16(r.NodePort)}) //nolint:gosec // a port of the API server
+	for _, u := range serviceports.Uses(object) {
+		switch port, ok := nft.PortOf(u.Protocol, u.NodePort); {
+		case !ok:
+		case u.Role == serviceports.HealthCheck:
+			s.healthChecks = append(s.healthChecks, port)
 		default:
-			s.add(r)
+			s.ports = append(s.ports, namedPort{port, u.Name})
 		}
 	}
 	return s
-}
-
-func (s *service) add(r serviceports.Request) {
-	for _, p := range r.Ports {
-		if protocol, ok := nft.ProtocolNamed(p.Protocol); ok {
-			s.ports = append(s.ports, namedPort{nft.Port{Protocol: protocol, Number: uint16(r.NodePort)}, p.Name}) //nolint:gosec // a port of the API server
-		}
-	}
 }
 
 func (s *service) equal(o *service) bool {

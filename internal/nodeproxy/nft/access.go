@@ -19,6 +19,12 @@ type Port struct {
 	Number   uint16
 }
 
+// PortOf is a port of the API server's, of the protocol that it calls so; false for one that no Service can have.
+func PortOf[Name ~string](protocol Name, number int32) (Port, bool) {
+	p, ok := ProtocolNamed(protocol)
+	return Port{Protocol: p, Number: uint16(number)}, ok //nolint:gosec // a port of the API server
+}
+
 // String is as in "tcp 30080".
 func (p Port) String() string { return fmt.Sprintf("%s %d", p.Protocol, p.Number) }
 
