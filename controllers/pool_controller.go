@@ -35,7 +35,7 @@ type poolReconciler struct {
 	client.Client
 	ledger *allocator.Ledger
 	clock  clock.PassiveClock
-	survey lastSurvey
+	last   look
 	policy *policyReport
 	looks  gathering
 	pace   *poolPace
@@ -157,29 +157,25 @@ func (r *poolReconciler) Reconcile(ctx context.Context, pool *v1alpha1.NodePortP
 	if !r.ledger.Ready() {
 		return reconcile.Result{RequeueAfter: settle}, nil
 	}
-	chart, err := chartOf(ctx, r.Client, r.ledger)
+	seen, err := r.lookFor(ctx, pool)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	charted := chart.Pool(pool.Name)
+	charted := seen.chart.Pool(pool.Name)
 	if charted == nil {
 		return reconcile.Result{RequeueAfter: settle}, nil
-	}
-	breaches, err := r.breachesOf(ctx, pool.Name, chart)
-	if err != nil {
-		return reconcile.Result{}, err
 	}
 	policyTrouble, err := r.policyTrouble(ctx)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	users, err := r.usersOf(ctx, charted, chart)
+	users, err := r.usersOf(ctx, charted, seen.chart)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	counts := r.ledger.Counts(charted)
+	counts, breaches := seen.counts[pool.Name], seen.breaches[pool.Name]
 	observeCounts(pool.Name, counts, breaches)
-	status := poolStatus(pool, charted, surveyed{counts, breaches, users, policyTrouble, freeIn(r.ledger, chart), chart.ClusterRange()}, r.clock.Now())
+	status := poolStatus(pool, charted, surveyed{counts, breaches, users, policyTrouble, freeIn(r.ledger, seen.chart), seen.chart.ClusterRange()}, r.clock.Now())
 	if equality.Semantic.DeepEqual(status, pool.Status) {
 		return reconcile.Result{}, nil
 	}

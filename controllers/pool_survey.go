@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,27 +57,7 @@ func (s survey) sort() {
 	}
 }
 
-// lastSurvey is shared by pools that are looked at one after the other: all of them are, when a Service has changed.
-type lastSurvey struct {
-	at    time.Time
-	found survey
-}
-
-// breachesOf are the live Services that break the rules of a pool. They are as they were half of settle ago at most:
-// a change brings every pool here settle later. It is for the one worker of the controller.
-func (r *poolReconciler) breachesOf(ctx context.Context, pool string, chart *rules.Chart) ([]finding, error) {
-	if time.Since(r.survey.at) > settle/2 {
-		at := time.Now()
-		found, err := r.surveyAll(ctx, chart)
-		if err != nil {
-			return nil, err
-		}
-		r.survey = lastSurvey{at, found}
-	}
-	return r.survey.found[pool], nil
-}
-
-func (r *poolReconciler) surveyAll(ctx context.Context, chart *rules.Chart) (survey, error) {
+func (r *poolReconciler) survey(ctx context.Context, chart *rules.Chart) (survey, error) {
 	namespaces, services := &corev1.NamespaceList{}, &corev1.ServiceList{}
 	for list, which := range map[client.ObjectList][]client.ListOption{namespaces: nil, services: {client.MatchingFields{servicesByNumber: anyNumber}}} {
 		if err := r.List(ctx, list, append(which, client.UnsafeDisableDeepCopy)...); err != nil {

@@ -59,7 +59,11 @@ func (l *Ledger) Usage(pool *rules.Pool) rules.Usage {
 	if free := l.free[pool.Name]; free != nil {
 		u.Free = free.Free()
 	}
-	u.Clashing = l.clashingIn(pool, func(n int32) bool { return l.underway[n] > 0 })
+	for n := range l.clashes.counts {
+		if pool.Numbers.Contains(n) && l.unheld(n) && l.underway[n] == 0 {
+			u.Clashing++
+		}
+	}
 	now := l.clock.Now()
 	for n, claim := range l.claims {
 		if StateOf(claim, now) != Held || !pool.Numbers.Contains(n) {
@@ -76,37 +80,54 @@ func (l *Ledger) Usage(pool *rules.Pool) rules.Usage {
 // Outside are those that were taken from it and are not among its numbers any more, and are not only held.
 type Counts struct{ Total, Bound, Pending, Held, Reserved, Clashing, Free, Outside int }
 
-// Counts counts the numbers of a pool. A number that a Service carries without a claim counts as bound.
-func (l *Ledger) Counts(pool *rules.Pool) Counts {
+// Counts counts the numbers of each pool of a chart, and of the commons, by name: of all in one pass. A number that a
+// Service carries without a claim counts as bound.
+func (l *Ledger) Counts(chart *rules.Chart) map[string]Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	counts := map[*rules.Pool]*Counts{}
+	for _, p := range chart.Pools() {
+		counts[p] = &Counts{Total: p.Numbers.Len()}
+	}
 	now := l.clock.Now()
-	c := Counts{Total: pool.Numbers.Len()}
 	for n, claim := range l.claims {
-		state := StateOf(claim, now)
-		if !pool.Numbers.Contains(n) {
-			if claim.Spec.PoolName == pool.Name && !pool.Commons() && state != Held && state != Lapsed {
-				c.Outside++
-			}
-			continue
+		state, pool := StateOf(claim, now), chart.PoolOf(n)
+		if c := counts[pool]; c != nil {
+			c.add(state)
 		}
-		switch state {
-		case Bound:
-			c.Bound++
-		case Held:
-			c.Held++
-		case Reserved:
-			c.Reserved++
-		default:
-			c.Pending++
+		from := chart.Pool(claim.Spec.PoolName)
+		if from != nil && from != pool && !from.Commons() && state != Held && state != Lapsed {
+			counts[from].Outside++
 		}
 	}
 	for n := range l.carriers {
-		if l.claims[n] == nil && pool.Numbers.Contains(n) {
+		if c := counts[chart.PoolOf(n)]; c != nil && l.claims[n] == nil {
 			c.Bound++
 		}
 	}
-	c.Clashing = l.clashingIn(pool, func(int32) bool { return false })
-	c.Free = c.Total - c.Bound - c.Pending - c.Held - c.Reserved - c.Clashing
-	return c
+	for n := range l.clashes.counts {
+		if c := counts[chart.PoolOf(n)]; c != nil && l.unheld(n) {
+			c.Clashing++
+		}
+	}
+	all := map[string]Counts{}
+	for p, c := range counts {
+		c.Free = c.Total - c.Bound - c.Pending - c.Held - c.Reserved - c.Clashing
+		all[p.Name] = *c
+	}
+	return all
+}
+
+// add counts a claim of a number of the pool.
+func (c *Counts) add(state State) {
+	switch state {
+	case Bound:
+		c.Bound++
+	case Held:
+		c.Held++
+	case Reserved:
+		c.Reserved++
+	default:
+		c.Pending++
+	}
 }

@@ -123,13 +123,5 @@ func (l *Ledger) ClashingNumbers() []int32 {
 	return slices.Sorted(maps.Keys(l.clashes.counts))
 }
 
-// clashingIn counts the numbers of a pool that nobody has and that clash; those left out by except do not count.
-func (l *Ledger) clashingIn(pool *rules.Pool, except func(int32) bool) int {
-	count := 0
-	for n := range l.clashes.counts {
-		if pool.Numbers.Contains(n) && l.claims[n] == nil && len(l.carriers[n]) == 0 && !except(n) {
-			count++
-		}
-	}
-	return count
-}
+// unheld says whether nobody has a number, and nobody carries it.
+func (l *Ledger) unheld(n int32) bool { return l.claims[n] == nil && len(l.carriers[n]) == 0 }

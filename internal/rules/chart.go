@@ -65,11 +65,13 @@ type Chart struct {
 	clusterRange v1alpha1.PortRange
 	commons      *Pool
 	pools        []*Pool // the older first: it owns what it shares with a younger one
+	byName       map[string]*Pool
+	owners       []*Pool // of each number of the cluster's range, from its first on
 }
 
 // NewChart lays pools over the API server's node port range.
 func NewChart(clusterRange v1alpha1.PortRange, pools []v1alpha1.NodePortPool) *Chart {
-	c := &Chart{clusterRange: clusterRange}
+	c := &Chart{clusterRange: clusterRange, byName: map[string]*Pool{}}
 	byAge := slices.Clone(pools)
 	slices.SortFunc(byAge, func(a, b v1alpha1.NodePortPool) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
@@ -86,7 +88,21 @@ func NewChart(clusterRange v1alpha1.PortRange, pools []v1alpha1.NodePortPool) *C
 		// Who runs out of these may have numbers of pools that only warn.
 		c.commons.Spec.Enforcement = v1alpha1.EnforcementWarn
 	}
+	c.index()
 	return c
+}
+
+// index makes what finds a pool without a look at all of them.
+func (c *Chart) index() {
+	c.owners = make([]*Pool, c.clusterRange.To-c.clusterRange.From+1)
+	for _, p := range c.Pools() {
+		c.byName[p.Name] = p
+		for _, r := range p.Numbers {
+			for n := r.From; n <= r.To; n++ {
+				c.owners[n-c.clusterRange.From] = p
+			}
+		}
+	}
 }
 
 // Guarded says whether any pool keeps its numbers from other namespaces.
@@ -122,15 +138,7 @@ func (c *Chart) Pools() []*Pool { return append(slices.Clone(c.pools), c.commons
 
 // Pool is the pool of that name, the commons for "", nil where there is none.
 func (c *Chart) Pool(name string) *Pool {
-	if name == "" {
-		return c.commons
-	}
-	for _, p := range c.pools {
-		if p.Name == name {
-			return p
-		}
-	}
-	return nil
+	return c.byName[name]
 }
 
 // PoolOf is the pool that owns a number, the commons where none does, nil outside the cluster's range.
@@ -138,12 +146,7 @@ func (c *Chart) PoolOf(number int32) *Pool {
 	if number < c.clusterRange.From || number > c.clusterRange.To {
 		return nil
 	}
-	for _, p := range c.pools {
-		if p.Numbers.Contains(number) {
-			return p
-		}
-	}
-	return c.commons
+	return c.owners[number-c.clusterRange.From]
 }
 
 // PoolsFor are the pools that a namespace with these labels uses, in the order in which they are asked: the

@@ -148,7 +148,7 @@ func TestAClaimWhoseServiceNeverAppearsIsGivenUp(t *testing.T) {
 	w.lookAgain()
 	w.wantLedger(shop, ledger{explicit: "web Bound Explicit team-a"})
 	w.wantCounts(pool, v1alpha1.PoolPorts{Total: 3, Bound: 1, Free: 2})
-	if got := r.Ledger.Counts(r.Ledger.Chart().Pool(pool.Name)); got.Free != 2 {
+	if got := r.Ledger.Counts(r.Ledger.Chart())[pool.Name]; got.Free != 2 {
 		t.Errorf("the manager counts %+v", got)
 	}
 }

@@ -353,7 +353,7 @@ func (m *model) sameView(want map[int32]string) error {
 				outside++
 			}
 		}
-		counts := m.replica.Ledger.Counts(pool)
+		counts := m.replica.Ledger.Counts(m.replica.Ledger.Chart())[pool.Name]
 		usage := m.replica.Ledger.Usage(pool)
 		if wantCounts := (allocator.Counts{Total: pool.Numbers.Len(), Bound: bound, Free: pool.Numbers.Len() - bound, Outside: outside}); counts != wantCounts || usage.Free != counts.Free {
 			return fmt.Errorf("pool %q: counted %+v and %d free, want %+v", pool.Name, counts, usage.Free, wantCounts)

@@ -100,7 +100,7 @@ func nameOf(p *rules.Pool) string {
 
 // fullness tells how a pool is used, and how much of it the namespace may have.
 func (t *teller) fullness(p *rules.Pool, namespace string) []string {
-	c := t.Ledger.Counts(p)
+	c := t.Ledger.Counts(t.Ledger.Chart())[p.Name]
 	var parts []string
 	for _, part := range []struct {
 		n    int

@@ -99,7 +99,9 @@ func (p *Picture) Chart() *rules.Chart { return p.ledger.Chart() }
 func (p *Picture) Ledger() rules.Ledger { return p.ledger }
 
 // Counts are a pool's numbers by state, as its status has them.
-func (p *Picture) Counts(pool *rules.Pool) allocator.Counts { return p.ledger.Counts(pool) }
+func (p *Picture) Counts(pool *rules.Pool) allocator.Counts {
+	return p.ledger.Counts(p.Chart())[pool.Name]
+}
 
 // Service is the one of a name; nil: there is none, or it may not be read.
 func (p *Picture) Service(name types.NamespacedName) *corev1.Service {
