@@ -106,9 +106,6 @@ type Manager struct {
 	failure  error         // why; set before failed is closed
 }
 
-// Scheme has the kinds that the manager reads and writes.
-func Scheme() *runtime.Scheme { return scheme.New() }
-
 // New puts a manager together. It asks the API server nothing, and does nothing until Run.
 func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if o.Clock == nil {
@@ -156,7 +153,7 @@ func managerOptions(o Options) ctrl.Options {
 		served.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
 	return ctrl.Options{
-		Scheme: Scheme(),
+		Scheme: scheme.New(),
 		Cache: cache.Options{
 			DefaultTransform: trim(),
 			ByObject:         cachedObjects(o),

@@ -30,6 +30,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/portolan-dev/portolan/internal/allocator"
+	"github.com/portolan-dev/portolan/internal/scheme"
 	"github.com/portolan-dev/portolan/webhooks"
 )
 
@@ -93,7 +94,7 @@ func serve(t *testing.T, o Options, change func(*limits)) served {
 	if change != nil {
 		change(&s.limits)
 	}
-	webhooks.Register(s, Scheme(), allocator.New(nil, clock.RealClock{}), nil, nil, events.NewFakeRecorder(100), clock.RealClock{})
+	webhooks.Register(s, scheme.New(), allocator.New(nil, clock.RealClock{}), nil, nil, events.NewFakeRecorder(100), clock.RealClock{})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		if err := s.Start(ctx); err != nil {

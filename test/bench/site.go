@@ -21,7 +21,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/admissionpolicy"
-	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/scheme"
 	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/test/cluster"
 	"github.com/portolan-dev/portolan/test/install"
@@ -81,7 +81,7 @@ func startSite(ctx context.Context, o options) (_ *site, err error) {
 func (s *site) connect() error {
 	admin := s.Cluster.Config()
 	var err error
-	if s.admin, err = client.New(admin, client.Options{Scheme: manager.Scheme()}); err != nil {
+	if s.admin, err = client.New(admin, client.Options{Scheme: scheme.New()}); err != nil {
 		return err
 	}
 	admin.ContentType = runtime.ContentTypeProtobuf
@@ -93,7 +93,7 @@ func (s *site) connect() error {
 		return err
 	}
 	own.QPS = -1
-	s.claims, err = client.New(own, client.Options{Scheme: manager.Scheme()})
+	s.claims, err = client.New(own, client.Options{Scheme: scheme.New()})
 	return err
 }
 

@@ -30,8 +30,8 @@ var watchesOf = map[side][]string{
 		"/apis/" + v1alpha1.GroupVersion.String() + "/nodeportaccesses?",
 	},
 	sides[proxysite.KubeProxyNFTables]: {
-		"/api/v1/services?labelSelector=!" + corev1.IsHeadlessService + ",!" + proxysite.LabelServiceProxyName,
-		"/apis/" + discoveryv1.SchemeGroupVersion.String() + "/endpointslices?labelSelector=!" + corev1.IsHeadlessService + ",!" + proxysite.LabelServiceProxyName,
+		"/api/v1/services?labelSelector=!" + corev1.IsHeadlessService + ",!" + v1alpha1.ServiceProxyNameLabel,
+		"/apis/" + discoveryv1.SchemeGroupVersion.String() + "/endpointslices?labelSelector=!" + corev1.IsHeadlessService + ",!" + v1alpha1.ServiceProxyNameLabel,
 	},
 	nobody: nil,
 }

@@ -71,9 +71,16 @@ func noEmptyAnswers(t *testing.T) {
 	}
 }
 
-// populate makes two teams with all that there can be, and waits until the ledger has it.
+// populated says that the cluster has two teams.
+var populated bool
+
+// populate makes two teams with all that there can be, unless they are there, and waits until the ledger has it.
 func populate(t *testing.T) {
 	t.Helper()
+	if populated {
+		return
+	}
+	populated = true
 	ctx := t.Context()
 	for _, name := range []string{"shop", "secret-space"} {
 		must(t, site.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))

@@ -55,6 +55,7 @@ func (d *surgery) in(t *testing.T) *surgery { return &surgery{t} }
 // complain about.
 func newSurgery(t *testing.T) *surgery {
 	d := &surgery{t}
+	populate(t)
 	must(t, apiextensionsv1.AddToScheme(site.Scheme()))
 	must(t, site.DeleteAllOf(t.Context(), &v1alpha1.NodePortAccess{}, client.InNamespace("shop")))
 	must(t, client.IgnoreAlreadyExists(site.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "clinic"}})))
@@ -196,6 +197,7 @@ func (*surgery) tenant(t *testing.T) {
 
 // TestCheckOfATenantSaysWhatItTakes has no nodes, and no packets: those are tested in test/e2e.
 func TestCheckOfATenantSaysWhatItTakes(t *testing.T) {
+	populate(t)
 	shop := tenant(t, "shop")
 	if got := shop.run("check", "web", "-n", "shop"); got.code != 2 || !strings.Contains(got.errOut, "say which by --address") {
 		t.Errorf("%s", got)

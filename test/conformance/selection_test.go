@@ -1,8 +1,11 @@
 package conformance
 
-import "github.com/portolan-dev/portolan/test/proxysite"
+import (
+	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/test/proxysite"
+)
 
-const proxyName = proxysite.LabelServiceProxyName
+const proxyName = v1alpha1.ServiceProxyNameLabel
 
 // Which Services a proxy serves.
 var selections = []behaviour{

@@ -13,7 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/scheme"
 	"github.com/portolan-dev/portolan/test/cluster"
 	"github.com/portolan-dev/portolan/test/testmain"
 )
@@ -46,7 +46,7 @@ func run(m *testing.M) (int, error) {
 		}
 	}
 	shared.Cluster = c
-	if shared.Client, err = client.New(c.Config(), client.Options{Scheme: manager.Scheme()}); err != nil {
+	if shared.Client, err = client.New(c.Config(), client.Options{Scheme: scheme.New()}); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil

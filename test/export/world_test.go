@@ -16,7 +16,7 @@ import (
 
 	"github.com/portolan-dev/portolan/internal/cli/export"
 	"github.com/portolan-dev/portolan/internal/cli/export/format"
-	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/scheme"
 )
 
 const deadline = 30 * time.Second
@@ -67,7 +67,7 @@ func watch(t *testing.T, namespace, name string, change func(*export.Options)) *
 	w := &watching{t: t, file: filepath.Join(t.TempDir(), "export")}
 	o := export.Options{Format: f, Output: w.file, Watch: true, Config: shared.Config(), Out: w, Err: w}
 	o.Filter.Namespace = namespace
-	if o.Client, err = client.New(shared.Config(), client.Options{Scheme: manager.Scheme()}); err != nil {
+	if o.Client, err = client.New(shared.Config(), client.Options{Scheme: scheme.New()}); err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {

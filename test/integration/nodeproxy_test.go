@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/scheme"
 )
 
 // Where config/node-proxy puts the node-proxies' ServiceAccount.
@@ -72,7 +72,7 @@ func (p nodeProxies) as(bound *authenticationv1.BoundObjectReference) client.Cli
 	p.must(p.SubResource("token").Create(p.Context(), account, token))
 	config := rest.AnonymousClientConfig(p.Cluster.Config())
 	config.BearerToken = token.Status.Token
-	c, err := client.New(config, client.Options{Scheme: manager.Scheme(), FieldOwner: "node-proxy"})
+	c, err := client.New(config, client.Options{Scheme: scheme.New(), FieldOwner: "node-proxy"})
 	p.must(err)
 	return c
 }

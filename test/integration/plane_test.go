@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/scheme"
 	"github.com/portolan-dev/portolan/test/cluster"
 	"github.com/portolan-dev/portolan/test/install"
 )
@@ -89,7 +89,7 @@ func startPlane(ctx context.Context, options cluster.Options, numbers v1alpha1.P
 	}
 	config := c.Config()
 	config.WarningHandler = rest.NoWarnings{}
-	if p.Client, err = client.New(config, client.Options{Scheme: manager.Scheme()}); err != nil {
+	if p.Client, err = client.New(config, client.Options{Scheme: scheme.New()}); err != nil {
 		c.Stop()
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/admissionpolicy"
-	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/scheme"
 	"github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 	"github.com/portolan-dev/portolan/test/install"
 )
@@ -49,7 +49,7 @@ func (p *plane) clientAs(user rest.ImpersonationConfig) client.Client {
 	config := p.Cluster.Config()
 	config.WarningHandler = rest.NoWarnings{}
 	config.Impersonate = user
-	c, err := client.New(config, client.Options{Scheme: manager.Scheme()})
+	c, err := client.New(config, client.Options{Scheme: scheme.New()})
 	if err != nil {
 		panic(err) // the scheme is ours, and nothing is asked yet
 	}

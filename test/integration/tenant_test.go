@@ -18,7 +18,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
-	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/scheme"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -36,7 +36,7 @@ func (w *world) tenant(namespace string) client.Client {
 	config := w.Cluster.Config()
 	config.Impersonate = rest.ImpersonationConfig{UserName: user + "-" + namespace}
 	config.WarningHandler = rest.NoWarnings{}
-	c, err := client.New(config, client.Options{Scheme: manager.Scheme()})
+	c, err := client.New(config, client.Options{Scheme: scheme.New()})
 	w.must(err)
 	w.eventually("the tenant may do everything in its namespace", func() error {
 		return c.Create(w.Context(), makeReservation(namespace+"/probe", "probe", entry("http", 0)), client.DryRunAll)

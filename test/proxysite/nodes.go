@@ -10,9 +10,6 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 )
 
-// LabelServiceProxyName is the label of Services that another proxy than kube-proxy serves.
-const LabelServiceProxyName = "service.kubernetes.io/service-proxy-name"
-
 // register makes the two Node objects, and a namespace for sentinels. Nobody sends heartbeats, so they are given up after a while; a proxy does not mind.
 func (s *Site) register(ctx context.Context) error {
 	_, err := s.Plane.API.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}, metav1.CreateOptions{})

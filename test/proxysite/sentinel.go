@@ -15,6 +15,7 @@ import (
 	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/util/retry"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/testnet"
 )
 
@@ -30,7 +31,7 @@ const (
 // sentinel is one that proxies for a label's Services serve.
 type sentinel struct {
 	site        *Site
-	name, label string // label is the value of LabelServiceProxyName; "": it has none
+	name, label string // label is the value of v1alpha1.ServiceProxyNameLabel; "": it has none
 	addresses   []netip.Addr
 
 	*rounds
@@ -73,7 +74,7 @@ func (n *sentinel) labels() map[string]string {
 	if n.label == "" {
 		return nil
 	}
-	return map[string]string{LabelServiceProxyName: n.label}
+	return map[string]string{v1alpha1.ServiceProxyNameLabel: n.label}
 }
 
 func (n *sentinel) port() uint16 { return sentinelPorts + uint16(n.changes%manyChanges) }

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
-	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/scheme"
 	"github.com/portolan-dev/portolan/test/polling"
 )
 
@@ -101,7 +101,7 @@ func configFrom(t *testing.T, kubeconfig string) *rest.Config {
 
 func clientFor(t *testing.T, config *rest.Config) client.Client {
 	t.Helper()
-	c, err := client.New(config, client.Options{Scheme: manager.Scheme()})
+	c, err := client.New(config, client.Options{Scheme: scheme.New()})
 	must(t, err)
 	return c
 }
