@@ -19,19 +19,26 @@ const (
 
 // retrying calls claim until it succeeds, fails for good, or has been refused for so long that nothing is to be hoped
 // for: a claim in flight may come to nothing, and a number whose Service has gone is about to be held, which can be
-// given up. Reservations do not wait: whoever keeps them comes again when something changes.
+// given up. Reservations do not wait: whoever keeps them comes again when something changes. What was refused before ctx
+// ended stays refused: else a user whose time is up in the middle of another try would hear of no reason, and a limit
+// would count for nothing.
 func (l *Ledger) retrying(ctx context.Context, c Claimant, pools []*rules.Pool, claim func() (*Claim, error)) (*Claim, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.hope)
+	hoping, cancel := context.WithTimeout(ctx, l.hope)
 	defer cancel()
+	var refusal error
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		l.mu.Lock()
 		changed := l.changed
 		l.mu.Unlock()
 		done, err := claim()
+		if err != nil && refusal != nil && ctx.Err() != nil {
+			return nil, refusal
+		}
 		if err == nil || c.Reservation != "" || !l.hopeful(c, pools, err) {
 			return done, err
 		}
-		if !waitFor(ctx, changed) || !waitFor(ctx, time.After(pause+rand.N(pause))) { //nolint:gosec // it spreads waits, nobody gains by guessing
+		refusal = err
+		if !waitFor(hoping, changed) || !waitFor(hoping, time.After(pause+rand.N(pause))) { //nolint:gosec // it spreads waits, nobody gains by guessing
 			return nil, err
 		}
 	}

@@ -150,6 +150,37 @@ func TestARefusedClaimWaitsForOneInFlightThatComesToNothing(t *testing.T) {
 	}
 }
 
+func TestARefusalStandsWhereTheTimeIsUpInTheMiddleOfAnotherTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.ledger.hope = 3 * time.Second
+		w.ledger.PoolSeen(poolOf("team-a", 30000, 30009, 1))
+		first := w.claim("shop/web", "http:80")
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // of the webhook
+		defer cancel()
+		done := make(chan error)
+		go func() {
+			_, err := w.ledger.Claim(ctx, claimant("shop/api"), ask("http:80"), w.pools())
+			done <- err
+		}()
+		synctest.Wait()
+		w.store.Before = func(verb, _ string) error {
+			if verb == "create" { // the API server is slow all of a sudden
+				time.Sleep(5 * time.Second)
+			}
+			return nil
+		}
+		first.Revert(t.Context())
+		if err := <-done; !errors.As(err, new(*QuotaError)) {
+			t.Errorf("got %v, want the refusal of the try before", err)
+		}
+		time.Sleep(time.Minute) // what is still being written is undone
+		if left := w.store.List(); len(left) > 0 {
+			t.Errorf("left are %v", left)
+		}
+	})
+}
+
 func TestHoldsAreGivenUpUnderPressure(t *testing.T) {
 	hold := func(d time.Duration) func(*v1alpha1.NodePortAllocationSpec) { return heldFor(d) }
 	reserved := func(s *v1alpha1.NodePortAllocationSpec) { s.ClaimTime, s.ReservationName = nil, "promise" }
