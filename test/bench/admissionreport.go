@@ -54,12 +54,8 @@ func (a *admission) row(title, unit, name string) row {
 
 // added compares what Portolan adds to a native latency with a bare claim's.
 func (a *admission) added(title, name string) row {
-	var added []float64
 	of := a.figures[name]
-	for i := range min(len(of[portolan]), len(of[native])) {
-		added = append(added, of[portolan][i]-of[native][i])
-	}
-	return compared(title, "ms", string(bare), added, of[bare])
+	return compared(title, "ms", string(bare), minus(of[portolan], of[native]), of[bare])
 }
 
 // alone is a row without a peer.

@@ -84,7 +84,7 @@ var benchmarks = []benchmark{
 	{"bitmap", bitmapHow, 7, runBitmap},
 	{"admission", admissionHow, 3, runAdmission},
 	{"other-services", otherServicesHow, 10, runOtherServices},
-	{"use", useHow, 1, runUse},
+	{"use", useHow, 3, runUse},
 	{"scale", scaleHow, 3, runScale},
 	{"manager", managerHow, 3, runManager},
 	{"cold-sync", coldSyncHow, 3, runColdSync},

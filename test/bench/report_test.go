@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"slices"
 	"testing"
 
 	"gotest.tools/v3/golden"
@@ -25,6 +26,20 @@ func TestEveryBenchmarkThatHasFiguresExists(t *testing.T) {
 	for name := range r.Benchmarks {
 		if _, err := choose([]string{name}); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestEveryBarIsHeldAgainstAFigure(t *testing.T) {
+	r, err := readReport(docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, of := range bars {
+		for kind := range of {
+			if !slices.ContainsFunc(r.Benchmarks[name].Rows, func(r row) bool { return r.Kind == kind || r.Name == kind }) {
+				t.Errorf("%s: no figure is held against the bar %q", name, kind)
+			}
 		}
 	}
 }

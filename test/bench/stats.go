@@ -68,6 +68,15 @@ func compared(name, unit, peerName string, values, peers []float64) row {
 	return row{Name: name, Unit: unit, PeerName: peerName, Peer: median(peers), Value: median(values), Ratio: ratios(values, peers)}
 }
 
+// minus are the differences, round by round.
+func minus(a, b []float64) []float64 {
+	var differences []float64
+	for i := range min(len(a), len(b)) {
+		differences = append(differences, a[i]-b[i])
+	}
+	return differences
+}
+
 // quantile is the smallest latency that at least this share did not exceed; latencies are sorted.
 func quantile(latencies []time.Duration, share float64) time.Duration {
 	if len(latencies) == 0 {

@@ -145,12 +145,14 @@ func (u *use) report() measured {
 	var notes []string
 	for _, l := range useLoads {
 		for _, server := range []string{"API server", "etcd", "manager"} {
-			rows = append(rows, row{Name: fmt.Sprintf("%s, %s", server, l.name), Kind: "CPU time, " + l.name, Unit: "ms/s", PeerName: "quiet",
-				Peer: median(u.figures["quiet CPU "+server][native]), Value: value(l.name + " CPU " + server)})
+			quiet, loaded := u.figures["quiet CPU "+server][native], u.figures[l.name+" CPU "+server][portolan]
+			rows = append(rows, compared(server+", "+l.name, "ms/s", "quiet", loaded, quiet),
+				row{Name: fmt.Sprintf("%s, added by reports, %s", server, l.name), Kind: "CPU time, " + l.name, Unit: "ms/s",
+					Value: median(minus(loaded, quiet))})
 		}
 		rows = append(rows,
-			row{Name: "requests/s, " + l.name, PeerName: "quiet", Peer: median(u.figures["quiet requests"][native]), Value: value(l.name + " requests")},
-			row{Name: "manager's memory, " + l.name, Unit: "MB", PeerName: "quiet", Peer: median(u.figures["quiet memory"][native]), Value: value(l.name + " memory")})
+			compared("requests/s, "+l.name, "", "quiet", u.figures[l.name+" requests"][portolan], u.figures["quiet requests"][native]),
+			compared("manager's memory, "+l.name, "MB", "quiet", u.figures[l.name+" memory"][portolan], u.figures["quiet memory"][native]))
 		notes = append(notes, fmt.Sprintf("%s: %d numbers are used; %.1f states and %.1f allocations a second are written; a state's write takes %.1f ms (p99 %.1f).",
 			l.name, l.numbers, value(l.name+" request "+stateWrites), value(l.name+" request "+allocationWrites), value(l.name+" p50"), value(l.name+" p99")))
 	}
