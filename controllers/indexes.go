@@ -13,7 +13,6 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
-	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
@@ -26,8 +25,6 @@ const (
 	allocationsByNamespace = "spec.serviceRef.namespace"
 	// reservationsWaiting finds the cached reservations that lack a number: see waitingFor.
 	reservationsWaiting = "status.waiting"
-	// usagesByPool finds the cached usages of a pool, whose name they have.
-	usagesByPool = "metadata.name"
 )
 
 func addIndexes(ctx context.Context, mgr manager.Manager) error {
@@ -39,7 +36,6 @@ func addIndexes(ctx context.Context, mgr manager.Manager) error {
 		{&corev1.Service{}, servicesByNumber, namesOfNumbers},
 		{&v1alpha1.NodePortAllocation{}, allocationsByNamespace, namespaceOfClaim},
 		{&v1alpha1.NodePortReservation{}, reservationsWaiting, waitingFor},
-		{&v1alpha1.NodePortUsage{}, usagesByPool, func(o client.Object) []string { return []string{o.GetName()} }},
 	} {
 		if err := mgr.GetFieldIndexer().IndexField(ctx, index.object, index.name, index.values); err != nil {
 			return fmt.Errorf("index %T by %s: %w", index.object, index.name, err)
@@ -83,14 +79,4 @@ func allocationsOf(_ context.Context, o client.Object) []reconcile.Request {
 		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: allocator.NameOf(n)}})
 	}
 	return requests
-}
-
-// chartOf is made of the cached pools: the ledger's own may be behind the event that brought a controller here.
-// The ledger must be ready.
-func chartOf(ctx context.Context, cached client.Reader, ledger *allocator.Ledger) (*rules.Chart, error) {
-	pools := &v1alpha1.NodePortPoolList{}
-	if err := cached.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("list pools: %w", err)
-	}
-	return ledger.ChartOf(pools.Items), nil
 }

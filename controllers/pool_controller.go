@@ -34,6 +34,7 @@ import (
 type poolReconciler struct {
 	client.Client
 	ledger *allocator.Ledger
+	charts *charts
 	clock  clock.PassiveClock
 	last   look
 	policy *policyReport
@@ -41,8 +42,8 @@ type poolReconciler struct {
 	pace   *poolPace
 }
 
-func newPoolReconciler(c client.Client, ledger *allocator.Ledger, clock clock.PassiveClock, policy *policyReport) *poolReconciler {
-	return &poolReconciler{Client: c, ledger: ledger, clock: clock, policy: policy, looks: gathering{after: settle}, pace: newPoolPace()}
+func newPoolReconciler(c client.Client, charts *charts, clock clock.PassiveClock, policy *policyReport) *poolReconciler {
+	return &poolReconciler{Client: c, ledger: charts.ledger, charts: charts, clock: clock, policy: policy, looks: gathering{after: settle}, pace: newPoolPace()}
 }
 
 func (r *poolReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {

@@ -2,11 +2,9 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
@@ -37,14 +35,11 @@ func (r *poolReconciler) lookFor(ctx context.Context, pool *v1alpha1.NodePortPoo
 		return r.last, nil
 	}
 	l := look{at: time.Now(), editions: map[string]edition{}}
-	pools := &v1alpha1.NodePortPoolList{}
-	if err := r.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
-		return look{}, fmt.Errorf("list pools: %w", err)
+	pools := r.charts.pools()
+	for _, p := range pools {
+		l.editions[p.Name] = editionOf(p)
 	}
-	for i := range pools.Items {
-		l.editions[pools.Items[i].Name] = editionOf(&pools.Items[i])
-	}
-	l.chart = r.ledger.ChartOf(pools.Items)
+	l.chart = r.ledger.ChartOf(pools)
 	l.counts = r.ledger.Counts(l.chart)
 	var err error
 	if l.breaches, err = r.survey(ctx, l.chart); err != nil {

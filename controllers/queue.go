@@ -28,6 +28,16 @@ func addLast(q queue, after time.Duration, item request) {
 	q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{After: after, Priority: new(last)}, item)
 }
 
+// onAny handles events of any kind.
+func onAny(handle func(context.Context, queue)) handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc:  func(ctx context.Context, _ event.CreateEvent, q queue) { handle(ctx, q) },
+		UpdateFunc:  func(ctx context.Context, _ event.UpdateEvent, q queue) { handle(ctx, q) },
+		DeleteFunc:  func(ctx context.Context, _ event.DeleteEvent, q queue) { handle(ctx, q) },
+		GenericFunc: func(ctx context.Context, _ event.GenericEvent, q queue) { handle(ctx, q) },
+	}
+}
+
 // settled has the requests of an object, before and after, handled once things have settled.
 func settled(requestsOf handler.MapFunc) handler.EventHandler {
 	later := func(ctx context.Context, o client.Object, q queue) {

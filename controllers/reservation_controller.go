@@ -41,6 +41,7 @@ type reservationReconciler struct {
 	live          client.Reader // the API server itself
 	store         allocator.Store
 	ledger        *allocator.Ledger
+	charts        *charts
 	events        events.EventRecorder
 	clock         clock.PassiveClock
 	tally         *reservationTally
@@ -81,11 +82,7 @@ func (r *reservationReconciler) keep(ctx context.Context, name types.NamespacedN
 }
 
 func (r *reservationReconciler) observe(ctx context.Context, name types.NamespacedName) (reserving, error) {
-	o := reserving{name: name, claims: map[int32]*v1alpha1.NodePortAllocation{}, ledger: rules.Quiet{Ledger: r.ledger}, now: r.clock.Now()}
-	var err error
-	if o.chart, err = chartOf(ctx, r.Client, r.ledger); err != nil {
-		return o, err
-	}
+	o := reserving{name: name, claims: map[int32]*v1alpha1.NodePortAllocation{}, chart: r.charts.now(), ledger: rules.Quiet{Ledger: r.ledger}, now: r.clock.Now()}
 	claims := &v1alpha1.NodePortAllocationList{}
 	if err := r.List(ctx, claims, client.MatchingFields{allocationsByNamespace: name.Namespace}, client.UnsafeDisableDeepCopy); err != nil {
 		return o, fmt.Errorf("list allocations: %w", err)
@@ -95,6 +92,7 @@ func (r *reservationReconciler) observe(ctx context.Context, name types.Namespac
 			o.claims[n] = &claims.Items[i]
 		}
 	}
+	var err error
 	if o.namespace, err = found(ctx, r, types.NamespacedName{Name: name.Namespace}, &corev1.Namespace{}); err != nil {
 		return o, err
 	}

@@ -33,9 +33,11 @@ const allocatedCondition = "portolan.dev/Allocated"
 type serviceReconciler struct {
 	client.Client
 	ledger *allocator.Ledger
+	charts *charts
 	events events.EventRecorder
 	clock  clock.PassiveClock
 	turns  *turns[types.NamespacedName] // to be reworded
+	walks  gathering                    // of all Services with numbers
 }
 
 // rewording is when a condition that is there takes another text. Who mends a conflict runs a command for each Service,
@@ -49,9 +51,9 @@ func (r *serviceReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error
 		Named("service").
 		For(&corev1.Service{}, builder.WithPredicates(predicate.NewPredicateFuncs(mayHaveTrouble))).
 		Watches(&v1alpha1.NodePortAllocation{}, handler.EnqueueRequestsFromMapFunc(conflicting)).
-		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.NodePortPool{}, r.all(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		WatchesRawSource(rangeChanged.source(handler.EnqueueRequestsFromMapFunc(r.all))).
+		WatchesRawSource(rangeChanged.source(r.all())).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 }
 
@@ -74,8 +76,15 @@ func conflicting(_ context.Context, o client.Object) []request {
 	return requests
 }
 
-func (r *serviceReconciler) all(ctx context.Context, _ client.Object) []request {
-	return r.withNumbers(ctx)
+// all has every Service with numbers looked at, once for all pools that change together.
+func (r *serviceReconciler) all() handler.EventHandler {
+	return onAny(func(ctx context.Context, q queue) {
+		r.walks.ask(func() {
+			for _, service := range r.withNumbers(ctx) {
+				q.Add(service)
+			}
+		})
+	})
 }
 
 func (r *serviceReconciler) inNamespace(ctx context.Context, o client.Object) []request {
@@ -138,16 +147,12 @@ func (r *serviceReconciler) troubleOf(ctx context.Context, svc *corev1.Service) 
 	if svc.DeletionTimestamp != nil {
 		return trouble{}, nil
 	}
-	chart, err := chartOf(ctx, r.Client, r.ledger)
-	if err != nil {
-		return trouble{}, err
-	}
 	conflicts, err := r.conflictsOf(ctx, svc, namespace.Labels)
 	if err != nil || conflicts.message != "" {
 		return conflicts, err
 	}
 	question := rules.Question{Service: svc, Namespace: svc.Namespace, NamespaceLabels: namespace.Labels, Now: r.clock.Now()}
-	breaches := rules.LiveBreaches(chart, question)
+	breaches := rules.LiveBreaches(r.charts.now(), question)
 	return breachTrouble(svc, namespace.Labels, breaches), nil
 }
 

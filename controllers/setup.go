@@ -41,6 +41,10 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := addIndexes(ctx, mgr); err != nil {
 		return err
 	}
+	charts, err := newCharts(ctx, mgr.GetCache(), ledger)
+	if err != nil {
+		return err
+	}
 	repair := newRepairer(mgr.GetCache(), o.repairEvery())
 	if err := mgr.Add(repair); err != nil {
 		return err
@@ -55,16 +59,17 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := clashes.setUp(mgr); err != nil {
 		return err
 	}
-	services := &serviceReconciler{Client: mgr.GetClient(), ledger: ledger, events: mgr.GetEventRecorder("portolan"), clock: clock, turns: newTurns[types.NamespacedName]()}
+	services := &serviceReconciler{Client: mgr.GetClient(), ledger: ledger, charts: charts, events: mgr.GetEventRecorder("portolan"), clock: clock,
+		turns: newTurns[types.NamespacedName](), walks: gathering{after: settle}}
 	if err := services.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
-	reservations := &reservationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger,
+	reservations := &reservationReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), store: store, ledger: ledger, charts: charts,
 		events: mgr.GetEventRecorder("portolan"), clock: clock, tally: newReservationTally()}
 	if err := reservations.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
-	usages := &usageReconciler{Client: mgr.GetClient(), ledger: ledger, clock: clock}
+	usages := &usageReconciler{Client: mgr.GetClient(), ledger: ledger, charts: charts, clock: clock, walks: gathering{after: together}}
 	if err := usages.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
@@ -75,6 +80,6 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 	if err := policy.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}
-	pools := newPoolReconciler(mgr.GetClient(), ledger, clock, policy.report)
+	pools := newPoolReconciler(mgr.GetClient(), charts, clock, policy.report)
 	return pools.setUp(mgr, o.RangeChanged)
 }

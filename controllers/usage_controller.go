@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -24,7 +25,12 @@ import (
 type usageReconciler struct {
 	client.Client
 	ledger *allocator.Ledger
+	charts *charts
 	clock  clock.PassiveClock
+	walks  gathering // of all that concerns pools
+
+	mu      sync.Mutex // guards changed
+	changed []*v1alpha1.NodePortPool
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -48,15 +54,11 @@ func (r *usageReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 }
 
 func (r *usageReconciler) using(ctx context.Context, namespace *corev1.Namespace, pool string) (using, error) {
-	chart, err := chartOf(ctx, r.Client, r.ledger)
-	if err != nil {
-		return using{}, err
-	}
 	claims := &v1alpha1.NodePortAllocationList{}
 	if err := r.List(ctx, claims, client.MatchingFields{allocationsByNamespace: namespace.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return using{}, fmt.Errorf("list allocations: %w", err)
 	}
-	return usingOf(chart, pool, namespace.Labels, claims.Items, r.clock.Now()), nil
+	return usingOf(r.charts.now(), pool, namespace.Labels, claims.Items, r.clock.Now()), nil
 }
 
 // report makes, writes or deletes the report, where it is not as it is to be.

@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,13 +14,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/allocator"
-	"github.com/portolan-dev/portolan/internal/rules"
 )
 
 // A claim concerns the reports of one namespace on one pool; a pool concerns those of its namespaces, a namespace those
@@ -30,9 +32,9 @@ func (r *usageReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error {
 		Named("nodeportusage").
 		Watches(&v1alpha1.NodePortUsage{}, settled(reportItself)).
 		Watches(&v1alpha1.NodePortAllocation{}, settled(r.ofClaim), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.ofPool), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.NodePortPool{}, r.ofPools(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		WatchesRawSource(rangeChanged.source(handler.EnqueueRequestsFromMapFunc(r.ofPools))).
+		WatchesRawSource(rangeChanged.source(r.ofPools())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
@@ -45,8 +47,8 @@ func reportOf(namespace, pool string) request {
 	return request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: pool}}
 }
 
-// ofClaim is the report that counts a claim: that of the pool whose number it is.
-func (r *usageReconciler) ofClaim(ctx context.Context, o client.Object) []request {
+// ofClaim are the reports that count a claim: on the pools that have its number.
+func (r *usageReconciler) ofClaim(_ context.Context, o client.Object) []request {
 	a, ok := o.(*v1alpha1.NodePortAllocation)
 	n, isNumber := int32(0), false
 	if ok {
@@ -55,107 +57,140 @@ func (r *usageReconciler) ofClaim(ctx context.Context, o client.Object) []reques
 	if !isNumber {
 		return nil
 	}
-	return r.sharing(ctx, rules.Ranges{{From: n, To: n}}, func(pool *v1alpha1.NodePortPool) []request {
-		return []request{reportOf(a.Spec.ServiceRef.Namespace, pool.Name)}
+	var requests []request
+	for _, pool := range r.charts.pools() {
+		if overlap(pool.Spec.Ranges, []v1alpha1.PortRange{{From: n, To: n}}) {
+			requests = append(requests, reportOf(a.Spec.ServiceRef.Namespace, pool.Name))
+		}
+	}
+	return requests
+}
+
+func overlap(a, b []v1alpha1.PortRange) bool {
+	return slices.ContainsFunc(a, func(r v1alpha1.PortRange) bool {
+		return slices.ContainsFunc(b, func(o v1alpha1.PortRange) bool { return r.From <= o.To && o.From <= r.To })
 	})
 }
 
-// sharing are the requests for all pools that have some of the numbers.
-func (r *usageReconciler) sharing(ctx context.Context, numbers rules.Ranges, of func(*v1alpha1.NodePortPool) []request) []request {
-	pools := &v1alpha1.NodePortPoolList{}
-	if err := r.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "List pools")
-		return nil
-	}
-	var requests []request
-	for i := range pools.Items {
-		if len(numbers.Intersect(pools.Items[i].Spec.Ranges)) > 0 {
-			requests = append(requests, of(&pools.Items[i])...)
+// together is how long a change of a pool waits for others: at a start all pools come at once.
+const together = 50 * time.Millisecond
+
+// ofPools has the reports on a pool that changes looked at, and those on pools that overlap it, as it was or is: whose a number
+// is may have changed. Of all that change together it looks for them once.
+func (r *usageReconciler) ofPools() handler.EventHandler {
+	note := func(ctx context.Context, q queue, changed ...client.Object) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, o := range changed {
+			if pool, ok := o.(*v1alpha1.NodePortPool); ok {
+				r.changed = append(r.changed, pool)
+			}
 		}
+		r.walks.ask(func() {
+			for _, report := range r.walk(ctx) {
+				q.Add(report)
+			}
+		})
 	}
-	return requests
-}
-
-// ofPool are the reports on a pool, and on those that overlap it: whose a number is may have changed.
-func (r *usageReconciler) ofPool(ctx context.Context, o client.Object) []request {
-	pool, ok := o.(*v1alpha1.NodePortPool)
-	if !ok {
-		return nil
+	return handler.Funcs{
+		CreateFunc:  func(ctx context.Context, e event.CreateEvent, q queue) { note(ctx, q, e.Object) },
+		UpdateFunc:  func(ctx context.Context, e event.UpdateEvent, q queue) { note(ctx, q, e.ObjectOld, e.ObjectNew) },
+		DeleteFunc:  func(ctx context.Context, e event.DeleteEvent, q queue) { note(ctx, q, e.Object) },
+		GenericFunc: func(ctx context.Context, _ event.GenericEvent, q queue) { note(ctx, q, r.all()...) }, // the cluster's range
 	}
-	return append(r.on(ctx, pool), r.sharing(ctx, rules.NewRanges(pool.Spec.Ranges), func(other *v1alpha1.NodePortPool) []request {
-		if other.Name == pool.Name {
-			return nil
-		}
-		return r.on(ctx, other)
-	})...)
 }
 
-// ofPools are the reports on all pools that have numbers.
-func (r *usageReconciler) ofPools(ctx context.Context, _ client.Object) []request {
-	return r.sharing(ctx, rules.Ranges{{From: 1, To: 65535}}, func(pool *v1alpha1.NodePortPool) []request { return r.on(ctx, pool) })
+func (r *usageReconciler) all() []client.Object {
+	var all []client.Object
+	for _, pool := range r.charts.pools() {
+		all = append(all, pool)
+	}
+	return all
 }
 
-// on are the reports on a pool: those that there are, and those of the namespaces that it selects or that have numbers
-// of it.
-func (r *usageReconciler) on(ctx context.Context, pool *v1alpha1.NodePortPool) []request {
+// walk looks for the reports on the pools that have changed since the last walk.
+func (r *usageReconciler) walk(ctx context.Context) []request {
+	r.mu.Lock()
+	changed := r.changed
+	r.changed = nil
+	r.mu.Unlock()
 	usages, namespaces, claims := &v1alpha1.NodePortUsageList{}, &corev1.NamespaceList{}, &v1alpha1.NodePortAllocationList{}
-	for list, which := range map[client.ObjectList][]client.ListOption{
-		usages: {client.MatchingFields{usagesByPool: pool.Name}}, namespaces: nil, claims: nil,
-	} {
-		if err := r.List(ctx, list, append(which, client.UnsafeDisableDeepCopy)...); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "List what a pool is used for")
+	for _, list := range []client.ObjectList{usages, namespaces, claims} {
+		if err := r.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "List what pools are used for")
 			return nil
 		}
 	}
-	concerned := map[string]bool{}
-	for i := range usages.Items {
-		concerned[usages.Items[i].Namespace] = true
-	}
-	selector := selectorOf(pool)
-	for i := range namespaces.Items {
-		if selector.Matches(labels.Set(namespaces.Items[i].Labels)) {
-			concerned[namespaces.Items[i].Name] = true
-		}
-	}
-	numbers := rules.NewRanges(pool.Spec.Ranges)
-	for i := range claims.Items {
-		if n, ok := allocator.NumberOf(&claims.Items[i]); ok && numbers.Contains(n) {
-			concerned[claims.Items[i].Spec.ServiceRef.Namespace] = true
-		}
-	}
-	var requests []request
-	for namespace := range concerned {
-		requests = append(requests, reportOf(namespace, pool.Name))
-	}
-	return requests
+	return reportsOn(concerned(changed, r.charts.pools()), usages.Items, namespaces.Items, claims.Items)
 }
 
-func selectorOf(pool *v1alpha1.NodePortPool) labels.Selector {
-	selector, err := metav1.LabelSelectorAsSelector(&pool.Spec.NamespaceSelector)
-	if err != nil {
-		return labels.Nothing()
+// concerned are the pools that have changed, as they were and are, and those of all that share numbers with one of these.
+func concerned(changed, all []*v1alpha1.NodePortPool) []*v1alpha1.NodePortPool {
+	found := slices.Clone(changed)
+	for _, pool := range all {
+		if slices.ContainsFunc(changed, func(c *v1alpha1.NodePortPool) bool {
+			return c.Name == pool.Name || overlap(c.Spec.Ranges, pool.Spec.Ranges)
+		}) {
+			found = append(found, pool)
+		}
 	}
-	return selector
+	return found
+}
+
+// reportsOn are the reports on pools: those that there are, and those of the namespaces that they select, or that have
+// numbers of theirs.
+func reportsOn(pools []*v1alpha1.NodePortPool, usages []v1alpha1.NodePortUsage, namespaces []corev1.Namespace, claims []v1alpha1.NodePortAllocation) []request {
+	requests, names := map[request]bool{}, map[string]bool{}
+	for _, pool := range pools {
+		names[pool.Name] = true
+		for i := range namespaces {
+			if selects(&pool.Spec.NamespaceSelector, namespaces[i].Labels) {
+				requests[reportOf(namespaces[i].Name, pool.Name)] = true
+			}
+		}
+		for i := range claims {
+			if n, ok := allocator.NumberOf(&claims[i]); ok && overlap(pool.Spec.Ranges, []v1alpha1.PortRange{{From: n, To: n}}) {
+				requests[reportOf(claims[i].Spec.ServiceRef.Namespace, pool.Name)] = true
+			}
+		}
+	}
+	for i := range usages {
+		if names[usages[i].Name] {
+			requests[reportOf(usages[i].Namespace, usages[i].Name)] = true
+		}
+	}
+	return slices.Collect(maps.Keys(requests))
+}
+
+// selects says whether a selector takes these labels; one that cannot be read takes none. Nearly all have nothing but
+// matchLabels, and a start asks of each namespace and each pool: there is nothing to be made for those.
+func selects(s *metav1.LabelSelector, of map[string]string) bool {
+	if len(s.MatchExpressions) > 0 {
+		selector, err := metav1.LabelSelectorAsSelector(s)
+		return err == nil && selector.Matches(labels.Set(of))
+	}
+	for key, value := range s.MatchLabels {
+		if has, ok := of[key]; !ok || has != value {
+			return false
+		}
+	}
+	return true
 }
 
 // ofNamespace are the reports of a namespace: those that there are, and those on the pools that select it.
 func (r *usageReconciler) ofNamespace(ctx context.Context, namespace client.Object) []request {
-	usages, pools := &v1alpha1.NodePortUsageList{}, &v1alpha1.NodePortPoolList{}
+	usages := &v1alpha1.NodePortUsageList{}
 	if err := r.List(ctx, usages, client.InNamespace(namespace.GetName()), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "List usages")
-		return nil
-	}
-	if err := r.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "List pools")
 		return nil
 	}
 	var names []string
 	for i := range usages.Items {
 		names = append(names, usages.Items[i].Name)
 	}
-	for i := range pools.Items {
-		if selectorOf(&pools.Items[i]).Matches(labels.Set(namespace.GetLabels())) {
-			names = append(names, pools.Items[i].Name)
+	for _, pool := range r.charts.pools() {
+		if selects(&pool.Spec.NamespaceSelector, namespace.GetLabels()) {
+			names = append(names, pool.Name)
 		}
 	}
 	slices.Sort(names)

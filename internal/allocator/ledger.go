@@ -107,17 +107,21 @@ func (l *Ledger) Chart() *rules.Chart {
 
 // ChartOf is the chart of these pools: the present one, where it is of the same, as it nearly always is. The cluster's
 // range must be known.
-func (l *Ledger) ChartOf(pools []v1alpha1.NodePortPool) *rules.Chart {
+func (l *Ledger) ChartOf(pools []*v1alpha1.NodePortPool) *rules.Chart {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	another := func(p v1alpha1.NodePortPool) bool {
+	another := func(p *v1alpha1.NodePortPool) bool {
 		known, ok := l.pools[p.Name]
 		return !ok || known.UID != p.UID || known.Generation != p.Generation || p.Generation == 0
 	}
 	if len(pools) == len(l.pools) && !slices.ContainsFunc(pools, another) {
 		return l.chart
 	}
-	return rules.NewChart(l.clusterRange, pools)
+	all := make([]v1alpha1.NodePortPool, len(pools))
+	for i, p := range pools {
+		all[i] = *p
+	}
+	return rules.NewChart(l.clusterRange, all)
 }
 
 // SetClusterRange says which numbers the API server allocates.

@@ -271,25 +271,25 @@ func TestEventsThatWereMissedReachTheViewAllTheSame(t *testing.T) {
 }
 
 func TestTheChartIsDrawnAnewForOtherPoolsOnly(t *testing.T) {
-	made := func(name string, uid types.UID, generation int64) v1alpha1.NodePortPool {
-		p := v1alpha1.NodePortPool{Spec: v1alpha1.NodePortPoolSpec{Ranges: []v1alpha1.PortRange{{From: 30000, To: 30003}}}}
+	made := func(name string, uid types.UID, generation int64) *v1alpha1.NodePortPool {
+		p := &v1alpha1.NodePortPool{Spec: v1alpha1.NodePortPoolSpec{Ranges: []v1alpha1.PortRange{{From: 30000, To: 30003}}}}
 		p.Name, p.UID, p.Generation = name, uid, generation
 		return p
 	}
 	w := newWorld(t)
 	known := made("a", "u", 2)
-	w.ledger.PoolSeen(&known)
+	w.ledger.PoolSeen(known)
 	for _, c := range []struct {
 		name  string
-		pools []v1alpha1.NodePortPool
+		pools []*v1alpha1.NodePortPool
 		same  bool
 	}{
-		{"the same", []v1alpha1.NodePortPool{known}, true},
+		{"the same", []*v1alpha1.NodePortPool{known}, true},
 		{"none", nil, false},
-		{"one more", []v1alpha1.NodePortPool{known, made("b", "v", 1)}, false},
-		{"changed", []v1alpha1.NodePortPool{made("a", "u", 3)}, false},
-		{"made anew", []v1alpha1.NodePortPool{made("a", "v", 2)}, false},
-		{"another", []v1alpha1.NodePortPool{made("b", "u", 2)}, false},
+		{"one more", []*v1alpha1.NodePortPool{known, made("b", "v", 1)}, false},
+		{"changed", []*v1alpha1.NodePortPool{made("a", "u", 3)}, false},
+		{"made anew", []*v1alpha1.NodePortPool{made("a", "v", 2)}, false},
+		{"another", []*v1alpha1.NodePortPool{made("b", "u", 2)}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := w.ledger.ChartOf(c.pools)

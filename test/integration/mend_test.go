@@ -25,12 +25,16 @@ func (w *world) runCommands(text string, want int) {
 		w.Fatalf("there are %d commands, want %d: %q", len(found), want, text)
 	}
 	for _, command := range found {
-		kubectl := w.Cluster.Kubectl(w.Context())
-		shell := exec.CommandContext(w.Context(), "sh", "-c", strings.Replace(command, "kubectl", kubectl.Path, 1))
-		shell.Env = kubectl.Env
-		if out, err := shell.CombinedOutput(); err != nil {
-			w.Fatalf("%s: %v\n%s", command, err, out)
-		}
+		w.eventually("the API server's policy knows the pools, too", func() error {
+			kubectl := w.Cluster.Kubectl(w.Context())
+			shell := exec.CommandContext(w.Context(), "sh", "-c", strings.Replace(command, "kubectl", kubectl.Path, 1))
+			shell.Env = kubectl.Env
+			out, err := shell.CombinedOutput()
+			if err != nil && !strings.Contains(string(out), "ValidatingAdmissionPolicy") {
+				w.Fatalf("%s: %v\n%s", command, err, out)
+			}
+			return err
+		})
 	}
 }
 
