@@ -89,17 +89,7 @@ func (l *Ledger) Counts(chart *rules.Chart) map[string]Counts {
 	for _, p := range chart.Pools() {
 		counts[p] = &Counts{Total: p.Numbers.Len()}
 	}
-	now := l.clock.Now()
-	for n, claim := range l.claims {
-		state, pool := StateOf(claim, now), chart.PoolOf(n)
-		if c := counts[pool]; c != nil {
-			c.add(state)
-		}
-		from := chart.Pool(claim.Spec.PoolName)
-		if from != nil && from != pool && !from.Commons() && state != Held && state != Lapsed {
-			counts[from].Outside++
-		}
-	}
+	l.countClaims(chart, counts)
 	for n := range l.carriers {
 		if c := counts[chart.PoolOf(n)]; c != nil && l.claims[n] == nil {
 			c.Bound++
@@ -116,6 +106,20 @@ func (l *Ledger) Counts(chart *rules.Chart) map[string]Counts {
 		all[p.Name] = *c
 	}
 	return all
+}
+
+func (l *Ledger) countClaims(chart *rules.Chart, counts map[*rules.Pool]*Counts) {
+	now := l.clock.Now()
+	for n, claim := range l.claims {
+		state, pool := StateOf(claim, now), chart.PoolOf(n)
+		if c := counts[pool]; c != nil {
+			c.add(state)
+		}
+		from := chart.Pool(claim.Spec.PoolName)
+		if from != nil && from != pool && !from.Commons() && state != Held && state != Lapsed {
+			counts[from].Outside++
+		}
+	}
 }
 
 // add counts a claim of a number of the pool.
