@@ -120,7 +120,7 @@ func (a *Agent) tellOfClashes(all []clash.Clash) {
 		return
 	}
 	for _, c := range all[:min(mostClashEvents, len(all))] {
-		a.events.Eventf(node, nil, corev1.EventTypeWarning, clash.EventReason, "Watch", "%s", c.Note())
+		a.events.Eventf(node, nil, corev1.EventTypeWarning, clash.EventReason, "Watch", "%s", c.Note(node.Name))
 	}
 }
 

@@ -186,7 +186,7 @@ func TestTheNodeHasAnEventForEachNewClashWithAService(t *testing.T) {
 		if n := len(w.events.Events); n != 1 {
 			t.Fatalf("%d events", n)
 		}
-		if e := <-w.events.Events; !strings.Contains(e, "Warning NodePortClash") || !strings.Contains(e, "nginx listens on TCP 30080") {
+		if e := <-w.events.Events; !strings.Contains(e, "Warning NodePortClash") || !strings.Contains(e, "a process of the node listens on TCP 30080") || strings.Contains(e, "nginx") {
 			t.Errorf("the event is %q", e)
 		}
 	})

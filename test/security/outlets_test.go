@@ -50,7 +50,8 @@ func (o told) add(where string, text []byte) {
 // HandleWarningHeader implements rest.WarningHandler.
 func (o told) HandleWarningHeader(_ int, _ string, text string) { o.add("warnings", []byte(text)) }
 
-// neighbour is a tenant beside the victim: admin of its namespace.
+// neighbour is a tenant beside the victim: admin of its namespace, and somebody who may view "default", where events of
+// objects without a namespace are.
 type neighbour struct {
 	*testing.T
 	client.Client
@@ -61,7 +62,7 @@ type neighbour struct {
 
 const shop = "outlets-shop"
 
-// The two of them share a pool of 30920-30939; 30950-30959 is the victim's alone.
+// The two of them share a pool of 30920-30929; 30950-30959 is the victim's alone, and so is 30970-30979, which only warns.
 func TestNothingThatATenantCanReadTellsOfAnother(t *testing.T) {
 	victim := theirs("space")
 	makeNamespace(t, victim)
@@ -73,8 +74,11 @@ func TestNothingThatATenantCanReadTellsOfAnother(t *testing.T) {
 	awaitPool(t, shared)
 	awaitPool(t, own)
 	settle(t, victim)
+	clash(t, victim, 30920)
+	breakRules(t, theirs("lax"))
 
 	n := neighbour{T: t, config: bind(t, "neighbour", "admin", shop), kubeconfig: kubeconfigOf(t, "neighbour"), told: told{}}
+	bind(t, "neighbour", "view", corev1.NamespaceDefault)
 	n.config.WarningHandler, n.config.WarningHandlerWithContext = n.told, nil
 	n.Client = clientFor(t, n.config)
 	eventually(t, "the neighbour may do what an admin may", func() error {
@@ -91,7 +95,7 @@ func TestNothingThatATenantCanReadTellsOfAnother(t *testing.T) {
 	}
 
 	for _, outlet := range []string{"refusals", "warnings", "list of services", "list of events", "list of nodeportreservations", "list of nodeportusages",
-		"list of nodeportaccesses", "kubectl portolan map", "kubectl portolan who 30920", "the policy's messages"} {
+		"list of nodeportaccesses", "list of default's events", "kubectl portolan map", "kubectl portolan who 30920", "the policy's messages"} {
 		if len(n.told[outlet]) == 0 {
 			t.Errorf("it was told nothing by %s", outlet)
 		}
@@ -111,6 +115,53 @@ func tells(text []byte) string {
 		}
 	}
 	return ""
+}
+
+// clash has a Pod of the victim take a number that its Service has, as a hostPort of the node, if there is one.
+func clash(t *testing.T, victim string, number int32) {
+	t.Helper()
+	if site.node == nil {
+		return
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: victim, Name: theirs("host")}}
+	pod.Spec = corev1.PodSpec{NodeName: site.node.NodeName, AutomountServiceAccountToken: new(false), TerminationGracePeriodSeconds: new(int64(0)),
+		Containers: []corev1.Container{{Name: "c", Image: "i", Ports: []corev1.ContainerPort{{ContainerPort: 80, HostPort: number}}}}}
+	eventually(t, "the namespace takes Pods", func() error { return admin().Create(t.Context(), pod) }) // once it has an account for them
+	t.Cleanup(func() {
+		if err := admin().Delete(context.Background(), pod, client.GracePeriodSeconds(0)); client.IgnoreNotFound(err) != nil {
+			t.Errorf("tidy up: %v", err)
+		}
+	})
+	awaitEventInDefault(t, site.node.NodeName, "NodePortClash", fmt.Sprint("hostPort TCP ", number))
+}
+
+// breakRules has a Service be let through with a number that it may not have, in a namespace of the victim's with a pool that
+// only warns. The pool's name is no secret: events name it.
+func breakRules(t *testing.T, namespace string) {
+	t.Helper()
+	makeNamespace(t, namespace)
+	pool := makePool("outlets-lax", 30970, 30979, namespace)
+	pool.Spec.Enforcement = v1alpha1.EnforcementWarn
+	put(t, pool)
+	awaitPool(t, pool)
+	stray := MakeService(namespace+"/"+theirs("stray")).NodePort(80, 30989).Obj()
+	put(t, stray)
+	awaitEventInDefault(t, pool.Name, "OutsideRanges", "admitted with a warning")
+}
+
+// awaitEventInDefault returns when an object that is in no namespace has such an event.
+func awaitEventInDefault(t *testing.T, regarding, reason, note string) {
+	t.Helper()
+	eventually(t, fmt.Sprint("an event ", reason, " of ", regarding), func() error {
+		events := &corev1.EventList{}
+		must(t, admin().List(t.Context(), events, client.InNamespace(corev1.NamespaceDefault)))
+		for _, e := range events.Items {
+			if e.InvolvedObject.Name == regarding && e.Reason == reason && strings.Contains(e.Message, note) {
+				return nil
+			}
+		}
+		return fmt.Errorf("there are %d others", len(events.Items))
+	})
 }
 
 // settle gives the victim something of each kind: numbers in use, held and reserved, of both pools, and who may reach them.
@@ -224,7 +275,7 @@ func (n neighbour) awaitVerdicts() {
 	})
 }
 
-// readsAll lists every kind that there is: in its namespace, in the victim's, and everywhere.
+// readsAll lists every kind that there is: in its namespace, in "default", in the victim's, and everywhere.
 func (n neighbour) readsAll(victim string) {
 	n.Helper()
 	reader, err := dynamic.NewForConfig(n.config)
@@ -242,6 +293,7 @@ func (n neighbour) readsAll(victim string) {
 			n.lists("list of all "+r.Name, kind, false)
 			if r.Namespaced {
 				n.lists("list of "+r.Name, kind.Namespace(shop), true)
+				n.lists("list of default's "+r.Name, kind.Namespace(corev1.NamespaceDefault), true)
 				n.lists("list of the victim's "+r.Name, kind.Namespace(victim), false)
 			}
 		}

@@ -178,12 +178,14 @@ func TestAReportFitsIntoTheStatus(t *testing.T) {
 
 func TestAnEventIsOfANewClashWithAService(t *testing.T) {
 	before := Find(facts(nginx("::", 30080), nginx("::", 31000)))
-	after := Find(facts(chosenFrom(1024, 60999, ""), nginx("::", 30080), nginx("::", 31000), nginx("::", 31001), hostPort(30900, false)))
+	after := Find(facts(chosenFrom(1024, 60999, ""), nginx("::", 30080), nginx("::", 31000), nginx("::", 31001), hostPort(30900, false),
+		listens(listeners.UDP, "::", 30053, listeners.Process{Name: "named"})))
 	var got []string
 	for _, c := range after.New(before) {
-		got = append(got, c.Note())
+		got = append(got, c.Note("node-1")) // which names nobody
 	}
-	want := []string{"Pod shop/web-0 has the hostPort TCP 30900, which is the node port of a Service: one of the two does not get its traffic"}
+	const outcome = ", which is the node port of a Service: one of the two does not get its traffic. Who it is: kubectl get npns node-1 -o yaml"
+	want := []string{"a process of the node listens on UDP 30053" + outcome, "a Pod of the node has the hostPort TCP 30900" + outcome}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -161,7 +161,13 @@ func (c Clash) Sentence() string {
 	return text + ", which is not handed out."
 }
 
-// Note is the text of an event, for the operators of the node.
-func (c Clash) Note() string {
-	return c.String() + ", which is the node port of a Service: one of the two does not get its traffic"
+// Note is the text of an event of a Node. Events of objects without a namespace are in "default", which may be a tenant's: so
+// it names neither Pod nor process, but where operators read who it is.
+func (c Clash) Note(node string) string {
+	uses := "a process of the node listens on"
+	if c.Kind == v1alpha1.ClashHostPort {
+		uses = "a Pod of the node has the hostPort"
+	}
+	return fmt.Sprintf("%s %s, which is the node port of a Service: one of the two does not get its traffic. Who it is: kubectl get npns %s -o yaml",
+		uses, c.port(), node)
 }
