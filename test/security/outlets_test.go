@@ -335,7 +335,10 @@ func (n neighbour) asksThePlugin(victim string) {
 	for _, args := range []string{"map", "map -A", "map -n " + shop, "list", "list -A -o wide", "list -A -o yaml", "who 30920 30921 30922 30950 30951",
 		"who 30920", "doctor", "export csv -A", "export json -n " + shop, "explain web -n " + shop, "check -n " + shop + " --timeout 1ms", "list -n " + victim, "map -n " + victim} {
 		out := plugin(n.T, n.kubeconfig, strings.Fields(args)...)
-		n.told.add("kubectl portolan "+args, bytes.ReplaceAll(out, []byte(victim), nil)) // which it has said itself
+		if strings.Contains(args, victim) { // which it has said itself
+			out = bytes.ReplaceAll(out, []byte(victim), nil)
+		}
+		n.told.add("kubectl portolan "+args, out)
 	}
 }
 
