@@ -90,6 +90,7 @@ func TestNothingThatATenantCanReadTellsOfAnother(t *testing.T) {
 	n.readsAll(victim)
 	n.asksThePlugin(victim)
 	n.told.add("the policy's messages", policyMessages(t))
+	wantOnlyPoolsNamed(t, managerMetrics(t))
 	if site.node != nil { // with the component node-metrics they are for whoever reaches a node
 		n.told.add("node-proxy's metrics", nodeMetrics(t))
 	}
