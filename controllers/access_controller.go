@@ -18,7 +18,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/fleet"
 )
 
-// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportaccesses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportaccesses,verbs=list;watch
 // +kubebuilder:rbac:groups=portolan.dev,resources=nodeportaccesses/status,verbs=update
 
 // accessReconciler says in each NodePortAccess what it is about, and how many nodes enforce it. The nodes read the

@@ -20,7 +20,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/metrics"
 )
 
-// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportnodestates,verbs=get;list;watch
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportnodestates,verbs=list;watch
 
 // nodes keep what the nodes report, which numbers they have and which have been used, and have the numbers looked at that
 // a report changes, each at its turn. Any number of goroutines may use it.

@@ -29,7 +29,7 @@ import (
 )
 
 // The right to create is used by an apply of what is not there. It has a name then, unlike other creations.
-// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,resourceNames=nodeports.portolan.dev,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,resourceNames=nodeports.portolan.dev,verbs=list;watch;create;patch;delete
 
 const (
 	// policySettle is how long a change of a pool waits for others: the API server compiles the policy anew each time.

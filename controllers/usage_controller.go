@@ -17,7 +17,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/allocator"
 )
 
-// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportusages,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportusages,verbs=list;watch;create;delete
 // +kubebuilder:rbac:groups=portolan.dev,resources=nodeportusages/status,verbs=update
 
 // usageReconciler tells each namespace what it has of its pools. A namespace and a pool are one request, whether or not

@@ -19,7 +19,7 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportpools,verbs=get;list;watch
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportpools,verbs=list;watch
 // +kubebuilder:rbac:groups=portolan.dev,resources=nodeportallocations,verbs=get;list;watch;create;update;delete
 
 // Registry is where webhooks are served: a webhook.Server.

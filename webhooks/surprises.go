@@ -16,7 +16,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list
-// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportaccesses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=portolan.dev,resources=nodeportaccesses,verbs=list;watch
 
 const (
 	// lookAround is how long a Service that is let through waits for what is only warned about.

@@ -16,6 +16,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -74,24 +75,25 @@ var accounts = map[string]account{
 	"the manager": {
 		install.Namespace, "portolan-controller-manager",
 		union(
-			allowing(read, "/namespaces", "/services", "portolan.dev/nodeportpools", "portolan.dev/nodeportreservations",
-				"portolan.dev/nodeportaccesses", "portolan.dev/nodeportnodestates"),
+			allowing(read, "/namespaces", "/services", "portolan.dev/nodeportreservations"),
+			allowing("list watch", "portolan.dev/nodeportpools", "portolan.dev/nodeportaccesses", "portolan.dev/nodeportnodestates"),
 			allowing("list", "/pods"),
 			allowing("patch", "/services/status"),
 			allowing(read+" create update delete", "portolan.dev/nodeportallocations"),
-			allowing(read+" create delete", "portolan.dev/nodeportusages"),
+			allowing("list watch create delete", "portolan.dev/nodeportusages"),
 			allowing("update", "portolan.dev/nodeportpools/status", "portolan.dev/nodeportreservations/status", "portolan.dev/nodeportaccesses/status",
 				"portolan.dev/nodeportallocations/status", "portolan.dev/nodeportusages/status"),
 			allowing("create patch", "events.k8s.io/events"),
-			allowing(read+" create patch delete", "admissionregistration.k8s.io/validatingadmissionpolicies nodeports.portolan.dev",
+			allowing("list watch create patch delete", "admissionregistration.k8s.io/validatingadmissionpolicies nodeports.portolan.dev",
 				"admissionregistration.k8s.io/validatingadmissionpolicybindings nodeports.portolan.dev"),
-			allowing(read+" update", "admissionregistration.k8s.io/mutatingwebhookconfigurations portolan-mutating-webhook-configuration",
+			allowing("list watch update", "admissionregistration.k8s.io/mutatingwebhookconfigurations portolan-mutating-webhook-configuration",
 				"admissionregistration.k8s.io/validatingwebhookconfigurations portolan-validating-webhook-configuration"),
 			allowing("create", "authentication.k8s.io/tokenreviews", "authorization.k8s.io/subjectaccessreviews"),
 		),
 		union(
-			allowing(read+" update", "/secrets portolan-webhook-server-cert"),
-			allowing("get create update", "coordination.k8s.io/leases"),
+			allowing("list watch update", "/secrets portolan-webhook-server-cert"),
+			allowing("create", "coordination.k8s.io/leases"),
+			allowing("get update", "coordination.k8s.io/leases portolan-manager.portolan.dev"),
 			allowing("create patch", "/events"),
 			allowing("create", "/services"), // a dry run, to learn the range
 		),
@@ -360,6 +362,7 @@ func TestWhoHasStolenATokenOfOursDoesNotGetFurther(t *testing.T) {
 		for what, err := range map[string]error{
 			"read a Secret":                   c.Get(ctx, client.ObjectKeyFromObject(victim), &corev1.Secret{}),
 			"read another Secret of ours":     c.Get(ctx, client.ObjectKeyFromObject(inOurs), &corev1.Secret{}),
+			"read another Lease of ours":      c.Get(ctx, client.ObjectKey{Namespace: install.Namespace, Name: "other"}, &coordinationv1.Lease{}),
 			"list our Secrets":                c.List(ctx, &corev1.SecretList{}, client.InNamespace(install.Namespace)),
 			"list all Secrets":                c.List(ctx, &corev1.SecretList{}),
 			"read a ConfigMap":                c.Get(ctx, client.ObjectKey{Namespace: elsewhere, Name: "extension-apiserver-authentication"}, &corev1.ConfigMap{}),
