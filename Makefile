@@ -73,7 +73,7 @@ SEED ?= 1
 
 .PHONY: soak
 soak: controlplane bin/manager ## Break managers, API server, etcd and connections under clients, and judge every revision (MINUTES=30: for longer; SEED=7).
-	cd test/soak && go test -count=1 -v -timeout=$$((20 + 2 * $(MINUTES)))m -run 'Whatever|Judge' $(TESTFLAGS) -minutes=$(MINUTES) -seed=$(SEED)
+	cd test/soak && go test -count=1 -v -timeout=$$((20 + 2 * $(MINUTES)))m -run 'Whatever|Judge|Proof' $(TESTFLAGS) -minutes=$(MINUTES) -seed=$(SEED)
 
 .PHONY: soak-mutants
 soak-mutants: controlplane bin/manager-mutant ## See that soak catches managers that are broken on purpose, each of three.

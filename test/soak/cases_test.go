@@ -2,6 +2,7 @@ package soak
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,9 +231,13 @@ func TestTheJudgeFindsWhatIsWrongAndNothingElse(t *testing.T) {
 			s := &story{}
 			tc.tell(s)
 			j := newJudge(newGround(), s.history)
-			found := append(j.replay(), j.disorders()...)
+			found := j.replay()
+			disorders, err := j.disorders()
+			if err != nil {
+				t.Fatal(err)
+			}
 			var kinds []string
-			for _, v := range append(found, j.conclude(time.Now())...) {
+			for _, v := range slices.Concat(found, disorders, j.conclude(time.Now())) {
 				kinds = append(kinds, v.kind)
 			}
 			if diff := cmp.Diff(tc.want, kinds); diff != "" {

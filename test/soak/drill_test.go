@@ -59,7 +59,7 @@ var native = types.NamespacedName{Namespace: drilled, Name: "native"}
 
 // run is the drill.
 func (d *drill) run(ctx context.Context) {
-	d.site.fault("kill all managers")
+	d.site.fault(killAll)
 	for _, m := range d.managers {
 		m.kill()
 	}
@@ -71,7 +71,7 @@ func (d *drill) run(ctx context.Context) {
 	}()
 	rested := context.WithoutCancel(ctx) // an operation that has begun is waited for
 	d.takeNumbers(rested)
-	d.site.fault("keep lists and leases back")
+	d.site.fault(keepBack)
 	for _, m := range d.managers {
 		m.gate.slowLists.Store(int64(keptBack))
 		m.gate.letLead(false)

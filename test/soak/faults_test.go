@@ -8,6 +8,20 @@ import (
 	"time"
 )
 
+// The kinds of faults.
+const (
+	killOne       = "kill a manager"
+	pauseOne      = "pause a manager for longer than its lease"
+	killAll       = "kill all managers"
+	keepBack      = "keep lists and leases back"
+	killAPIServer = "kill the API server"
+	killEtcd      = "kill etcd"
+	cut           = "cut connections"
+	stall         = "stall connections"
+	delay         = "delay connections"
+	wrong         = "answer " // and what
+)
+
 // fault breaks something for a while, and mends it. What it draws it draws before it waits for anything, so that the seed
 // alone says what comes after what.
 type fault func(ctx context.Context, random *rand.Rand)
@@ -32,9 +46,9 @@ func (s *site) lanes(d *drill) [][]fault {
 		broken state
 		atMost time.Duration
 	}{
-		{"cut connections", state{cut: true}, 1500 * time.Millisecond},
-		{"stall connections", state{stalled: true}, 2500 * time.Millisecond},
-		{"delay connections", state{delay: 60 * time.Millisecond}, 4 * time.Second},
+		{cut, state{cut: true}, 1500 * time.Millisecond},
+		{stall, state{stalled: true}, 2500 * time.Millisecond},
+		{delay, state{delay: 60 * time.Millisecond}, 4 * time.Second},
 	} {
 		connections = append(connections, beside(func(ctx context.Context, random *rand.Rand) {
 			name, l := s.someLink(random)
@@ -82,7 +96,7 @@ func (s *site) someManager(random *rand.Rand) *manager {
 
 func (s *site) killManager(ctx context.Context, random *rand.Rand) {
 	m, away := s.someManager(random), upTo(random, 2*time.Second)
-	s.fault("kill a manager", m.name)
+	s.fault(killOne, m.name)
 	m.kill()
 	pause(ctx, away)
 	m.revive()
@@ -91,7 +105,7 @@ func (s *site) killManager(ctx context.Context, random *rand.Rand) {
 // pauseManager is how a lease's clock jumps: a leader wakes up, and its lease is another's.
 func (s *site) pauseManager(ctx context.Context, random *rand.Rand) {
 	m, away := s.someManager(random), leaseDuration+upTo(random, 2*time.Second)
-	s.fault("pause a manager for longer than its lease", m.name)
+	s.fault(pauseOne, m.name)
 	m.signal(syscall.SIGSTOP)
 	pause(ctx, away)
 	m.signal(syscall.SIGCONT)
@@ -99,7 +113,7 @@ func (s *site) pauseManager(ctx context.Context, random *rand.Rand) {
 
 func (s *site) killAPIServer(ctx context.Context, random *rand.Rand) {
 	away := upTo(random, time.Second)
-	s.fault("kill the API server")
+	s.fault(killAPIServer)
 	s.KillAPIServer()
 	pause(ctx, away)
 	s.back(s.StartAPIServer)
@@ -107,7 +121,7 @@ func (s *site) killAPIServer(ctx context.Context, random *rand.Rand) {
 
 func (s *site) killEtcd(ctx context.Context, random *rand.Rand) {
 	away := upTo(random, time.Second)
-	s.fault("kill etcd")
+	s.fault(killEtcd)
 	s.KillEtcd()
 	pause(ctx, away)
 	s.back(s.StartEtcd)

@@ -116,11 +116,11 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isReplay(r) && !pause(r.Context(), time.Duration(g.slowLists.Load())) || isLease(r) && !g.mayLead(r.Context()) {
 		return
 	}
-	wrong := g.draw(r)
-	if wrong != "" {
-		g.fault("answer " + wrong)
+	answer := g.draw(r)
+	if answer != "" {
+		g.fault(wrong + answer)
 	}
-	switch wrong {
+	switch answer {
 	case "":
 		g.proxy.ServeHTTP(w, r)
 	case "409":

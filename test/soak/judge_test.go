@@ -39,6 +39,12 @@ const (
 	leaked = "a number is leaked"
 )
 
+// What the judge counts of numbers that Services come to carry.
+const (
+	givenByUs     = "numbers that the webhooks gave or confirmed"
+	givenNatively = "numbers of Kubernetes' own choice or confirmed by no webhook"
+)
+
 // judge replays a history, revision by revision. It holds Portolan to what it promises: what the API server did while no
 // webhook answered it (failurePolicy Ignore) is Kubernetes' own, to be adopted and reported.
 type judge struct {
@@ -170,11 +176,11 @@ func (j *judge) carry(c *change, n int32) {
 	keeper, reserved := j.reserved[n]
 	forOther := reserved && keeper != now.name
 	if !promised {
-		j.counts["numbers of Kubernetes' own choice or confirmed by no webhook"]++
+		j.counts[givenNatively]++
 		j.native[n] = j.native[n] || forOther
 		return
 	}
-	j.counts["numbers that the webhooks gave or confirmed"]++
+	j.counts[givenByUs]++
 	if forOther && !j.native[n] {
 		j.broke(broken, n, c, "it is reserved for %s, and %s carries it", keeper, now.name)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -98,6 +99,7 @@ type history struct {
 	handouts   []handout
 	changes    []change // by revision
 	events     []event
+	faults     map[string]int // events by kind
 }
 
 // record is the history in the making. Any number of goroutines may use it.
@@ -106,12 +108,13 @@ type record struct {
 
 	mu sync.Mutex // guards all below
 	history
-	faults map[string]int // by kind
-	last   int64          // the revision of the newest change in etcd, of whatever
-	lame   error          // why the test cannot go on
+	last int64 // the revision of the newest change in etcd, of whatever
+	lame error // why the test cannot go on
 }
 
-func newRecord() *record { return &record{began: time.Now(), faults: map[string]int{}} }
+func newRecord() *record {
+	return &record{began: time.Now(), history: history{faults: map[string]int{}}}
+}
 
 func (r *record) now() time.Duration { return time.Since(r.began) }
 
@@ -155,7 +158,7 @@ func (r *record) soFar() history {
 	defer r.mu.Unlock()
 	return history{
 		operations: slices.Clone(r.operations), admissions: slices.Clone(r.admissions), handouts: slices.Clone(r.handouts),
-		changes: slices.Clone(r.changes), events: slices.Clone(r.events),
+		changes: slices.Clone(r.changes), events: slices.Clone(r.events), faults: maps.Clone(r.faults),
 	}
 }
 

@@ -53,7 +53,7 @@ const traced = 15 * time.Second
 func (j *judge) trace(v violation) string {
 	lines := slices.Concat(j.told(v.number), j.asked(v.number), j.answered(v.number))
 	for _, e := range j.events {
-		if !strings.HasPrefix(e.what, "answer") {
+		if !strings.HasPrefix(e.what, wrong) {
 			lines = append(lines, line{e.at, "fault: " + e.what})
 		}
 	}
