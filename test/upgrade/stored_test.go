@@ -47,9 +47,11 @@ func (w *world) stored() map[string]*unstructured.Unstructured {
 }
 
 // wantKept fails the test unless all objects are the same ones, say the same in their specs, and have all fields and
-// conditions in their status that they had, but for the fields that may go ("NodePortPool .status.ranges").
-func (w *world) wantKept(before, now map[string]*unstructured.Unstructured, mayGo ...string) {
+// conditions in their status that they had, but for the fields that go ("NodePortPool .status.ranges"): each of those has to be
+// lost by one of them at least.
+func (w *world) wantKept(before, now map[string]*unstructured.Unstructured, but ...string) {
 	w.Helper()
+	lost := map[string]bool{}
 	for key, old := range before {
 		object := now[key]
 		if object == nil || object.GetUID() != old.GetUID() {
@@ -60,9 +62,15 @@ func (w *world) wantKept(before, now map[string]*unstructured.Unstructured, mayG
 			w.Errorf("the spec of %s (-before +now)\n%s", key, diff)
 		}
 		for _, field := range missing(old.Object["status"], object.Object["status"], ".status") {
-			if !slices.Contains(mayGo, old.GetKind()+" "+field) {
+			of := old.GetKind() + " " + field
+			if lost[of] = true; !slices.Contains(but, of) {
 				w.Errorf("%s has lost %s", key, field)
 			}
+		}
+	}
+	for _, field := range but {
+		if !lost[field] {
+			w.Errorf("nothing has lost %s, which is listed as lost", field)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/portolan-dev/portolan/test/install"
 )
 
-// lostByARollback are the fields that the kinds of the version before do not have, so that the API server forgets them. They
-// are all in the table of docs/howto/upgrade.md.
+// lostByARollback are the fields that the kinds of the version before do not have, so that the API server forgets them: each
+// of them, and no other. They are all in the table of docs/howto/upgrade.md.
 var lostByARollback = []string{"NodePortPool .status.nodePortRange"}
 
 // The tests of this file are one story, in which each begins with the versions with which the one before ends.
