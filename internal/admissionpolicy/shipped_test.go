@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"pgregory.net/rapid"
 	"sigs.k8s.io/yaml"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
@@ -44,6 +46,8 @@ const (
 	theManager   = "system:serviceaccount:portolan-system:portolan-controller-manager"
 	theNodeProxy = "system:serviceaccount:portolan-node:portolan-node-proxy"
 	nodeOfToken  = "authentication.kubernetes.io/node-name"
+
+	allocatedCondition = "portolan.dev/Allocated"
 )
 
 // matcher is the matchConditions of the first webhook of a patch, as an API server holds them: see GetCompiledMatcher
@@ -109,11 +113,13 @@ func concerns(svc *corev1.Service) bool {
 	return false
 }
 
-// write is one of an object of ours.
+// write is one of an object.
 type write struct {
-	kind, resource, subresource string
-	user                        *user.DefaultInfo
-	object, old                 *unstructured.Unstructured
+	kind                  schema.GroupVersionKind
+	resource, subresource string
+	dryRun                bool
+	user                  *user.DefaultInfo
+	object, old           *unstructured.Unstructured
 }
 
 func (w write) admitted(t *rapid.T, policy compiled) bool {
@@ -121,10 +127,9 @@ func (w write) admitted(t *rapid.T, policy compiled) bool {
 	if w.old != nil {
 		operation, old = admission.Update, w.old
 	}
-	gvk := schema.GroupVersionKind{Group: "portolan.dev", Version: "v1alpha1", Kind: w.kind}
-	gvr := schema.GroupVersionResource{Group: "portolan.dev", Version: "v1alpha1", Resource: w.resource}
-	attributes := admission.NewAttributesRecord(w.object, old, gvk, "", w.object.GetName(), gvr, w.subresource, operation, nil, false, w.user)
-	versioned, err := admission.NewVersionedAttributes(attributes, gvk, admission.NewObjectInterfacesFromScheme(clientgoscheme.Scheme))
+	gvr := w.kind.GroupVersion().WithResource(w.resource)
+	attributes := admission.NewAttributesRecord(w.object, old, w.kind, "", w.object.GetName(), gvr, w.subresource, operation, nil, w.dryRun, w.user)
+	versioned, err := admission.NewVersionedAttributes(attributes, w.kind, admission.NewObjectInterfacesFromScheme(clientgoscheme.Scheme))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,8 +145,9 @@ func (w write) admitted(t *rapid.T, policy compiled) bool {
 }
 
 // drawObject draws one of few, so that old and new are often alike in spec or in status.
-func drawObject(t *rapid.T, kind, name string) *unstructured.Unstructured {
-	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "portolan.dev/v1alpha1", "kind": kind}}
+func drawObject(t *rapid.T, kind schema.GroupVersionKind, name string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{}}
+	u.SetGroupVersionKind(kind)
 	u.SetName(name)
 	for _, part := range []string{"spec", "status"} {
 		switch rapid.IntRange(0, 2).Draw(t, part) {
@@ -157,8 +163,9 @@ func drawObject(t *rapid.T, kind, name string) *unstructured.Unstructured {
 	return u
 }
 
-func drawWrite(t *rapid.T, kind, resource string) write {
+func drawWrite(t *rapid.T, kind schema.GroupVersionKind, resource string) write {
 	w := write{kind: kind, resource: resource, subresource: rapid.SampledFrom([]string{"", "status"}).Draw(t, "subresource")}
+	w.dryRun = rapid.IntRange(0, 3).Draw(t, "dry run") == 0
 	name := rapid.SampledFrom([]string{"node-a", "node-b"}).Draw(t, "name")
 	w.user = &user.DefaultInfo{Name: rapid.SampledFrom([]string{theManager, theNodeProxy, "system:admin",
 		"system:serviceaccount:kube-system:generic-garbage-collector", "x" + theManager, theNodeProxy + "-2"}).Draw(t, "user")}
@@ -182,7 +189,7 @@ func (w write) leaves(part string) bool {
 
 // wantWritesJudged holds a policy that is shipped against what is wanted of writes that are drawn: wanted says whether one is to be
 // admitted, and counts what it met, which has to be so many at least.
-func wantWritesJudged(t *testing.T, file, kind, resource string, wanted func(w write, met tally) bool, atLeast map[string]int) {
+func wantWritesJudged(t *testing.T, file string, kind schema.GroupVersionKind, resource string, wanted func(w write, met tally) bool, atLeast map[string]int) {
 	t.Helper()
 	var shipped admissionv1.ValidatingAdmissionPolicy
 	read(t, file, &shipped)
@@ -190,6 +197,9 @@ func wantWritesJudged(t *testing.T, file, kind, resource string, wanted func(w w
 	rapid.Check(t, func(rt *rapid.T) {
 		for range 25 {
 			w := drawWrite(rt, kind, resource)
+			if kind.Kind == "Service" {
+				w.drawService(rt)
+			}
 			met.count(everything)
 			if want := wanted(w, met); w.admitted(rt, policy) != want {
 				rt.Fatalf("admitted: %t, want %t", !want, want)
@@ -200,7 +210,7 @@ func wantWritesJudged(t *testing.T, file, kind, resource string, wanted func(w w
 }
 
 func TestOnlyTheManagerWritesTheLedger(t *testing.T) {
-	wantWritesJudged(t, "policy/ledger_policy.yaml", "NodePortAllocation", "nodeportallocations", func(w write, met tally) bool {
+	wantWritesJudged(t, "policy/ledger_policy.yaml", v1alpha1.GroupVersion.WithKind("NodePortAllocation"), "nodeportallocations", func(w write, met tally) bool {
 		deleting, same := w.old != nil && w.old.GetDeletionTimestamp() != nil, w.leaves("spec") && w.leaves("status")
 		want := w.user.Name == theManager || deleting && same
 		met.countIf("admitted, of somebody else", want && w.user.Name != theManager)
@@ -212,7 +222,7 @@ func TestOnlyTheManagerWritesTheLedger(t *testing.T) {
 }
 
 func TestANodeWritesNothingButItsOwnState(t *testing.T) {
-	wantWritesJudged(t, "node-proxy/node_state_policy.yaml", "NodePortNodeState", "nodeportnodestates", func(w write, met tally) bool {
+	wantWritesJudged(t, "node-proxy/node_state_policy.yaml", v1alpha1.GroupVersion.WithKind("NodePortNodeState"), "nodeportnodestates", func(w write, met tally) bool {
 		nodes := w.user.Extra[nodeOfToken]
 		own := w.user.Name == theNodeProxy && len(nodes) == 1 && nodes[0] == w.object.GetName()
 		want := own || w.user.Name != theNodeProxy && w.leaves("status")
@@ -223,4 +233,89 @@ func TestANodeWritesNothingButItsOwnState(t *testing.T) {
 		return want
 	}, map[string]int{"own": 5, "refused, of the node-proxy of another node": 5,
 		"refused, without a node in the token": 5, "admitted, of somebody else": 40})
+}
+
+// drawService makes it a write of a Service, of which little is changed.
+func (w *write) drawService(t *rapid.T) {
+	if w.user.Name = "system:admin"; rapid.IntRange(0, 4).Draw(t, "the manager's") > 0 {
+		w.user.Name = theManager
+	}
+	for range 4 {
+		drawPart(t, w.object)
+	}
+	if w.old == nil {
+		return
+	}
+	w.old = w.object.DeepCopy()
+	for range rapid.IntRange(0, 2).Draw(t, "changes") {
+		drawPart(t, w.old)
+	}
+}
+
+// drawPart draws something of a Service anew: what the manager may write, or may not.
+func drawPart(t *rapid.T, u *unstructured.Unstructured) {
+	part := rapid.SampledFrom([][]string{
+		{"spec"}, {"status", "loadBalancer"}, {"status", "conditions"}, {"status", "conditions"}, {"status", "conditions"},
+		{"metadata", "labels"}, {"metadata", "annotations"}, {"metadata", "finalizers"}, {"metadata", "ownerReferences"},
+	}).Draw(t, "part")
+	one, another := rapid.Bool().Draw(t, "one"), rapid.Bool().Draw(t, "another")
+	var value any = map[string]any{"a": "b"}
+	switch part[len(part)-1] {
+	case "finalizers":
+		value = []any{"a"}
+	case "ownerReferences":
+		value = []any{map[string]any{"name": "a"}}
+	case "conditions":
+		var conditions []any
+		for _, kind := range []string{"Other", allocatedCondition} {
+			if rapid.Bool().Draw(t, kind) {
+				conditions = append(conditions, map[string]any{"type": kind, "status": strconv.FormatBool(another)})
+			}
+		}
+		value = conditions
+	}
+	if _, is := u.Object["status"].(map[string]any); !is {
+		u.Object["status"] = map[string]any{}
+	}
+	if unstructured.RemoveNestedField(u.Object, part...); one {
+		if err := unstructured.SetNestedField(u.Object, value, part...); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// othersConditions are those of a Service that are not the manager's.
+func othersConditions(u *unstructured.Unstructured) (others []any) {
+	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	for _, c := range conditions {
+		if c.(map[string]any)["type"] != allocatedCondition {
+			others = append(others, c)
+		}
+	}
+	return others
+}
+
+func TestOfAServiceTheManagerWritesOneCondition(t *testing.T) {
+	wantWritesJudged(t, "policy/services_policy.yaml", corev1.SchemeGroupVersion.WithKind("Service"), "services", func(w write, met tally) bool {
+		if w.user.Name != theManager {
+			return true
+		}
+		if w.old == nil {
+			met.countIf("made in a dry run", w.dryRun)
+			return w.dryRun
+		}
+		want := cmp.Equal(othersConditions(w.object), othersConditions(w.old))
+		for _, part := range [][]string{{"status", "loadBalancer"}, {"metadata", "labels"}, {"metadata", "annotations"},
+			{"metadata", "finalizers"}, {"metadata", "ownerReferences"}} {
+			is, _, _ := unstructured.NestedFieldNoCopy(w.object.Object, part...)
+			was, _, _ := unstructured.NestedFieldNoCopy(w.old.Object, part...)
+			same := cmp.Equal(is, was)
+			want = want && same
+			met.countIf(part[1]+" changed", !same)
+		}
+		met.countIf("admitted, of a changed status", want && !w.leaves("status"))
+		met.countIf("refused, of a condition", !want && !cmp.Equal(othersConditions(w.object), othersConditions(w.old)))
+		return want
+	}, map[string]int{"made in a dry run": 15, "loadBalancer changed": 5, "labels changed": 5, "annotations changed": 5, "finalizers changed": 5,
+		"ownerReferences changed": 5, "admitted, of a changed status": 8, "refused, of a condition": 10})
 }

@@ -3,7 +3,9 @@ package allocator
 import (
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
 )
 
@@ -14,7 +16,7 @@ func (l *Ledger) Holders(number int32) []rules.Holder {
 	var holders []rules.Holder
 	claim := l.claims[number]
 	if claim != nil {
-		holders = append(holders, holderOf(claim, l.clock.Now()))
+		holders = append(holders, l.holderLocked(number, claim))
 	}
 	for service := range l.carriers[number] {
 		if claim == nil || service != OwnerOf(claim) {
@@ -27,6 +29,16 @@ func (l *Ledger) Holders(number int32) []rules.Holder {
 	}
 	slices.SortFunc(others, func(a, b rules.Holder) int { return strings.Compare(a.Service.String(), b.Service.String()) })
 	return holders
+}
+
+// holderLocked is the Service that a claim stands for. It is no hold where that Service carries the number again, made while no
+// webhook answered, and nobody has bound it yet. The lock is held.
+func (l *Ledger) holderLocked(number int32, claim *v1alpha1.NodePortAllocation) rules.Holder {
+	h := holderOf(claim, l.clock.Now())
+	if l.carriers[number][h.Service] {
+		h.HeldUntil = time.Time{}
+	}
+	return h
 }
 
 // Carried says whether any live Service has the number.

@@ -89,6 +89,12 @@ func (a attempt) present(ctx context.Context, number int32, known *v1alpha1.Node
 	return found, nil
 }
 
+func (a attempt) holder(number int32, claim *v1alpha1.NodePortAllocation) rules.Holder {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.holderLocked(number, claim)
+}
+
 func (a attempt) known(number int32) *v1alpha1.NodePortAllocation {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -105,7 +111,7 @@ func (a attempt) takeOver(ctx context.Context, number int32, known *v1alpha1.Nod
 		if settled(known, a.claimant, a.request, now) {
 			return nil
 		}
-		if holder := holderOf(known, now); !a.mayTakeFrom(holder) && (!holdIgnored || known.Spec.ServiceUID != "") {
+		if holder := a.holder(number, known); !a.mayTakeFrom(holder) && (!holdIgnored || known.Spec.ServiceUID != "") {
 			r := a.request.Request
 			r.NodePort = number
 			return &TakenError{Request: r, Holder: holder}

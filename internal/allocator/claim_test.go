@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
+	"github.com/portolan-dev/portolan/internal/rules"
 )
 
 func TestTheSameRequestAgainGetsTheSameNumbersAndMakesNoSecondClaim(t *testing.T) {
@@ -325,6 +326,23 @@ func TestAPickThatMeetsAHoldOfItsNamespacePassesOn(t *testing.T) {
 	w.claim("shop/web", "http:80").Commit()
 	if diff := cmp.Diff(map[string]string{"30005": "shop/api held", "30006": "shop/web pending"}, w.claims()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// While no webhook answered, the Service of a hold was made again, and nobody has bound it yet.
+func TestAHoldWhoseServiceIsThereAgainIsNotTaken(t *testing.T) {
+	w := newWorld(t)
+	w.seed("shop/web", "http:80=30005", heldFor(time.Minute))
+	w.ledger.ServiceSeen(serviceOn("shop/web", 30005))
+	if diff := cmp.Diff([]rules.Holder{{Service: named("shop/web")}}, w.ledger.Holders(30005)); diff != "" {
+		t.Errorf("holders (-want +got):\n%s", diff)
+	}
+	for _, c := range []Claimant{claimant("shop/api"), {Service: named("shop/api"), Reservation: "keep"}} {
+		_, err := w.ledger.Claim(t.Context(), c, ask("http:80=30005"), w.pools())
+		var taken *TakenError
+		if !errors.As(err, &taken) || taken.Holder.Service != named("shop/web") {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }
 
