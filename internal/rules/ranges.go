@@ -55,8 +55,9 @@ func ParseRange(s string) (v1alpha1.PortRange, error) {
 	return r, nil
 }
 
+// parsePort reads a number as the API server does, with a sign where there is one.
 func parsePort(s string) (int32, error) {
-	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
+	n, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(s), "+"), 10, 16)
 	if err != nil {
 		return 0, fmt.Errorf("%q is no port number", s)
 	}
