@@ -127,8 +127,14 @@ func TestTheJudgeFindsWhatIsWrongAndNothingElse(t *testing.T) {
 			s.claims(30100, b).gives(b, "2", 30100).claims(30100, b, bound("2"))
 		}, nil},
 		{"two on one number", func(s *story) {
+			s.claims(30100, a).gives(a, "1", 30100).claims(30100, a, bound("1")).gives(b, "2", 30100)
+		}, []string{twice, unclaimed, disordered, unbound}},
+		{"two on one number, of Kubernetes' own choice", func(s *story) {
 			s.claims(30100, a).gives(a, "1", 30100).claims(30100, a, bound("1")).natively(b, "2", 30100)
-		}, []string{twice, disordered, unbound}},
+		}, nil},
+		{"two on one number, of Kubernetes' own choice, and the ledger has it for neither", func(s *story) {
+			s.claims(30100, a).gives(a, "1", 30100).claims(30100, a, bound("1")).natively(b, "2", 30100).ends(a, "1")
+		}, []string{unbound, leaked}},
 		{"no claim", func(s *story) { s.gives(a, "1", 30100).claims(30100, a, bound("1")) }, []string{unclaimed}},
 		{"another's claim", func(s *story) { s.claims(30100, b).gives(a, "1", 30100).claims(30100, a, bound("1")) }, []string{unclaimed}},
 		{"no claim, and no webhook", func(s *story) { s.natively(a, "1", 30100).claims(30100, a, bound("1")) }, nil},

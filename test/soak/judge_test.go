@@ -61,6 +61,7 @@ type judge struct {
 	carriers map[int32]map[types.NamespacedName]carried
 	departed map[int32]departure // the last claim of a number that has none
 	native   map[int32]bool      // reserved numbers that Kubernetes has given to others, once
+	shared   map[int32]bool      // numbers that Kubernetes has given to two Services: see carry
 
 	found  []violation
 	counts map[string]int // of what was seen
@@ -74,7 +75,7 @@ type carried struct {
 
 func newJudge(g ground, h history) *judge {
 	j := &judge{ground: g, history: h, operations: map[string]*operation{}, answers: map[string][]*admission{}, handouts: map[int64][]handout{},
-		live: map[types.NamespacedName]*service{}, claims: map[int32]*claim{}, native: map[int32]bool{}, departed: map[int32]departure{}, counts: map[string]int{},
+		live: map[types.NamespacedName]*service{}, claims: map[int32]*claim{}, native: map[int32]bool{}, shared: map[int32]bool{}, departed: map[int32]departure{}, counts: map[string]int{},
 		carriers: map[int32]map[types.NamespacedName]carried{}, lives: map[types.NamespacedName][]*change{}}
 	for i := range h.operations {
 		j.operations[h.operations[i].id] = &h.operations[i]
@@ -160,18 +161,24 @@ func (j *judge) mayChange(c *change, before, now *service) {
 	}
 }
 
-// carry takes in that a Service carries a number from now on.
+// carry takes in that a Service carries a number from now on. What another one carries, too, Kubernetes gives by itself where
+// an update that it refused has freed it in its allocator; where a webhook answers, that is not done.
 func (j *judge) carry(c *change, n int32) {
 	now := c.service
 	if j.carriers[n] == nil {
 		j.carriers[n] = map[types.NamespacedName]carried{}
 	}
+	promised := j.promised(now, n)
 	for other := range j.carriers[n] {
-		if other != now.name {
+		switch {
+		case other == now.name:
+		case promised:
 			j.broke(twice, n, c, "%s carries it, and %s too", other, now.name)
+		case !j.shared[n]:
+			j.shared[n] = true
+			j.counts["numbers that Kubernetes gave to two Services, confirmed by no webhook"]++
 		}
 	}
-	promised := j.promised(now, n)
 	j.carriers[n][now.name] = carried{c.revision, promised}
 	keeper, reserved := j.reserved[n]
 	forOther := reserved && keeper != now.name

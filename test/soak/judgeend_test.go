@@ -17,6 +17,9 @@ func (j *judge) conclude(now time.Time) (left []violation) {
 			if a != nil && a.owner() != name && stateOf(a, now) == allocator.Pending {
 				continue // whose creation may be under way: it is adopted after the grace
 			}
+			if j.shared[n] && a != nil && a.owner() != name && j.carriedByOwner(n, a) {
+				continue // it is the other's
+			}
 			if a == nil || a.owner() != name || a.spec.ServiceUID != s.uid {
 				left = append(left, violation{kind: unbound, number: n, text: fmt.Sprintf("%s (%s) carries it, the ledger has %s", name, s.uid, a)})
 			}

@@ -45,6 +45,9 @@ const checking = time.Minute
 func (j *judge) disorders() (found []violation, err error) {
 	deeds := j.deeds()
 	for _, n := range slices.Sorted(maps.Keys(deeds)) {
+		if j.shared[n] {
+			continue // it has two owners
+		}
 		switch porcupine.CheckOperationsTimeout(register, deeds[n], checking) {
 		case porcupine.Illegal:
 			found = append(found, violation{kind: disordered, number: n, text: "see what follows"})
