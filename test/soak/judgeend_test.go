@@ -14,11 +14,8 @@ func (j *judge) conclude(now time.Time) (left []violation) {
 	for name, s := range j.live {
 		for _, n := range s.numbers {
 			a := j.claims[n]
-			if a != nil && a.owner() != name && stateOf(a, now) == allocator.Pending {
-				continue // whose creation may be under way: it is adopted after the grace
-			}
-			if j.shared[n] && a != nil && a.owner() != name && j.carriedByOwner(n, a) {
-				continue // it is the other's
+			if a != nil && a.owner() != name && j.otherwise(n, a, now) {
+				continue
 			}
 			if a == nil || a.owner() != name || a.spec.ServiceUID != s.uid {
 				left = append(left, violation{kind: unbound, number: n, text: fmt.Sprintf("%s (%s) carries it, the ledger has %s", name, s.uid, a)})
@@ -36,6 +33,12 @@ func (j *judge) conclude(now time.Time) (left []violation) {
 		}
 	}
 	return left
+}
+
+// otherwise says whether there is a reason why a number is not claimed for one that carries it: the creation of the claim's own
+// Service may be under way, and it is adopted after the grace; or it carries it, too.
+func (j *judge) otherwise(n int32, a *claim, now time.Time) bool {
+	return stateOf(a, now) == allocator.Pending || j.shared[n] && j.carriedByOwner(n, a)
 }
 
 // waits says whether any claim is there that its Service does not carry, and that is to go by itself.
