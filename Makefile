@@ -167,6 +167,7 @@ docker-build: ## Build the images IMG and NODE_PROXY_IMG from the Dockerfile.
 
 .PHONY: docker-push
 docker-push: ## Push the images IMG and NODE_PROXY_IMG.
+	@$(named)
 	$(CONTAINER_TOOL) push $(IMG)
 	$(CONTAINER_TOOL) push $(NODE_PROXY_IMG)
 
@@ -187,6 +188,7 @@ ko-build: bin/tools/ko ## Build the images without an engine, into the OCI layou
 
 .PHONY: build-installer
 build-installer: ## Write dist/install.yaml, with image IMG, and dist/node-proxy.yaml, with image NODE_PROXY_IMG: everything in one file each.
+	@$(named)
 	mkdir -p dist
 	$(call render,config/default) >dist/install.yaml
 	$(render-node-proxy) >dist/node-proxy.yaml
@@ -213,6 +215,7 @@ uninstall: ## Remove the CustomResourceDefinitions and every object of theirs (i
 
 .PHONY: deploy
 deploy: ## Install Portolan with image IMG.
+	@$(named)
 	$(call render,config/default) | $(KUBECTL) apply -f -
 
 .PHONY: undeploy
@@ -223,6 +226,7 @@ undeploy: ## Remove Portolan; Services keep their numbers (ignore-not-found=true
 
 .PHONY: deploy-node-proxy
 deploy-node-proxy: ## Install node-proxy with image NODE_PROXY_IMG, for the Services whose label names it.
+	@$(if $(filter controller-node-proxy:latest,$(NODE_PROXY_IMG)),$(named))
 	$(render-node-proxy) | $(KUBECTL) apply -f -
 
 .PHONY: undeploy-node-proxy
@@ -245,6 +249,9 @@ system-packages: ## Install what tests run besides, where it is missing: nft, ip
 
 .PHONY: tools
 tools: bin/tools/controller-gen bin/tools/crd-ref-docs bin/tools/golangci-lint bin/tools/gotestsum bin/tools/govulncheck bin/tools/ko ## Build the pinned tools into bin/tools.
+
+# Stops what would have a cluster look for an image of the name that is only this file's.
+named = $(if $(filter controller:latest,$(IMG)),$(error say which image, of a registry that the cluster can pull from: make $@ IMG=registry.example.com/portolan:dev))
 
 # The rendered overlay $1, and that of node-proxy. The images are set on the way out: deploying never edits a file of yours.
 render = $(KUBECTL) kustomize $1 | sed 's|image: controller:latest$$|image: $(IMG)|'
