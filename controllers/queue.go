@@ -18,6 +18,9 @@ const last = handler.LowPriority - 1
 // settle is how long what is counted may lag: a burst of Services is one write of a pool's status.
 const settle = 500 * time.Millisecond
 
+// together is how long a change of a pool waits for others: at a start all pools come at once.
+const together = 50 * time.Millisecond
+
 type (
 	request = reconcile.Request
 	queue   = workqueue.TypedRateLimitingInterface[request]
@@ -26,16 +29,6 @@ type (
 // addLast adds a request for after some time, and then after all that cannot wait.
 func addLast(q queue, after time.Duration, item request) {
 	q.(priorityqueue.PriorityQueue[request]).AddWithOpts(priorityqueue.AddOpts{After: after, Priority: new(last)}, item)
-}
-
-// onAny handles events of any kind.
-func onAny(handle func(context.Context, queue)) handler.EventHandler {
-	return handler.Funcs{
-		CreateFunc:  func(ctx context.Context, _ event.CreateEvent, q queue) { handle(ctx, q) },
-		UpdateFunc:  func(ctx context.Context, _ event.UpdateEvent, q queue) { handle(ctx, q) },
-		DeleteFunc:  func(ctx context.Context, _ event.DeleteEvent, q queue) { handle(ctx, q) },
-		GenericFunc: func(ctx context.Context, _ event.GenericEvent, q queue) { handle(ctx, q) },
-	}
 }
 
 // settled has the requests of an object, before and after, handled once things have settled.

@@ -37,7 +37,6 @@ type serviceReconciler struct {
 	events events.EventRecorder
 	clock  clock.PassiveClock
 	turns  *turns[types.NamespacedName] // to be reworded
-	walks  gathering                    // of all Services with numbers
 }
 
 // rewording is when a condition that is there takes another text. Who mends a conflict runs a command for each Service,
@@ -51,9 +50,9 @@ func (r *serviceReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error
 		Named("service").
 		For(&corev1.Service{}, builder.WithPredicates(predicate.NewPredicateFuncs(mayHaveTrouble))).
 		Watches(&v1alpha1.NodePortAllocation{}, handler.EnqueueRequestsFromMapFunc(conflicting)).
-		Watches(&v1alpha1.NodePortPool{}, r.all(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		WatchesRawSource(rangeChanged.source(r.all())).
+		WatchesRawSource(rangeChanged.source(handler.EnqueueRequestsFromMapFunc(r.all))).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 }
 
@@ -76,15 +75,10 @@ func conflicting(_ context.Context, o client.Object) []request {
 	return requests
 }
 
-// all has every Service with numbers looked at, once for all pools that change together.
-func (r *serviceReconciler) all() handler.EventHandler {
-	return onAny(func(ctx context.Context, q queue) {
-		r.walks.ask(func() {
-			for _, service := range r.withNumbers(ctx) {
-				q.Add(service)
-			}
-		})
-	})
+// all has every Service with numbers looked at, at once: who changes a pool is about to do the next thing, and a Service that we
+// write in the middle of his own write of it has Kubernetes allocate his numbers twice, and keep one for nobody.
+func (r *serviceReconciler) all(ctx context.Context, _ client.Object) []request {
+	return r.withNumbers(ctx)
 }
 
 func (r *serviceReconciler) inNamespace(ctx context.Context, o client.Object) []request {

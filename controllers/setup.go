@@ -60,7 +60,7 @@ func SetUp(ctx context.Context, mgr manager.Manager, ledger *allocator.Ledger, s
 		return err
 	}
 	services := &serviceReconciler{Client: mgr.GetClient(), ledger: ledger, charts: charts, events: mgr.GetEventRecorder("portolan"), clock: clock,
-		turns: newTurns[types.NamespacedName](), walks: gathering{after: settle}}
+		turns: newTurns[types.NamespacedName]()}
 	if err := services.setUp(mgr, o.RangeChanged); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,9 +70,6 @@ func overlap(a, b []v1alpha1.PortRange) bool {
 		return slices.ContainsFunc(b, func(o v1alpha1.PortRange) bool { return r.From <= o.To && o.From <= r.To })
 	})
 }
-
-// together is how long a change of a pool waits for others: at a start all pools come at once.
-const together = 50 * time.Millisecond
 
 // ofPools has the reports on a pool that changes looked at, and those on pools that overlap it, as it was or is: whose a number
 // is may have changed. Of all that change together it looks for them once.
