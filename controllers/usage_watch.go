@@ -58,11 +58,16 @@ func (r *usageReconciler) ofClaim(_ context.Context, o client.Object) []request 
 	}
 	var requests []request
 	for _, pool := range r.charts.pools() {
-		if overlap(pool.Spec.Ranges, []v1alpha1.PortRange{{From: n, To: n}}) {
+		if ranged(pool, n) {
 			requests = append(requests, reportOf(a.Spec.ServiceRef.Namespace, pool.Name))
 		}
 	}
 	return requests
+}
+
+// ranged says whether a number is in a pool's ranges, whoever owns it.
+func ranged(pool *v1alpha1.NodePortPool, n int32) bool {
+	return slices.ContainsFunc(pool.Spec.Ranges, func(r v1alpha1.PortRange) bool { return r.From <= n && n <= r.To })
 }
 
 func overlap(a, b []v1alpha1.PortRange) bool {
@@ -124,7 +129,7 @@ func (r *usageReconciler) walk(ctx context.Context) []request {
 func concerned(changed, all []*v1alpha1.NodePortPool) []*v1alpha1.NodePortPool {
 	found := slices.Clone(changed)
 	for _, pool := range all {
-		if slices.ContainsFunc(changed, func(c *v1alpha1.NodePortPool) bool {
+		if !slices.Contains(changed, pool) && slices.ContainsFunc(changed, func(c *v1alpha1.NodePortPool) bool {
 			return c.Name == pool.Name || overlap(c.Spec.Ranges, pool.Spec.Ranges)
 		}) {
 			found = append(found, pool)
@@ -144,9 +149,13 @@ func reportsOn(pools []*v1alpha1.NodePortPool, usages []v1alpha1.NodePortUsage, 
 				requests[reportOf(namespaces[i].Name, pool.Name)] = true
 			}
 		}
-		for i := range claims {
-			if n, ok := allocator.NumberOf(&claims[i]); ok && overlap(pool.Spec.Ranges, []v1alpha1.PortRange{{From: n, To: n}}) {
-				requests[reportOf(claims[i].Spec.ServiceRef.Namespace, pool.Name)] = true
+	}
+	for i := range claims {
+		claim := &claims[i]
+		n, ok := allocator.NumberOf(claim)
+		for _, pool := range pools {
+			if ok && ranged(pool, n) {
+				requests[reportOf(claim.Spec.ServiceRef.Namespace, pool.Name)] = true
 			}
 		}
 	}
