@@ -24,7 +24,7 @@ var programs string
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
 	flag.Parse()
-	testmain.SetUnlessGiven("test.parallel", "3") // clusters wait most of the time, for what nodes report
+	testmain.SetUnlessGiven("test.parallel", "6") // clusters wait most of the time, for what nodes report
 	testmain.Exit(run(m))
 }
 
@@ -36,13 +36,10 @@ func run(m *testing.M) (code int, err error) {
 	if err := os.Setenv("COLUMNS", "80"); err != nil { // whoever runs this has told the plugin otherwise
 		return 1, err
 	}
-	for name, source := range map[string]string{"demo": "./test/demo", "manager": "./cmd/manager", "node-proxy": "./cmd/node-proxy",
-		install.PluginName: "./cmd/kubectl-portolan"} {
-		build := exec.Command("go", "build", "-o", program(name), source)
-		build.Dir = install.Repository()
-		if out, err := build.CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("go build %s: %w\n%s", source, err, out)
-		}
+	build := exec.Command("go", "build", "-ldflags=-w", "-o", programs+"/", "./test/demo", "./cmd/manager", "./cmd/node-proxy", "./cmd/"+install.PluginName)
+	build.Dir = install.Repository()
+	if out, err := build.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("%v: %w\n%s", build, err, out)
 	}
 	return m.Run(), nil
 }

@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Most of the time a test waits.
-	testmain.SetUnlessGiven("test.parallel", "6")
+	testmain.SetUnlessGiven("test.parallel", "8")
 	testmain.Exit(run(m))
 }
 
