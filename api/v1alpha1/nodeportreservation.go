@@ -11,6 +11,7 @@ type ReservedPort struct {
 	// +optional
 	// +default=""
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == '' || !format.dns1123Label().validate(self).hasValue()",message="no port of a Service can have this name: lower case letters, digits and hyphens, which it neither begins nor ends with"
 	Name string `json:"name"`
 
 	// nodePort is the number, 1 to 65535, for example 30080. Left out, one is chosen once and kept: see
@@ -28,6 +29,7 @@ type NodePortReservationSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="no Service can have this name: lower case letters, digits and hyphens, which it neither begins nor ends with"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="serviceName cannot be changed: make another NodePortReservation"
 	ServiceName string `json:"serviceName"`
 

@@ -324,6 +324,17 @@ func TestAnUnnamedPortIsReservedByNoName(t *testing.T) {
 	}
 }
 
+func TestAReservationForNamesThatNothingCanHaveIsRefused(t *testing.T) {
+	w := share(t)
+	shop := w.namespace("shop")
+	for _, name := range []string{"Http", "a_b", "http:30140", "-web", "web-"} {
+		w.wantRefusal(w.Create(t.Context(), makeReservation(shop+"/promise", name)), fmt.Sprintf("spec.serviceName: Invalid value: %q: no Service can have this name", name))
+		w.wantRefusal(w.Create(t.Context(), makeReservation(shop+"/promise", "web", entry(name, 0))), fmt.Sprintf("spec.ports[0].name: Invalid value: %q: no port of a Service can have this name", name))
+	}
+	w.must(w.Create(t.Context(), makeReservation(shop+"/promise", "web-1", entry("", 0)), client.DryRunAll))
+	w.must(w.Create(t.Context(), makeReservation(shop+"/promise", "1web", entry("8080", 0), entry("a", 0)), client.DryRunAll))
+}
+
 func TestAPoolThatGivesNoNumberByItselfServesReservations(t *testing.T) {
 	w := share(t)
 	shop := w.namespace("shop")

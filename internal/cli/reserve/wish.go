@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/serviceports"
@@ -48,6 +49,9 @@ func (w wish) reservation(live *corev1.Service) (*v1alpha1.NodePortReservation, 
 // parse reads NAME[=NUMBER]. The name may be empty: a Service with one port need not name it.
 func parse(text string) (v1alpha1.ReservedPort, error) {
 	name, number, given := strings.Cut(text, "=")
+	if wrong := validation.IsDNS1123Label(name); name != "" && len(wrong) > 0 {
+		return v1alpha1.ReservedPort{}, fmt.Errorf("--port %q: no port of a Service can be named %q: want NAME or NAME=NUMBER, such as http=30080, with a name of lower case letters, digits and hyphens", text, name)
+	}
 	if !given {
 		return v1alpha1.ReservedPort{Name: name}, nil
 	}

@@ -51,10 +51,10 @@ func TestAReservationSaysWhatIsWishedForElseWhatTheServiceHas(t *testing.T) {
 	}
 }
 
-func TestAPortThatIsNoNumberIsRefused(t *testing.T) {
-	for _, text := range []string{"http=", "http=0", "http=65536", "http=-1", "http=web"} {
-		if port, err := parse(text); err == nil {
-			t.Errorf("%q was read as %+v", text, port)
+func TestAPortThatCannotBeReadIsRefusedWithHowItIsWritten(t *testing.T) {
+	for _, text := range []string{"http=", "http=0", "http=65536", "http=-1", "http=web", "http:30140", "Http=30080", "a_b", "-"} {
+		if port, err := parse(text); err == nil || !strings.Contains(err.Error(), "want NAME or NAME=NUMBER, such as http=30080") {
+			t.Errorf("%q was read as %+v, %v", text, port, err)
 		}
 	}
 }
@@ -101,14 +101,14 @@ func TestANumberInThePlaceOfANameIsRefusedUnlessThatIsOne(t *testing.T) {
 
 // FuzzAPortIsReadOrRefused reads whatever a flag may say: what is read is what was written, with a number of a port or none.
 func FuzzAPortIsReadOrRefused(f *testing.F) {
-	for _, seed := range []string{"http", "http=30080", "=30080", "", "=", "http=0", "http=65536", "a=b=1", "http=+1", "http=007"} {
+	for _, seed := range []string{"http", "http=30080", "=30080", "", "=", "http=0", "http=65536", "a=b=1", "Http", "http=+1", "http=007"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		port, err := parse(text)
 		name, number, given := strings.Cut(text, "=")
 		switch {
-		case err != nil && (!given || port != v1alpha1.ReservedPort{}):
+		case err != nil && port != v1alpha1.ReservedPort{}:
 			t.Errorf("%q: got %v and an error: %v", text, port, err)
 		case err == nil && (port.Name != name || given != (port.NodePort > 0) || given && strings.TrimLeft(number, "0") != fmt.Sprint(port.NodePort)):
 			t.Errorf("%q: got %v", text, port)
