@@ -8,6 +8,9 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portolan-dev/portolan/api/v1alpha1"
 )
 
 // explanation is an error on the way to the cluster, with what to do about it.
@@ -38,7 +41,7 @@ func Explained(err error) error {
 	switch {
 	case err == nil, errors.As(err, &already):
 		return err
-	case meta.IsNoMatchError(err):
+	case meta.IsNoMatchError(err), kindIsGone(err):
 		return &explanation{"this cluster does not have Portolan's kinds: install it (docs/install.md), or choose another cluster by --context", err}
 	case apierrors.IsUnauthorized(err):
 		return &explanation{fmt.Sprintf("the cluster does not know you: %v; renew the credentials of your kubeconfig, or choose others by --context or --user", err), err}
@@ -46,4 +49,14 @@ func Explained(err error) error {
 		return &explanation{fmt.Sprintf("the cluster cannot be reached: %v; see whether `kubectl version` reaches it, or choose another by --context", unreachable), err}
 	}
 	return err
+}
+
+// kindIsGone says whether the API server does not know one of Portolan's kinds: not an object is missing, but all of them.
+func kindIsGone(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Reason != metav1.StatusReasonNotFound {
+		return false
+	}
+	of := status.Status().Details
+	return of != nil && of.Group == v1alpha1.GroupVersion.Group && of.Name == ""
 }
