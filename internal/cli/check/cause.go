@@ -44,7 +44,7 @@ func (e examiner) causeOf() Cause {
 	if e.answer.Outcome == knock.Unknown {
 		return Cause{Says: e.unknown(), Expected: true}
 	}
-	for _, look := range []func() (Cause, bool){e.unready, e.refusing, e.nowhere, e.ruleless, e.away, e.clashing, e.early, e.silent} {
+	for _, look := range []func() (Cause, bool){e.unready, e.refusing, e.nowhere, e.elsewhereThanNodes, e.ruleless, e.away, e.clashing, e.early, e.silent} {
 		if cause, ok := look(); ok {
 			return cause
 		}
@@ -113,6 +113,17 @@ func (e examiner) nowhere() (Cause, bool) {
 		return Cause{}, false
 	}
 	return Cause{Says: fmt.Sprintf("no pod of the Service is ready, of %d", e.Endpoints(e.Of).Total), Commands: []string{e.pods()}}, true
+}
+
+// elsewhereThanNodes is an address that the caller has named and that no node has.
+func (e examiner) elsewhereThanNodes() (Cause, bool) {
+	if len(e.Nodes) == 0 || e.Node != e.Address.Addr().String() {
+		return Cause{}, false
+	}
+	return Cause{
+		Says:     "no node has this address: it may lead to one, as a load balancer's does, or be a node's loopback address, where not every proxy serves node ports",
+		Commands: []string{"kubectl get nodes -o wide"},
+	}, true
 }
 
 // away is a node that is not to answer: the Service's traffic stays on nodes that have its pods.

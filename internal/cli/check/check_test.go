@@ -251,6 +251,36 @@ func TestWhyANodeDoesNotAnswer(t *testing.T) {
 	}
 }
 
+func TestAnAddressOfNoNodeIsSaidToBeThat(t *testing.T) {
+	const local = corev1.ServiceExternalTrafficPolicyLocal
+	for _, tt := range []struct {
+		name, address string
+		change        func(*picturetest.Cluster)
+		want          string
+	}{
+		{"loopback", "127.0.0.1", func(*picturetest.Cluster) {}, "no node has this address: it may lead to one"},
+		{"of a Service whose traffic stays", "127.0.0.1", func(w *picturetest.Cluster) { w.Services[0].Spec.ExternalTrafficPolicy = local }, "no node has this address"},
+		{"of a Service that a proxy serves", "127.0.0.1", func(w *picturetest.Cluster) {
+			w.Services[0].Labels = map[string]string{v1alpha1.ServiceProxyNameLabel: "portolan"}
+		}, "no node has this address"},
+		{"a node's", "192.0.2.2", func(*picturetest.Cluster) {}, "the node has reported that it has the rules"},
+		{"nodes may not be read", "127.0.0.1", func(w *picturetest.Cluster) { w.Nodes = nil }, "the cluster's own proxy serves it there"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := twoNodes()
+			tt.change(w)
+			p := w.Picture()
+			k := Knocked{Doors: Doors(p, &p.Services[0], How{Addresses: []netip.Addr{netip.MustParseAddr(tt.address)}})}
+			for _, door := range k.Doors {
+				k.Answers = append(k.Answers, knock.Answer{Door: door.Door, Outcome: knock.Refused})
+			}
+			if got := Judge(p, "shop", "web", []Knocked{k}).Attempts[0]; !strings.HasPrefix(got.Says, tt.want) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
 func TestWhosePodAnswersIsHeldAgainstTheServicesOnlyIfItSays(t *testing.T) {
 	for pod, want := range map[string]bool{"": false, "one": false, "stranger": true} {
 		p := twoNodes().Picture()
