@@ -71,7 +71,7 @@ func TestWhyANumberIsNotReserved(t *testing.T) {
 		{"none free", allocator.ErrExhausted, []problem{{"NumberTaken",
 			`spec.ports: Forbidden: too few node ports are free in the ranges of namespace "shop" (pool "team-a": 0 of 20 in use or held)`}}},
 		{"too many", &allocator.QuotaError{Pool: &rules.Pool{Name: "team-a"}, Limit: 2, Used: 2, Asked: 1}, []problem{{"QuotaExceeded",
-			`spec.ports: Forbidden: pool "team-a" allows 2 node ports in a namespace, 2 are used and 1 more is asked for`}}},
+			`spec.ports: Forbidden: pool "team-a" allows 2 node ports in a namespace, 2 are used and 1 more is asked for; give one up that is not needed (kubectl get npu -n shop), or ask an operator for more`}}},
 		{"ours", errors.New("no API server"), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

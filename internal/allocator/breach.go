@@ -29,5 +29,5 @@ func (e *QuotaError) refusal(namespace string) *field.Error {
 	if e.Unbound {
 		return rules.OverUnbound(e.Pool, namespace, e.Limit, e.Used, e.Asked)
 	}
-	return rules.OverQuota(e.Pool, e.Limit, e.Used, e.Asked)
+	return rules.OverQuota(e.Pool, namespace, e.Limit, e.Used, e.Asked)
 }

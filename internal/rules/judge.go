@@ -204,7 +204,7 @@ func (j *judge) explicitNumbers() {
 		}
 		b := j.misplaced(r)
 		if pool := j.chart.PoolOf(r.NodePort); b == nil && pool.Drained() {
-			b = new(NewBreach(ReasonDraining, pool.Enforces(), field.Invalid(r.Path(), r.NodePort, drainedText(pool)), pool))
+			b = new(NewBreach(ReasonDraining, pool.Enforces(), field.Invalid(r.Path(), r.NodePort, drainedText(pool)+j.instead()), pool))
 		}
 		if b != nil {
 			b.Enforced = b.Enforced && userSet(r)
@@ -228,7 +228,7 @@ func (j *judge) numbersToChoose() {
 	if len(j.answer.Pools) > 0 {
 		return
 	}
-	reason, text := ReasonDraining, drainedText(asked[0])
+	reason, text := ReasonDraining, drainedText(asked[0])+j.instead()
 	if open := slices.IndexFunc(asked, func(p *Pool) bool { return !p.Drained() }); open >= 0 {
 		reason, text = ReasonNotAutomatic, fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s, or the annotation %s: %s%s",
 			asked[open].Name, asked[open].Numbers, v1alpha1.PoolAnnotation, asked[open].Name, freeNow(j.ledger, asked))
@@ -245,6 +245,18 @@ func drainedText(p *Pool) string {
 		return fmt.Sprintf("pool %q "+HandsOutNothing+": its ranges overlap another pool's", p.Name)
 	}
 	return fmt.Sprintf("pool %q "+HandsOutNothing+" new (allocation: %s)", p.Name, p.Spec.Allocation)
+}
+
+// instead is what to do where a pool is drained: other numbers of the pools that are asked, else another pool of the
+// namespace, else an operator's help.
+func (j *judge) instead() string {
+	if free := freeNow(j.ledger, j.answer.Pools); free != "" {
+		return free
+	}
+	if others := slices.DeleteFunc(slices.Clone(j.pools), (*Pool).Drained); len(others) > 0 {
+		return "; use another pool: " + poolNames(others)
+	}
+	return "; ask an operator for another pool"
 }
 
 func poolNames(pools []*Pool) string {

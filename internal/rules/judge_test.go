@@ -70,7 +70,7 @@ func TestJudge(t *testing.T) {
 			want: outcome{
 				Errors: []string{
 					`spec.ports[0].nodePort: Invalid value: 31000: ` + ranges + `; free now: 30101, 30102, 30103`,
-					`spec.ports[1].nodePort: Invalid value: 30100: already allocated to Service "api" in this namespace`,
+					`spec.ports[1].nodePort: Invalid value: 30100: already allocated to Service "api" in this namespace; free now: 30101, 30102, 30103`,
 					`spec.ports[2].nodePort: Invalid value: 40000: provided port is not in the valid range. The range of valid ports is 30000-32767`,
 				},
 				New: []string{"Traffic 31000", "Traffic 30100", "Traffic 40000"}, Pools: []string{"team-a"},
@@ -216,17 +216,33 @@ func TestJudge(t *testing.T) {
 			pools: pools(makePool("old", "30000-30085").For("a").Allocation("None")), svc: web().NodePort(80, 0, Named("a")).NodePort(81, 30001, Named("b")),
 			want: outcome{
 				Errors: []string{
-					`spec.ports[1].nodePort: Invalid value: 30001: pool "old" hands out nothing new (allocation: None)`,
-					`spec.ports: Forbidden: pool "old" hands out nothing new (allocation: None)`,
+					`spec.ports[1].nodePort: Invalid value: 30001: pool "old" hands out nothing new (allocation: None); ask an operator for another pool`,
+					`spec.ports: Forbidden: pool "old" hands out nothing new (allocation: None); ask an operator for another pool`,
 				},
 				New: []string{"Traffic ?", "Traffic 30001"},
+			},
+		},
+		{
+			name:  "None beside a pool that has numbers says which",
+			pools: pools(makePool("old", "30000-30085").For("a").Allocation("None"), teamA), svc: web().NodePort(80, 30001),
+			want: outcome{
+				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30001: pool "old" hands out nothing new (allocation: None); free now: 30100, 30101, 30102`},
+				New:    []string{"Traffic 30001"}, Pools: []string{"old", "team-a"},
+			},
+		},
+		{
+			name:  "None that is named says which pool to name",
+			pools: pools(makePool("old", "30000-30085").For("a").Allocation("None"), teamA), svc: web().NodePort(80, 0).Annotation(v1alpha1.PoolAnnotation, "old"),
+			want: outcome{
+				Errors: []string{`spec.ports: Forbidden: pool "old" hands out nothing new (allocation: None); use another pool: team-a`},
+				New:    []string{"Traffic ?"},
 			},
 		},
 		{
 			name:  "None that only warns leaves the choice to Kubernetes",
 			pools: pools(makePool("old", "30000-30085").For("a").Allocation("None").Warn()), svc: web().NodePort(80, 0),
 			want: outcome{
-				Warnings: []string{`spec.ports: Forbidden: pool "old" hands out nothing new (allocation: None)`},
+				Warnings: []string{`spec.ports: Forbidden: pool "old" hands out nothing new (allocation: None); ask an operator for another pool`},
 				New:      []string{"Traffic ?"},
 			},
 		},
@@ -235,8 +251,8 @@ func TestJudge(t *testing.T) {
 			pools: pools(makePool("theirs", "30000-30009").For("b").Age(1), makePool("mine", "30009-30019").For("a")), svc: web().NodePort(80, 0, Named("a")).NodePort(81, 30019, Named("b")),
 			want: outcome{
 				Errors: []string{
-					`spec.ports[1].nodePort: Invalid value: 30019: pool "mine" hands out nothing: its ranges overlap another pool's`,
-					`spec.ports: Forbidden: pool "mine" hands out nothing: its ranges overlap another pool's`,
+					`spec.ports[1].nodePort: Invalid value: 30019: pool "mine" hands out nothing: its ranges overlap another pool's; ask an operator for another pool`,
+					`spec.ports: Forbidden: pool "mine" hands out nothing: its ranges overlap another pool's; ask an operator for another pool`,
 				},
 				New: []string{"Traffic ?", "Traffic 30019"},
 			},
@@ -373,7 +389,7 @@ func TestJudge(t *testing.T) {
 			name:  "what the user sets is judged on a dry-run too",
 			pools: pools(teamA), ledger: FakeLedger{30100: "shop/api"}, svc: web().NodePort(80, 30100), dryRun: true,
 			want: outcome{
-				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30100: already allocated to Service "api" in this namespace`},
+				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30100: already allocated to Service "api" in this namespace; free now: 30101, 30102, 30103`},
 				New:    []string{"Traffic 30100"}, Pools: []string{"team-a"},
 			},
 		},

@@ -26,9 +26,10 @@ func (p *Pool) Allowance() (limit int, unbound bool) {
 }
 
 // OverQuota is the refusal of numbers that a namespace may not have in addition to those it uses.
-func OverQuota(pool *Pool, limit, used, asked int) *field.Error {
+func OverQuota(pool *Pool, namespace string, limit, used, asked int) *field.Error {
 	return field.Forbidden(allPorts, fmt.Sprintf(
-		"pool %q allows %d node ports in a namespace, %s used and %s asked for", pool.Name, limit, are(used, ""), are(asked, " more")))
+		"pool %q allows %d node ports in a namespace, %s used and %s asked for; give one up that is not needed (kubectl get npu -n %s), or ask an operator for more",
+		pool.Name, limit, are(used, ""), are(asked, " more"), namespace))
 }
 
 // OverUnbound is the refusal of numbers to a namespace that has too many which no Service carries.
@@ -67,7 +68,7 @@ func (j *judge) quotasOfWarningPools() {
 			}
 		}
 		if limit := int(*p.Spec.MaxPortsPerNamespace); asked > 0 && used+asked > limit {
-			j.answer.breach(NewBreach(ReasonQuotaExceeded, false, OverQuota(p, limit, used, asked), p))
+			j.answer.breach(NewBreach(ReasonQuotaExceeded, false, OverQuota(p, j.Namespace, limit, used, asked), p))
 		}
 	}
 }

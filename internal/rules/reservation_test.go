@@ -65,7 +65,7 @@ func TestAReservationIsJudgedAsItsService(t *testing.T) {
 			want: outcome{
 				Errors: []string{
 					`spec.ports[0].nodePort: Invalid value: 30400: not in the node port ranges of namespace "shop": 30100-30199, 30500; free now: 30100, 30101, 30103`,
-					`spec.ports[2].nodePort: Invalid value: 30102: already allocated to Service "api" in this namespace`,
+					`spec.ports[2].nodePort: Invalid value: 30102: already allocated to Service "api" in this namespace; free now: 30100, 30101, 30103`,
 				},
 				New:   []string{"Traffic 30400", "Traffic 30101", "Traffic 30102", "Traffic ?", "HealthCheck 30104"},
 				Pools: []string{"team-a"},
@@ -97,7 +97,7 @@ func TestAReservationIsJudgedAsItsService(t *testing.T) {
 		{
 			name: "a pool that hands out nothing new", pools: pools(drained), reservation: promise("", 0, entry("http", 0)),
 			want: outcome{
-				Errors: []string{`spec.ports: Forbidden: pool "drained" hands out nothing new (allocation: None)`},
+				Errors: []string{`spec.ports: Forbidden: pool "drained" hands out nothing new (allocation: None); ask an operator for another pool`},
 				New:    []string{"Traffic ?"},
 			},
 		},
@@ -117,7 +117,7 @@ func TestAReservationIsJudgedAsItsService(t *testing.T) {
 			name: "what another reservation keeps for the Service", pools: pools(teamA), ledger: FakeLedger{30100: "shop/web by older"},
 			reservation: promise("", 0, entry("http", 30100)),
 			want: outcome{
-				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30100: reserved for Service "web" in this namespace by NodePortReservation "older"`},
+				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30100: reserved for Service "web" in this namespace by NodePortReservation "older"; free now: 30101, 30102, 30103`},
 				New:    []string{"Traffic 30100"}, Pools: []string{"team-a"},
 			},
 		},

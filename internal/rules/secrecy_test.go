@@ -65,7 +65,7 @@ var texts = map[string]secrecytest.Told{
 		var texts []string
 		for _, p := range Judge(s.Chart, s.Ledger, s.Question).Pools {
 			used := s.Ledger.Used(secrecytest.Namespace, p)
-			texts = append(texts, wordsOf(OverQuota(p, 1, used, 1), OverUnbound(p, secrecytest.Namespace, 1, used, 1))...)
+			texts = append(texts, wordsOf(OverQuota(p, secrecytest.Namespace, 1, used, 1), OverUnbound(p, secrecytest.Namespace, 1, used, 1))...)
 		}
 		return texts
 	},

@@ -29,13 +29,12 @@ func (j *judge) held(r serviceports.Request, userSet bool) {
 // Taken is the refusal of an explicit number that another Service has. Of another namespace it tells nothing,
 // not even whether the number is in use or held.
 func Taken(l Ledger, q Question, pools []*Pool, r serviceports.Request, holder Holder) *field.Error {
+	text := "already allocated in another namespace"
 	switch {
 	case holder.Service.Namespace == q.Namespace && holder.Reservation != "":
-		return field.Invalid(r.Path(), r.NodePort,
-			fmt.Sprintf("reserved for Service %q in this namespace by NodePortReservation %q", holder.Service.Name, holder.Reservation))
+		text = fmt.Sprintf("reserved for Service %q in this namespace by NodePortReservation %q", holder.Service.Name, holder.Reservation)
 	case holder.Service.Namespace == q.Namespace:
-		return field.Invalid(r.Path(), r.NodePort,
-			fmt.Sprintf("already allocated to Service %q in this namespace", holder.Service.Name))
+		text = fmt.Sprintf("already allocated to Service %q in this namespace", holder.Service.Name)
 	}
-	return field.Invalid(r.Path(), r.NodePort, "already allocated in another namespace"+freeNow(l, pools))
+	return field.Invalid(r.Path(), r.NodePort, text+freeNow(l, pools))
 }

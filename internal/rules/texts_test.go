@@ -37,7 +37,7 @@ func TestWhatTheUserReads(t *testing.T) {
 		},
 		{
 			name: "in use in the namespace", svc: MakeService("shop/web").NodePort(80, 30101),
-			want: `The Service "web" is invalid: spec.ports[0].nodePort: Invalid value: 30101: already allocated to Service "api" in this namespace`,
+			want: `The Service "web" is invalid: spec.ports[0].nodePort: Invalid value: 30101: already allocated to Service "api" in this namespace; free now: 30104, 30107, 30112`,
 		},
 		{
 			name: "in use elsewhere", svc: MakeService("shop/web").NodePort(80, 30102),

@@ -429,7 +429,7 @@ func TestAPoolThatIsDrainingStillGivesItsReservedNumbers(t *testing.T) {
 	}
 	w.changeReservation(r, entry("admin", 0))
 	w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonNotAllowed),
-		`spec.ports: Forbidden: pool "team-a" hands out nothing new (allocation: None)`)
+		`spec.ports: Forbidden: pool "team-a" hands out nothing new (allocation: None); ask an operator for another pool`)
 	w.changePool(pool, withAllocation(v1alpha1.AllocationAutomatic))
 	w.wantReservation(r, v1alpha1.ReservationReasonReserved)
 }

@@ -151,7 +151,7 @@ func TestReservationsCountForTheQuotaAndHealWhenThereIsRoom(t *testing.T) {
 			w.wantAllBound(api)
 			r := w.promise(shop+"/promise", "web", entry("http", numbers.To), entry("admin", 0), entry("more", 0))
 			w.wantMessage(w.wantReservation(r, v1alpha1.ReservationReasonQuotaExceeded),
-				`spec.ports: Forbidden: pool "team-a" allows 3 node ports in a namespace, 3 are used and 1 more is asked for`)
+				`spec.ports: Forbidden: pool "team-a" allows 3 node ports in a namespace, 3 are used and 1 more is asked for; give one up that is not needed (kubectl get npu -n shop), or ask an operator for more`)
 			if reservedFor(r, "http") != numbers.To || len(r.Status.Ports) != 2 {
 				t.Errorf("it keeps %s", kept(r))
 			}

@@ -148,7 +148,7 @@ func TestALiveServiceIsExplained(t *testing.T) {
 }
 
 func TestALiveServiceOfADrainingPoolIsToldWhatWouldBecomeOfItsNumber(t *testing.T) {
-	const drained = `spec.ports[0].nodePort: Invalid value: 30301: pool "old" hands out nothing new (allocation: None)`
+	const drained = `spec.ports[0].nodePort: Invalid value: 30301: pool "old" hands out nothing new (allocation: None); ask an operator for another pool`
 	for _, c := range []struct {
 		name   string
 		change func(pool *v1alpha1.NodePortPool, claim *v1alpha1.NodePortAllocationSpec)

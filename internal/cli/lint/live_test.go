@@ -95,7 +95,7 @@ func TestANamespaceThatIsNotInTheClusterIsAnError(t *testing.T) {
 
 func TestAgainstAClusterItsNumbersCount(t *testing.T) {
 	out, errOut, err := live(t, web, nil)
-	if !errors.Is(err, premises.ErrFindings) || !strings.Contains(out, `-:8: error: Service "shop/web": spec.ports[0].nodePort: Invalid value: 30080: already allocated to Service "api" in this namespace`+"\n") {
+	if !errors.Is(err, premises.ErrFindings) || !strings.Contains(out, `-:8: error: Service "shop/web": spec.ports[0].nodePort: Invalid value: 30080: already allocated to Service "api" in this namespace; free now: 30000, 30001, 30002`+"\n") {
 		t.Errorf("%v:\n%s", err, out)
 	}
 	if !strings.Contains(errOut, "You may not list nodeportnodestates.") || strings.Contains(errOut, "files alone") {
