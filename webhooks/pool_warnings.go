@@ -31,6 +31,7 @@ func (v *poolValidator) warnings(ctx context.Context, old, pool *v1alpha1.NodePo
 		}
 		warnings = append(warnings, warning...)
 	}
+	warnings = append(warnings, everybodys(old, pool)...)
 	unserved, err := v.unserved(ctx, old, pool)
 	if err != nil {
 		return nil, err
@@ -79,6 +80,17 @@ func (v *poolValidator) leftBehind(ctx context.Context, before, after *rules.Poo
 		warnings = append(warnings, fmt.Sprintf("numbers held for deleted Services that are given up: %d", held))
 	}
 	return warnings, nil
+}
+
+// everybodys tells where a pool begins to select all namespaces by selecting none, which a selector that was forgotten does.
+func everybodys(old, pool *v1alpha1.NodePortPool) admission.Warnings {
+	unselective := func(p *v1alpha1.NodePortPool) bool {
+		return len(p.Spec.NamespaceSelector.MatchLabels)+len(p.Spec.NamespaceSelector.MatchExpressions) == 0
+	}
+	if pool == nil || !unselective(pool) || old != nil && unselective(old) {
+		return nil
+	}
+	return admission.Warnings{"without a namespaceSelector this pool is every namespace's, and none is to use numbers that are in no pool: to choose, set spec.namespaceSelector"}
 }
 
 // unserved tells where a pool begins to give its Services to a proxy that no node reports.

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -39,6 +40,34 @@ func TestAPoolThatCannotWorkIsRefused(t *testing.T) {
 			w := *w
 			w.T = t
 			w.wantRefusal(w.Create(t.Context(), tc.pool), tc.want)
+		})
+	}
+}
+
+func TestAPoolThatBeginsToSelectEveryNamespaceSaysSo(t *testing.T) {
+	w := share(t)
+	numbers := w.allot(1)
+	team := w.pool("team", numbers, serving("nobody"))
+	for _, tt := range []struct {
+		name, verb, selector string
+		warned               bool
+	}{
+		{"made without a selector", "create", "", true},
+		{"made with one that is empty", "create", ", namespaceSelector: {}", true},
+		{"made with one", "create", ", namespaceSelector: {matchLabels: {team: nobody}}", false},
+		{"its selector is changed", "replace", ", namespaceSelector: {matchLabels: {team: nobody}}", false},
+		{"its selector is taken away", "replace", "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			name, ranges := w.nameLike("another"), "[]"
+			if tt.verb == "replace" {
+				name, ranges = team.Name, fmt.Sprintf("[{from: %d, to: %d}]", numbers.From, numbers.To)
+			}
+			manifest := "{apiVersion: portolan.dev/v1alpha1, kind: NodePortPool, metadata: {name: " + name + "}, spec: {ranges: " + ranges + tt.selector + "}}"
+			out := w.mustKubectl(manifest, tt.verb, "--dry-run=server", "-f", "-") // other tests run beside
+			if strings.Contains(out, "without a namespaceSelector this pool is every namespace's") != tt.warned {
+				t.Errorf("got %s", out)
+			}
 		})
 	}
 }
