@@ -1,4 +1,4 @@
-// Package webhooks is the admission of Services, pools and reservations.
+// Package webhooks is the admission of Services, pools, reservations and accesses.
 //
 // A Service passes twice. The mutating webhook, before the API server's own allocator, refuses all that can be
 // refused, so that the user reads our words, and claims and fills in the numbers that are to be chosen. The

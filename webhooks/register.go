@@ -16,6 +16,7 @@ import (
 // +kubebuilder:webhook:path=/validate--v1-service,mutating=false,failurePolicy=ignore,sideEffects=NoneOnDryRun,groups="",resources=services,verbs=create;update,versions=v1,name=vservice.portolan.dev,admissionReviewVersions=v1,timeoutSeconds=3,matchPolicy=Equivalent
 // +kubebuilder:webhook:path=/validate-portolan-dev-v1alpha1-nodeportpool,mutating=false,failurePolicy=ignore,sideEffects=None,groups=portolan.dev,resources=nodeportpools,verbs=create;update;delete,versions=v1alpha1,name=vnodeportpool.portolan.dev,admissionReviewVersions=v1,timeoutSeconds=3,matchPolicy=Equivalent
 // +kubebuilder:webhook:path=/validate-portolan-dev-v1alpha1-nodeportreservation,mutating=false,failurePolicy=ignore,sideEffects=None,groups=portolan.dev,resources=nodeportreservations,verbs=create;update,versions=v1alpha1,name=vnodeportreservation.portolan.dev,admissionReviewVersions=v1,timeoutSeconds=3,matchPolicy=Equivalent
+// +kubebuilder:webhook:path=/validate-portolan-dev-v1alpha1-nodeportaccess,mutating=false,failurePolicy=ignore,sideEffects=None,groups=portolan.dev,resources=nodeportaccesses,verbs=create;update,versions=v1alpha1,name=vnodeportaccess.portolan.dev,admissionReviewVersions=v1,timeoutSeconds=3,matchPolicy=Equivalent
 
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
@@ -35,6 +36,7 @@ func Register(server Registry, scheme *runtime.Scheme, ledger *allocator.Ledger,
 		"/validate--v1-service":                               admission.WithValidator(scheme, &serviceValidator{d}),
 		"/validate-portolan-dev-v1alpha1-nodeportpool":        admission.WithValidator(scheme, &poolValidator{ledger, cached, clock}),
 		"/validate-portolan-dev-v1alpha1-nodeportreservation": admission.WithValidator(scheme, &reservationValidator{d}),
+		"/validate-portolan-dev-v1alpha1-nodeportaccess":      admission.WithValidator(scheme, &accessValidator{cached}),
 	} {
 		hook.RecoverPanic = new(false) // it would turn a panic into a refusal; failOpen does not
 		server.Register(path, failOpen(timely(hook)))

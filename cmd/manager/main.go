@@ -18,7 +18,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/manager"
 )
 
-const usage = `manager serves Portolan's admission webhooks for Services, pools and reservations, and runs the
+const usage = `manager serves Portolan's admission webhooks for Services, pools, reservations and accesses, and runs the
 controllers that keep the ledger of node ports. Every replica serves the webhooks; with --leader-elect one of them runs the controllers.
 
 Usage: manager [flags]

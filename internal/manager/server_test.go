@@ -141,7 +141,7 @@ func (s served) ask(method, path string, body io.Reader) (int, string) {
 
 // serviceWebhooks are where a review is asked for.
 var serviceWebhooks = []string{"/mutate--v1-service", "/validate--v1-service", "/validate-portolan-dev-v1alpha1-nodeportpool",
-	"/validate-portolan-dev-v1alpha1-nodeportreservation"}
+	"/validate-portolan-dev-v1alpha1-nodeportreservation", "/validate-portolan-dev-v1alpha1-nodeportaccess"}
 
 func TestTheWebhooksPortAnswersReviewsAndNothingElse(t *testing.T) {
 	s := serve(t, Options{}, nil)

@@ -101,6 +101,37 @@ func TestABadAccessIsRefusedWithItsField(t *testing.T) {
 	}
 }
 
+func TestAnAccessThatSelectsNoNodePortYetIsAdmittedWithAWarning(t *testing.T) {
+	w := share(t)
+	shop := w.namespace("shop")
+	w.pool("team-a", w.allot(5), serving(shop))
+	w.wantAllBound(w.create(makeService(shop+"/web").NodePort(80, 0, Named("http")).Label("app", "web")))
+	w.create(makeService(shop+"/inner").Port(80, Named("http")).Label("app", "inner"))
+	for _, tt := range []struct {
+		name, spec string
+		warned     bool
+	}{
+		{"all Services", `{serviceSelector: {}}`, false},
+		{"a Service", `{serviceSelector: {matchLabels: {app: web}}, ports: [http]}`, false},
+		{"a slip in the selector", `{serviceSelector: {matchLabels: {app: wbe}}}`, true},
+		{"a slip in a port's name", `{serviceSelector: {matchLabels: {app: web}}, ports: [htpt]}`, true},
+		{"a Service without node ports", `{serviceSelector: {matchLabels: {app: inner}}}`, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			manifest := `{apiVersion: portolan.dev/v1alpha1, kind: NodePortAccess, metadata: {name: office, namespace: ` + shop + `}, spec: ` + tt.spec + `}`
+			warning := fmt.Sprintf("Warning: it selects no node port of a Service in namespace %q yet: see spec.serviceSelector and spec.ports", shop)
+			for _, flags := range [][]string{{"--dry-run=server"}, nil} { // made, and but for the first changed
+				if out := w.mustKubectl(manifest, append([]string{"apply", "-f", "-"}, flags...)...); strings.Contains(out, "Warning") != tt.warned || tt.warned && !strings.Contains(out, warning) {
+					t.Errorf("got %s", out)
+				}
+			}
+			if out := w.mustKubectl(manifest, "apply", "-f", "-"); strings.Contains(out, "Warning") {
+				t.Errorf("where nothing changes it is said again: %s", out)
+			}
+		})
+	}
+}
+
 func TestWhatAnAccessLeavesOutIsFilledIn(t *testing.T) {
 	w := share(t)
 	shop := w.namespace("shop")
