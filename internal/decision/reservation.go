@@ -27,7 +27,7 @@ type Promise struct {
 func (p Promise) Texts() []string {
 	texts := p.Warnings
 	for _, err := range p.Errors {
-		texts = append(texts, "not reserved: "+err.Error())
+		texts = append(texts, rules.NotReserved+err.Error())
 	}
 	return texts
 }

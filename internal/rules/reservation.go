@@ -11,6 +11,9 @@ import (
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
+// NotReserved begins each warning of admission that says why a number is not reserved, as the condition does, too.
+const NotReserved = "not reserved: "
+
 // ReservationQuestion asks for the numbers of a reservation as its Service would: nodePort 0 is to be chosen. Those
 // that are kept already are not judged again. The errors of the answer have the fields of the reservation.
 func ReservationQuestion(r *v1alpha1.NodePortReservation, kept []int32, namespaceLabels map[string]string, now time.Time) Question {

@@ -281,6 +281,14 @@ func TestAnAddressOfNoNodeIsSaidToBeThat(t *testing.T) {
 	}
 }
 
+func TestAPayloadThatNoPortWouldBeSentIsRefused(t *testing.T) {
+	p := twoNodes().Picture()
+	o := options{how: How{Payload: "hello"}}
+	if _, err := o.try(t.Context(), nil, p, []*corev1.Service{&p.Services[0]}); err == nil || !strings.HasPrefix(err.Error(), "--udp-payload is for UDP ports, and there is none among these") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestWhosePodAnswersIsHeldAgainstTheServicesOnlyIfItSays(t *testing.T) {
 	for pod, want := range map[string]bool{"": false, "one": false, "stranger": true} {
 		p := twoNodes().Picture()

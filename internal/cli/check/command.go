@@ -175,6 +175,9 @@ func (o options) try(ctx context.Context, s *session.Session, p *picture.Picture
 	if len(doors) == 0 && len(services) > 0 {
 		return nil, fmt.Errorf("no node has an address that could be tried: say which by --address. %s", p.GapsText(picture.Nodes, picture.NodeStates))
 	}
+	if o.how.Payload != "" && !slices.ContainsFunc(doors, func(d Door) bool { return d.Protocol == "UDP" }) {
+		return nil, errors.New("--udp-payload is for UDP ports, and there is none among these: leave it out; --http asks TCP ports")
+	}
 	done := term.Progress(s.ErrOut, fmt.Sprintf("Connecting to %d node ports", len(doors)))
 	defer done()
 	all := []Knocked{{Doors: doors, Answers: knock.At(ctx, plain(doors), o.timeout, o.parallel)}}

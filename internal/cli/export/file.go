@@ -30,18 +30,32 @@ func replace(path string, has, text []byte) (wrote bool, lost string, err error)
 	if has != nil && bytes.Equal(has, text) {
 		return false, "", nil
 	}
-	if path, err = target(path); err != nil {
-		return false, "", err
-	}
-	temporary, lost, err := write(path, text)
+	real, err := target(path)
 	if err != nil {
 		return false, "", err
 	}
-	if err := os.Rename(temporary, path); err != nil {
+	temporary, lost, err := write(real, text)
+	if err != nil {
+		return false, "", about(path, err)
+	}
+	if err := os.Rename(temporary, real); err != nil {
 		_ = os.Remove(temporary)
-		return false, "", err
+		return false, "", about(path, err)
 	}
 	return true, lost, nil
+}
+
+// about says of which file an error is that names a temporary one, which nobody knows.
+func about(path string, err error) error {
+	var file *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &file):
+		err = file.Err
+	case errors.As(err, &link):
+		err = link.Err
+	}
+	return fmt.Errorf("write %s, by a new file beside it that takes its place: %w", path, err)
 }
 
 // links is how many links are followed, as by Linux.

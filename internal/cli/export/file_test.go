@@ -82,6 +82,14 @@ func TestAFileIsReplacedAsAWhole(t *testing.T) {
 	wantAlone(t, dir, 1)
 }
 
+func TestAFileThatCannotBeWrittenIsNamedAsItsUserDoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "not-there", "portolan.cfg")
+	_, _, err := replace(path, nil, []byte("one"))
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "write "+path+",") || strings.Contains(err.Error(), ".tmp") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAFileThatHasTheTextIsLeftAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "portolan.cfg")
 	mustWrite(t, path, "one", 0o644)

@@ -100,10 +100,10 @@ func run(ctx context.Context, s *session.Session, o options, service string) err
 	if err != nil {
 		return err
 	}
-	if err := o.create(ctx, c, r); err != nil {
+	if err := o.create(ctx, s, c, r); err != nil {
 		return err
 	}
-	if o.dryRun != "none" || o.timeout == 0 {
+	if o.ends() {
 		return printed(s, printer, r)
 	}
 	ready, err := o.awaited(ctx, s, c, r)
@@ -112,6 +112,9 @@ func run(ctx context.Context, s *session.Session, o options, service string) err
 	}
 	return o.tell(s, printer, r, ready)
 }
+
+// ends says whether nothing is waited for once the reservation is made.
+func (o options) ends() bool { return o.dryRun != "none" || o.timeout == 0 }
 
 // tell prints what has become of the reservation: exit code 1 where not all is kept.
 func (o options) tell(s *session.Session, printer printers.ResourcePrinter, r *v1alpha1.NodePortReservation, ready *metav1.Condition) error {
@@ -142,13 +145,19 @@ func (w wish) live(ctx context.Context, c client.Reader) (*corev1.Service, error
 }
 
 // create makes the reservation, unless nobody is to be asked.
-func (o options) create(ctx context.Context, c client.Client, r *v1alpha1.NodePortReservation) error {
+func (o options) create(ctx context.Context, s *session.Session, c client.Client, r *v1alpha1.NodePortReservation) error {
 	var how []client.CreateOption
 	switch o.dryRun {
 	case "client":
 		return nil
 	case "server":
 		how = append(how, client.DryRunAll)
+	}
+	if !o.ends() {
+		var err error
+		if c, err = unrepeating(s, c); err != nil {
+			return err
+		}
 	}
 	err := c.Create(ctx, r, how...)
 	switch {

@@ -83,7 +83,7 @@ func TestOnlyThisMachineGetsToThePage(t *testing.T) {
 	if !ok || !addr.IP.IsLoopback() {
 		t.Fatalf("it listens at %v", listener.Addr())
 	}
-	if _, err := loopback(uint16(addr.Port)); err == nil || !strings.Contains(err.Error(), "choose another by --port") {
+	if _, err := loopback(addr.Port); err == nil || !strings.Contains(err.Error(), "choose another by --port") {
 		t.Errorf("a port that is taken: %v", err)
 	}
 }
@@ -310,5 +310,13 @@ func TestStreamsEndWithTheVerb(t *testing.T) {
 	}
 	if s, ok := <-came; ok {
 		t.Errorf("the stream goes on: %s", s.Model)
+	}
+}
+
+func TestAPortThatThereIsNotIsRefusedWithTheRange(t *testing.T) {
+	for _, port := range []int{-1, 65536, 99999} {
+		if err := run(t.Context(), nil, options{port: port}); err == nil || !strings.Contains(err.Error(), "a port is a number from 1 to 65535") {
+			t.Errorf("%d: %v", port, err)
+		}
 	}
 }

@@ -30,7 +30,7 @@ var kinds = []picture.Kind{
 const parting = time.Second
 
 type options struct {
-	port    uint16
+	port    int
 	browser bool
 }
 
@@ -62,13 +62,16 @@ ssh -t -L 8001:127.0.0.1:8001.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().Uint16Var(&o.port, "port", 0, "The `port` of the page. (default one that is free)")
+	cmd.Flags().IntVar(&o.port, "port", 0, "The `port` of the page. (default one that is free)")
 	cmd.Flags().BoolVar(&o.browser, "browser", false, "Open the page in the browser. Other users of the machine may see the address among its processes.")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), s, o) }
 	return cmd
 }
 
 func run(ctx context.Context, s *session.Session, o options) error {
+	if o.port < 0 || o.port > 65535 {
+		return fmt.Errorf("--port %d: a port is a number from 1 to 65535; without --port one that is free is taken", o.port)
+	}
 	listener, err := loopback(o.port)
 	if err != nil {
 		return err
@@ -106,8 +109,8 @@ func run(ctx context.Context, s *session.Session, o options) error {
 }
 
 // loopback listens where only this machine gets to; port 0: at one that is free.
-func loopback(port uint16) (net.Listener, error) {
-	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
+func loopback(port int) (net.Listener, error) {
+	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("%w; choose another by --port, or none for one that is free", err)
 	}
