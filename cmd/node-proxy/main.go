@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy"
+	"github.com/portolan-dev/portolan/internal/version"
 )
 
 const usage = `node-proxy makes a node answer for the cluster's Services: it keeps one nftables table in step with them.
@@ -32,6 +33,9 @@ var commands = map[string]func(ctx context.Context, args []string, out io.Writer
 	"cleanup": cleanup,
 	"version": printVersion,
 }
+
+// release is set where an image is built: there Go sees no repository (go build -ldflags='-X main.release=v1.2.3').
+var release string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -78,7 +82,7 @@ Flags:
 }
 
 func printVersion(_ context.Context, _ []string, out io.Writer) error {
-	_, err := fmt.Fprintln(out, version())
+	_, err := fmt.Fprintln(out, version.Of(release))
 	return err
 }
 

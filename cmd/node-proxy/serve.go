@@ -23,6 +23,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/selection"
+	"github.com/portolan-dev/portolan/internal/version"
 )
 
 // defaultMetricsAddress is kube-proxy's, with a port of our own: both may run on a node.
@@ -64,7 +65,7 @@ type texts struct {
 
 // parse reads the flags. The error is flag.ErrHelp where the help was asked for, and written.
 func parse(fs *flag.FlagSet, args []string) (nodeproxy.Options, logr.Logger, error) {
-	o, t := nodeproxy.Options{Version: version()}, texts{}
+	o, t := nodeproxy.Options{Version: version.Of(release)}, texts{}
 	addServiceFlags(fs, &o, &t)
 	addGuardFlags(fs, &o, &t)
 	addNodeFlags(fs, &o, &t)

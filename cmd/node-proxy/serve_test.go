@@ -21,6 +21,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 	"github.com/portolan-dev/portolan/internal/nodeproxy/node"
 	"github.com/portolan-dev/portolan/internal/selection"
+	"github.com/portolan-dev/portolan/internal/version"
 )
 
 const reference = "../../../docs/reference/node-proxy-flags.md" // as seen from testdata
@@ -73,7 +74,7 @@ func byDefault() nodeproxy.Options {
 		HealthzBindAddress: "0.0.0.0:10356",
 		MetricsBindAddress: "127.0.0.1:10349",
 		ReportSpread:       15 * time.Second,
-		Version:            version(),
+		Version:            version.Of(release),
 	}
 }
 

@@ -1,12 +1,11 @@
-package main
+// Package version says what a program was built from.
+package version
 
 import "runtime/debug"
 
-// release is set where an image is built: there Go sees no repository (go build -ldflags='-X main.release=v1.2.3').
-var release string
-
-// version is what the binary was built from: a release, or a commit.
-func version() string {
+// Of is a release, or a commit. release is what the program was told when it was built (go build
+// -ldflags='-X main.release=v1.2.3'), as where Go sees no repository; empty: nothing.
+func Of(release string) string {
 	if release != "" {
 		return release
 	}

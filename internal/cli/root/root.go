@@ -26,6 +26,7 @@ import (
 	"github.com/portolan-dev/portolan/internal/cli/session"
 	"github.com/portolan-dev/portolan/internal/cli/term"
 	"github.com/portolan-dev/portolan/internal/cli/ui"
+	"github.com/portolan-dev/portolan/internal/cli/version"
 	"github.com/portolan-dev/portolan/internal/cli/who"
 )
 
@@ -35,11 +36,11 @@ const (
 	exitTrouble  = 2
 )
 
-// Run runs the program with its arguments (without its name) and returns the exit code: 0; 1 where a verb has findings; 2 for
+// Run runs the program, of a version, with its arguments (without its name) and returns the exit code: 0; 1 where a verb has findings; 2 for
 // wrong usage and for trouble on the way, which it says on the error stream.
-func Run(ctx context.Context, streams genericiooptions.IOStreams, args []string) int {
+func Run(ctx context.Context, own string, streams genericiooptions.IOStreams, args []string) int {
 	streams.Out, streams.ErrOut = &term.Guarded{Stream: streams.Out}, &term.Guarded{Stream: streams.ErrOut}
-	cmd := New(session.New(streams, clock.RealClock{}, os.Getenv))
+	cmd := New(session.New(streams, clock.RealClock{}, os.Getenv), own)
 	cmd.SetArgs(args)
 	switch err := cmd.ExecuteContext(ctx); {
 	case err == nil:
@@ -59,8 +60,8 @@ var (
 	change = cobra.Group{ID: "change", Title: "Change something:"}
 )
 
-// New is the command with all its verbs.
-func New(s *session.Session) *cobra.Command {
+// New is the command with all its verbs. own is the plugin's version.
+func New(s *session.Session, own string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kubectl-portolan",
 		Short: "The chart of a cluster's node ports",
@@ -89,7 +90,7 @@ kubeconfig and your rights.`,
 	cmd.SetOut(s.Out)
 	cmd.SetErr(s.ErrOut)
 	s.AddFlags(cmd.PersistentFlags())
-	addVerbs(cmd, s)
+	addVerbs(cmd, s, own)
 	helpful(cmd)
 	return cmd
 }
@@ -107,7 +108,7 @@ func knownVerb(cmd *cobra.Command, args []string) error {
 }
 
 // addVerbs adds each verb to its group. The help lists them by name.
-func addVerbs(cmd *cobra.Command, s *session.Session) {
+func addVerbs(cmd *cobra.Command, s *session.Session, own string) {
 	add := func(group cobra.Group, verbs ...*cobra.Command) {
 		if len(verbs) > 0 {
 			cmd.AddGroup(&group)
@@ -118,7 +119,7 @@ func addVerbs(cmd *cobra.Command, s *session.Session) {
 			cmd.AddCommand(verb)
 		}
 	}
-	add(look, portmap.New(s), ui.New(s), who.New(s), list.New(s), check.New(s), doctor.New(s), export.New(connection(s), s.Out, s.ErrOut))
+	add(look, portmap.New(s), ui.New(s), who.New(s), list.New(s), check.New(s), doctor.New(s), export.New(connection(s), s.Out, s.ErrOut), version.New(s, own))
 	why := explain.New(judge{s}, s.Screen)
 	why.ValidArgsFunction = s.CompleteServices()
 	add(decide, lint.New(judge{s}, s.Screen), why)

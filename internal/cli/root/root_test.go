@@ -33,7 +33,7 @@ func command(t *testing.T) *cobra.Command {
 	t.Helper()
 	t.Setenv("HOME", "/home/me")
 	t.Setenv("KUBECACHEDIR", "")
-	return New(session.New(genericiooptions.NewTestIOStreamsDiscard(), clock.RealClock{}, func(string) string { return "" }))
+	return New(session.New(genericiooptions.NewTestIOStreamsDiscard(), clock.RealClock{}, func(string) string { return "" }), "v1.2.3")
 }
 
 // referenceOf is the page, made from the commands themselves.
@@ -153,7 +153,7 @@ func TestLintNeedsNoCluster(t *testing.T) {
 		{"none.yaml", exitTrouble, "error: none.yaml: "},
 	} {
 		var out, errOut bytes.Buffer
-		code := Run(t.Context(), genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, []string{"lint", "-f", tt.file})
+		code := Run(t.Context(), "v1.2.3", genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, []string{"lint", "-f", tt.file})
 		if code != tt.code || !strings.Contains(out.String()+errOut.String(), tt.want) {
 			t.Errorf("%s: exit code %d, want %d and %s:\n%s%s", tt.file, code, tt.code, tt.want, &out, &errOut)
 		}
@@ -175,7 +175,7 @@ func TestWhereThereIsNoClusterALineSaysWhatToDo(t *testing.T) {
 		} {
 			t.Run(verb+" "+flag, func(t *testing.T) {
 				var out, errOut bytes.Buffer
-				code := Run(t.Context(), genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, append(strings.Fields(verb), flag))
+				code := Run(t.Context(), "v1.2.3", genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, append(strings.Fields(verb), flag))
 				if code != exitTrouble || !strings.HasPrefix(errOut.String(), want) || strings.Count(errOut.String(), "\n") != 1 || out.Len() > 0 {
 					t.Errorf("exit code %d, want %q:\n%s%s", code, want, &out, &errOut)
 				}
@@ -208,7 +208,7 @@ func TestMistakesEndWithExitCode2AndSayWhereTheHelpIs(t *testing.T) {
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var out, errOut bytes.Buffer
-			code := Run(t.Context(), genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, tt.args)
+			code := Run(t.Context(), "v1.2.3", genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, tt.args)
 			if got := strings.TrimSpace(errOut.String()); code != exitTrouble || got != tt.want || out.Len() > 0 {
 				t.Errorf("got exit code %d, %q and %q, want %d and %q", code, &out, got, exitTrouble, tt.want)
 			}
@@ -228,7 +228,7 @@ func TestAClusterOutOfReachIsSaidInOneLine(t *testing.T) {
 		t.Run(verb, func(t *testing.T) {
 			var out, errOut bytes.Buffer
 			args := append(strings.Fields(verb), "--kubeconfig=/dev/null", "--server=https://"+listener.Addr().String())
-			code := Run(t.Context(), genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, args)
+			code := Run(t.Context(), "v1.2.3", genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, args)
 			said := errOut.String()
 			if code != exitTrouble || strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "error: the cluster cannot be reached: ") || !strings.Contains(said, "--context") {
 				t.Errorf("exit code %d: %s%s", code, &out, said)
@@ -251,7 +251,7 @@ func TestTheRequestTimeoutHoldsForTheWholeCall(t *testing.T) {
 			var errOut bytes.Buffer
 			args := append(strings.Fields(verb), "--kubeconfig=/dev/null", "--server=http://"+listener.Addr().String(), "--request-timeout="+timeout.String())
 			began := time.Now()
-			code := Run(t.Context(), genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: &errOut}, args)
+			code := Run(t.Context(), "v1.2.3", genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: &errOut}, args)
 			if took := time.Since(began); code != exitTrouble || took > 2*timeout || !strings.Contains(errOut.String(), "the cluster cannot be reached: ") {
 				t.Errorf("exit code %d after %s: %s", code, took, &errOut)
 			}
