@@ -53,9 +53,9 @@ func (j *judge) notInRanges() string {
 	case len(mine) == 0:
 		return noNumbers(j.Namespace)
 	case j.pools[0].Commons():
-		return fmt.Sprintf("in a pool that does not serve namespace %q%s", j.Namespace, freeNow(j.ledger, j.answer.Pools))
+		return fmt.Sprintf("in a pool that does not serve namespace %q%s", j.Namespace, freeNow(j.ledger, j.Namespace, j.answer.Pools))
 	}
-	return fmt.Sprintf("not in the node port ranges of namespace %q: %s%s", j.Namespace, mine, freeNow(j.ledger, j.answer.Pools))
+	return fmt.Sprintf("not in the node port ranges of namespace %q: %s%s", j.Namespace, mine, freeNow(j.ledger, j.Namespace, j.answer.Pools))
 }
 
 func numbersOf(pools []*Pool) Ranges {

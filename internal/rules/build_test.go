@@ -73,6 +73,11 @@ func (p *testPool) Warn() *testPool {
 	return p
 }
 
+func (p *testPool) MaxPortsPerNamespace(n int32) *testPool {
+	p.Spec.MaxPortsPerNamespace = &n
+	return p
+}
+
 func (p *testPool) MaxPortsPerService(n int32) *testPool {
 	p.Spec.MaxPortsPerService = n
 	return p

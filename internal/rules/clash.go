@@ -77,7 +77,7 @@ func (j *judge) clashing() {
 			continue
 		}
 		if with := ClashesWith(j.ledger.Clashes(r.NodePort), r); with != "" {
-			j.answer.warn("%s: %d clashes with %s: one of the two gets no traffic there%s", r.Path(), r.NodePort, with, freeNow(j.ledger, j.answer.Pools))
+			j.answer.warn("%s: %d clashes with %s: one of the two gets no traffic there%s", r.Path(), r.NodePort, with, freeNow(j.ledger, j.Namespace, j.answer.Pools))
 		}
 	}
 }

@@ -23,11 +23,17 @@ func Suggestions(l Ledger, pools []*Pool, atMost int) []int32 {
 	return free
 }
 
-// freeNow is "; free now: 30104, 30107, 30112", or nothing where nothing is.
-func freeNow(l Ledger, pools []*Pool) string {
+// freeNow is "; free now: 30104, 30107, 30112", or nothing where nothing is that the namespace may have.
+func freeNow(l Ledger, namespace string, pools []*Pool) string {
 	var free []string
-	for _, n := range Suggestions(l, pools, suggestions) {
-		free = append(free, fmt.Sprint(n))
+	for _, p := range pools {
+		numbers := Suggestions(l, []*Pool{p}, suggestions-len(free))
+		if len(numbers) == 0 || p.spent(l, namespace) {
+			continue
+		}
+		for _, n := range numbers {
+			free = append(free, fmt.Sprint(n))
+		}
 	}
 	if len(free) == 0 {
 		return ""

@@ -231,7 +231,7 @@ func (j *judge) numbersToChoose() {
 	reason, text := ReasonDraining, drainedText(asked[0])+j.instead()
 	if open := slices.IndexFunc(asked, func(p *Pool) bool { return !p.Drained() }); open >= 0 {
 		reason, text = ReasonNotAutomatic, fmt.Sprintf("pool %q gives no number by itself: set a nodePort from %s, or the annotation %s: %s%s",
-			asked[open].Name, asked[open].Numbers, v1alpha1.PoolAnnotation, asked[open].Name, freeNow(j.ledger, asked))
+			asked[open].Name, asked[open].Numbers, v1alpha1.PoolAnnotation, asked[open].Name, freeNow(j.ledger, j.Namespace, asked))
 	}
 	j.answer.breach(NewBreach(reason, j.confined(), field.Forbidden(allPorts, text), asked...))
 }
@@ -250,7 +250,7 @@ func drainedText(p *Pool) string {
 // instead is what to do where a pool is drained: other numbers of the pools that are asked, else another pool of the
 // namespace, else an operator's help.
 func (j *judge) instead() string {
-	if free := freeNow(j.ledger, j.answer.Pools); free != "" {
+	if free := freeNow(j.ledger, j.Namespace, j.answer.Pools); free != "" {
 		return free
 	}
 	if others := slices.DeleteFunc(slices.Clone(j.pools), (*Pool).Drained); len(others) > 0 {

@@ -77,6 +77,15 @@ func TestJudge(t *testing.T) {
 			},
 		},
 		{
+			name:   "no number is offered that the namespace's limit does not allow",
+			pools:  pools(makePool("few", "30010-30019").For("a").MaxPortsPerNamespace(1), makePool("more", "30020-30029").For("a").MaxPortsPerNamespace(2)),
+			ledger: FakeLedger{30010: "shop/api", 30020: "shop/api"}, svc: web().NodePort(80, 30010),
+			want: outcome{
+				Errors: []string{`spec.ports[0].nodePort: Invalid value: 30010: already allocated to Service "api" in this namespace; free now: 30021, 30022, 30023`},
+				New:    []string{"Traffic 30010"}, Pools: []string{"few", "more"},
+			},
+		},
+		{
 			name:  "one pool that enforces confines, whatever the others say",
 			pools: pools(makePool("a-warns", "30000").For("a").Warn(), makePool("b-enforces", "30001").For("a")),
 			svc:   web().NodePort(80, 31000),

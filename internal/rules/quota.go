@@ -25,6 +25,12 @@ func (p *Pool) Allowance() (limit int, unbound bool) {
 	return max(minUnbound, p.Numbers.Len()/10), true
 }
 
+// spent says whether the namespace has all numbers of the pool that its quota allows.
+func (p *Pool) spent(l Ledger, namespace string) bool {
+	limit := p.Spec.MaxPortsPerNamespace
+	return limit != nil && l.Used(namespace, p) >= int(*limit)
+}
+
 // OverQuota is the refusal of numbers that a namespace may not have in addition to those it uses.
 func OverQuota(pool *Pool, namespace string, limit, used, asked int) *field.Error {
 	return field.Forbidden(allPorts, fmt.Sprintf(

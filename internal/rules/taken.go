@@ -36,5 +36,5 @@ func Taken(l Ledger, q Question, pools []*Pool, r serviceports.Request, holder H
 	case holder.Service.Namespace == q.Namespace:
 		text = fmt.Sprintf("already allocated to Service %q in this namespace", holder.Service.Name)
 	}
-	return field.Invalid(r.Path(), r.NodePort, text+freeNow(l, pools))
+	return field.Invalid(r.Path(), r.NodePort, text+freeNow(l, q.Namespace, pools))
 }

@@ -93,6 +93,7 @@ func emptyCluster(t *testing.T) {
 		{line: "list -A", want: "No node port is in use in the cluster."},
 		{line: "check -A", want: "There is no Service with a node port in the cluster."},
 		{line: "doctor", want: "no pools: every namespace may have every number", colourful: true},
+		{line: "version", want: "kubectl-portolan "},
 		{line: "export csv -A", want: "node_port", whole: true},
 		{line: "lint --live -f bad.yaml", code: 1, want: "bad.yaml:8: error: Service \"default/web\"", colourful: true, whole: true},
 		{line: "explain -f bad.yaml", code: 1, want: "=> refused", colourful: true},
@@ -147,6 +148,7 @@ func TestVerbsInAFullCluster(t *testing.T) {
 		{line: "lint --live -f bad.yaml -n team-07", code: 1, want: "error: Service \"team-07/web\"", colourful: true, whole: true},
 		{line: "explain web-0 -n team-07", want: first, colourful: true},
 		{line: "reserve more -n team-07 --dry-run=server", want: "reserved (server dry run)"},
+		{line: "version", want: "kubectl-portolan "},
 		{line: "release " + first + " --yes", code: 1, want: first + " is in use by Service team-07/web-0"},
 		{line: "move web-0 -n team-07 --to 30100", code: 2, want: "say which by --port"},
 	})

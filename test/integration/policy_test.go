@@ -17,6 +17,7 @@ import (
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/manager"
+	"github.com/portolan-dev/portolan/internal/rules"
 	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
@@ -281,7 +282,14 @@ func TestARefusalByThePolicyAloneSaysWhatIsWrong(t *testing.T) {
 	w.pool("theirs", v1alpha1.PortRange{From: 31210, To: 31219}, serving(other))
 	w.pool("nothing", v1alpha1.PortRange{From: 31220, To: 31229}, serving(none), func(p *v1alpha1.NodePortPoolSpec) { p.Ranges = []v1alpha1.PortRange{} })
 	drained := w.pool("drained", v1alpha1.PortRange{From: 31230, To: 31239}, serving(shop), withAllocation(v1alpha1.AllocationNone))
-	w.awaitVerdict(makeService(shop+"/web").NodePort(80, drained.Spec.Ranges[0].From), true)
+	asManager := w.asManager() // whom no webhook refuses
+	w.eventually("the policy has the last of the pools", func() error {
+		err := asManager.Create(w.Context(), makeService(shop+"/web").NodePort(80, drained.Spec.Ranges[0].From).Obj(), client.DryRunAll)
+		if err == nil || !strings.Contains(err.Error(), rules.HandsOutNothing) {
+			return fmt.Errorf("the answer is %w", err)
+		}
+		return nil
+	})
 	w.stop()
 
 	web := func() *Service { return makeService(shop + "/web") }

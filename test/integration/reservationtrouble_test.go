@@ -264,7 +264,7 @@ func TestWhoReservesReadsAtOnceWhatIsInTheWay(t *testing.T) {
 		r.APIVersion, r.Kind = v1alpha1.GroupVersion.String(), "NodePortReservation"
 		s.apply(title, r)
 	}
-	reserve("Nothing is in the way", "fine", entry("http", 30600), entry("admin", 0), fromPool(teamA.Name))
+	reserve("Nothing is in the way", "fine", entry("http", 30600), entry("admin", 30604), fromPool(teamA.Name))
 	w.wantReservation(makeReservation(shop+"/fine", "web"), v1alpha1.ReservationReasonReserved)
 	reserve("Numbers that others have", "taken", entry("a", 30601), entry("b", 30602), entry("c", 30600))
 	reserve("A hold of the namespace", "hold", entry("a", 30603))
@@ -273,7 +273,8 @@ func TestWhoReservesReadsAtOnceWhatIsInTheWay(t *testing.T) {
 	reserve("More than the namespace may have", "many", entry("a", 0), entry("b", 0), fromPool(limited.Name))
 	reserve("More than the pool has", "more", entry("a", 0), entry("b", 0), entry("c", 0), entry("d", 0), entry("e", 0), fromPool(small.Name))
 	w.wantReservation(makeReservation(shop+"/hold", "web"), v1alpha1.ReservationReasonReserved)
-	reserve("A change that nothing is in the way of", "fine", entry("http", 30600), entry("admin", 0), entry("more", 0), fromPool(teamA.Name))
-	reserve("A change to a number that others have", "fine", entry("http", 30601), entry("admin", 0), fromPool(teamA.Name))
+	reserve("A change that nothing is in the way of", "fine", entry("http", 30600), entry("admin", 30604), entry("more", 30605), fromPool(teamA.Name))
+	w.wantReservation(makeReservation(shop+"/fine", "web"), v1alpha1.ReservationReasonReserved)
+	reserve("A change to a number that others have", "fine", entry("http", 30601), entry("admin", 30604), fromPool(teamA.Name))
 	w.golden("reservation-warnings", s.text.String())
 }
