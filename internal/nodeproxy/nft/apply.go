@@ -14,7 +14,7 @@ import (
 // between two of them, so a key may be in several. Where that takes more than a netlink socket may hold (see ErrTooLarge)
 // they are done as few at a time as must be; a change is parted only where it does not fit alone, and so that no packet is
 // lost by that (see parts.go). Grants are the exception: where prefixes of several lengths change in a list, they come one
-// after another, and all else then (see order.go).
+// after another, and all else then, each some 10 ms after the one before (see order.go).
 //
 // It fails where an element to be deleted is not there, or one to be added is.
 //
@@ -65,14 +65,17 @@ func awaitPackets() {
 	_, _, _ = unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0)
 }
 
-// runInOrder does what comes first, and then changes.
+// runInOrder does what comes first, and then changes. Packets leave between two that have to be one after another: one
+// that meets both would find neither what was there before them nor what is there after.
 func (k *Kernel) runInOrder(first []step, changes []Change) error {
-	done := false
-	for _, c := range inOrder(changes) {
-		if err := k.run(append(first, changeSteps(c)...), done); err != nil {
+	for i, c := range inOrder(changes) {
+		if i > 0 {
+			awaitPackets()
+		}
+		if err := k.run(append(first, changeSteps(c)...), i > 0); err != nil {
 			return err
 		}
-		first, done = nil, true
+		first = nil
 	}
 	return nil
 }

@@ -136,6 +136,15 @@ func (a addressing) lists() [][]Element {
 	}
 }
 
+// manyLengths are grants that no port asks for, so that a packet is looked up for as many lengths, and meets many changes.
+func (a addressing) manyLengths() []Element {
+	var grants []Element
+	for bits := range min(100, a.client.BitLen()) {
+		grants = append(grants, Grant(9, netip.PrefixFrom(a.client, bits), Deny()))
+	}
+	return grants
+}
+
 // inTurn are the changes from each state to the next one, and from the last to the first.
 func inTurn(states ...[]Element) []Change {
 	var changes []Change
@@ -191,8 +200,8 @@ func TestWhoMayReachAPortIsNotKeptOutWhenThereAreNewLengths(t *testing.T) {
 		n.flood(netip.AddrPortFrom(a.node, clientPort), []*testnet.Host{n.Client}, func() {
 			t.Logf("%d times", while(0, func(int) {
 				more := slices.Clone(elements)
-				for bits := range min(100, a.client.BitLen()) {
-					more = append(more, Grant(9, netip.PrefixFrom(a.client, bits), Deny()))
+				for _, e := range a.manyLengths() {
+					more = append(more, e)
 					n.apply(more...)
 				}
 				n.install(elements...) // gives the sets up
@@ -206,7 +215,7 @@ func TestWhoMayNotReachAPortIsKeptOutWhileItsListChanges(t *testing.T) {
 	for _, f := range []Family{IPv4, IPv6} {
 		n := newNode(t, 3)
 		a := n.addressing(f)
-		n.install(a.guardedService(a.lists()[0]...)...)
+		n.install(a.guardedService(slices.Concat(a.lists()[0], a.manyLengths())...)...)
 		var trying sync.WaitGroup
 		var stop atomic.Bool
 		tries := 0

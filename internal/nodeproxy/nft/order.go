@@ -9,7 +9,8 @@ import (
 // between. Were an exception and the range that it is taken from to come at once, the packet would find no exception
 // before and the range after: it would get through though it never may. Were a wider exception to go as a narrower one
 // comes, it would find neither. So grants that come to a list are written for one length after another, in the packet's
-// order, and what goes after them, and all else. Then each packet gets what it would have got before a commit or after it.
+// order, and what goes after them, and all else, and no packet meets two of these commits (see runInOrder). Then each gets
+// what it would have got before a commit or after it.
 
 // inOrder are changes that are to be committed one after another; the changes themselves where that makes no difference.
 func inOrder(changes []Change) [][]Change {
