@@ -250,8 +250,8 @@ func drainedText(p *Pool) string {
 // instead is what to do where a pool is drained: other numbers of the pools that are asked, else another pool of the
 // namespace, else an operator's help.
 func (j *judge) instead() string {
-	if free := freeNow(j.ledger, j.Namespace, j.answer.Pools); free != "" {
-		return free
+	if slices.ContainsFunc(j.answer.Pools, func(p *Pool) bool { return !p.Drained() }) {
+		return freeNow(j.ledger, j.Namespace, j.answer.Pools)
 	}
 	if others := slices.DeleteFunc(slices.Clone(j.pools), (*Pool).Drained); len(others) > 0 {
 		return "; use another pool: " + poolNames(others)
