@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -14,35 +13,21 @@ import (
 	"github.com/portolan-dev/portolan/internal/access"
 )
 
-// accessValidator refuses nothing: Services may come after what says who reaches them. It warns of an object that is about
-// no node port yet, as a slip in its selector makes it.
-type accessValidator struct {
-	cached client.Reader
-}
-
-// ValidateCreate implements admission.Validator.
-func (v *accessValidator) ValidateCreate(ctx context.Context, object *v1alpha1.NodePortAccess) (admission.Warnings, error) {
-	return v.aboutNothing(ctx, object)
-}
-
-// ValidateUpdate implements admission.Validator.
-func (v *accessValidator) ValidateUpdate(ctx context.Context, old, object *v1alpha1.NodePortAccess) (admission.Warnings, error) {
-	if equality.Semantic.DeepEqual(old.Spec, object.Spec) {
-		return nil, nil
+// accessAdviser tells of an object that is about no node port yet, as a slip in its selector makes it. Services may come
+// after what says who reaches them.
+func accessAdviser(cached client.Reader) adviser[*v1alpha1.NodePortAccess] {
+	return adviser[*v1alpha1.NodePortAccess]{
+		warn: func(ctx context.Context, object *v1alpha1.NodePortAccess) (admission.Warnings, error) {
+			return aboutNothing(ctx, cached, object)
+		},
+		specOf: func(object *v1alpha1.NodePortAccess) any { return object.Spec },
 	}
-	return v.aboutNothing(ctx, object)
 }
 
-// ValidateDelete implements admission.Validator; it is not registered.
-func (v *accessValidator) ValidateDelete(context.Context, *v1alpha1.NodePortAccess) (admission.Warnings, error) {
-	return nil, nil
-}
-
-func (v *accessValidator) aboutNothing(ctx context.Context, object *v1alpha1.NodePortAccess) (admission.Warnings, error) {
+func aboutNothing(ctx context.Context, cached client.Reader, object *v1alpha1.NodePortAccess) (admission.Warnings, error) {
 	selection, services := access.NewSelection(object), &corev1.ServiceList{}
-	if err := v.cached.List(ctx, services, client.InNamespace(object.Namespace),
+	if err := cached.List(ctx, services, client.InNamespace(object.Namespace),
 		client.MatchingLabelsSelector{Selector: selection.Services()}, client.UnsafeDisableDeepCopy); err != nil {
-		fail(ctx, err)
 		return nil, fmt.Errorf("list Services: %w", err)
 	}
 	selected := func(port corev1.ServicePort) bool { return port.NodePort != 0 && selection.SelectsPort(port.Name) }

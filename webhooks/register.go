@@ -35,8 +35,8 @@ func Register(server Registry, scheme *runtime.Scheme, ledger *allocator.Ledger,
 		"/mutate--v1-service":                                 admission.WithDefaulter(scheme, &serviceDefaulter{d}),
 		"/validate--v1-service":                               admission.WithValidator(scheme, &serviceValidator{d}),
 		"/validate-portolan-dev-v1alpha1-nodeportpool":        admission.WithValidator(scheme, &poolValidator{ledger, cached, clock}),
-		"/validate-portolan-dev-v1alpha1-nodeportreservation": admission.WithValidator(scheme, &reservationValidator{d}),
-		"/validate-portolan-dev-v1alpha1-nodeportaccess":      admission.WithValidator(scheme, &accessValidator{cached}),
+		"/validate-portolan-dev-v1alpha1-nodeportreservation": admission.WithValidator(scheme, reservationAdviser(d)),
+		"/validate-portolan-dev-v1alpha1-nodeportaccess":      admission.WithValidator(scheme, accessAdviser(cached)),
 	} {
 		hook.RecoverPanic = new(false) // it would turn a panic into a refusal; failOpen does not
 		server.Register(path, failOpen(timely(hook)))

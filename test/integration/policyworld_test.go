@@ -59,10 +59,15 @@ func (p *plane) clientAs(user rest.ImpersonationConfig) client.Client {
 // awaitVerdict waits until the policy alone refuses a new Service, or does not.
 func (w *world) awaitVerdict(svc *servicetest.Service, refused bool) {
 	w.Helper()
+	w.awaitAnswer(svc, fmt.Sprintf("refused by the policy: %v", refused), func(err error) bool { return byPolicy(err) == refused })
+}
+
+// awaitAnswer waits until a new Service, which no webhook of ours is asked about, gets an answer that is wanted.
+func (w *world) awaitAnswer(svc *servicetest.Service, what string, wanted func(error) bool) {
+	w.Helper()
 	asManager := w.asManager()
-	w.eventually(fmt.Sprintf("refused by the policy: %v", refused), func() error {
-		err := asManager.Create(w.Context(), svc.Obj(), client.DryRunAll)
-		if byPolicy(err) != refused {
+	w.eventually(what, func() error {
+		if err := asManager.Create(w.Context(), svc.Obj(), client.DryRunAll); !wanted(err) {
 			return fmt.Errorf("the answer is %w", err)
 		}
 		return nil

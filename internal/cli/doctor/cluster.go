@@ -11,12 +11,13 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
 	"github.com/portolan-dev/portolan/internal/cli/picture"
+	"github.com/portolan-dev/portolan/internal/cli/session"
 )
 
 // Names are those of config/default and config/node-proxy.
 const (
 	prefix          = "portolan-"
-	deploymentName  = prefix + "controller-manager"
+	deploymentName  = session.ManagerName
 	leaseName       = "portolan-manager.portolan.dev"
 	mutatingName    = prefix + "mutating-webhook-configuration"
 	validatingName  = prefix + "validating-webhook-configuration"

@@ -38,7 +38,7 @@ there. What you may not look at it names.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	format.AddTo(cmd, "a list of check, summary, findings (severity, object, says, commands) and unseen")
-	cmd.Flags().StringVar(&namespace, "portolan-namespace", "portolan-system", "The `namespace` of Portolan's manager.")
+	session.ManagerNamespace(cmd.Flags(), &namespace)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd, s, format, namespace) }
 	return cmd
 }

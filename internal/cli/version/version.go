@@ -16,9 +16,6 @@ import (
 // patience is how long the cluster may take: the plugin's own version is what was asked for.
 const patience = 5 * time.Second
 
-// deployment is the manager's.
-const deployment = "portolan-controller-manager"
-
 // New is the verb. own is the plugin's version.
 func New(s *session.Session, own string) *cobra.Command {
 	var namespace string
@@ -35,7 +32,7 @@ kubectl get npns -o wide.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.Flags().BoolVar(&alone, "client", false, "Do not ask the cluster.")
-	cmd.Flags().StringVar(&namespace, "portolan-namespace", "portolan-system", "The `namespace` of Portolan's manager.")
+	session.ManagerNamespace(cmd.Flags(), &namespace)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		fmt.Fprintln(s.Out, "kubectl-portolan", own)
 		if alone {
@@ -61,7 +58,7 @@ func imageOf(ctx context.Context, s *session.Session, namespace string) (string,
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var found appsv1.Deployment
-	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: deployment}, &found); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: session.ManagerName}, &found); err != nil {
 		return "", err
 	}
 	return told(&found)
