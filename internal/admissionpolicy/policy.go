@@ -5,7 +5,8 @@
 //   - It decides what rules.Judge decides, as far as the Service, its namespace's labels and the pools tell: ranges,
 //     pools that are draining, the pool that a Service names, ports of a Service, numbers on ExternalName Services.
 //     Who has a number is not known to it, nor is it needed: the API server gives no number twice.
-//   - Only what is new is judged, as by the rules. An update that leaves spec alone never gets past matchConditions.
+//   - Only what is new is judged, as by the rules. A Service of type ClusterIP and an update that leaves spec alone never get
+//     past matchConditions.
 //   - Numbers that nobody set get through: those that Kubernetes picks while Portolan is away are adopted later.
 //   - One policy, not one a pool: policies add up, so that none could say "and the numbers of no other pool".
 //   - No parameters: the pools stand in the expressions. An API server that starts, and has not read the parameters
@@ -58,7 +59,7 @@ func Compile(chart *rules.Chart, pools []v1alpha1.NodePortPool, o Options) (
 		admissionac.ValidatingAdmissionPolicySpec().
 			WithFailurePolicy(admissionv1.Fail).
 			WithMatchConstraints(services()).
-			WithMatchConditions(changesSpec).
+			WithMatchConditions(mayBringNumbers).
 			WithVariables(slices.Concat(aboutPools(chart), aboutService(chart, o))...).
 			WithValidations(validations()...))
 	binding := admissionac.ValidatingAdmissionPolicyBinding(Name).WithLabels(ours).WithAnnotations(about).WithOwnerReferences(owners...).WithSpec(
@@ -91,8 +92,8 @@ func services() *admissionac.MatchResourcesApplyConfiguration {
 			WithOperations(admissionv1.Create, admissionv1.Update))
 }
 
-// changesSpec leaves out updates that cannot bring a number: whatever else is wrong, a Service takes a label and
-// loses a finalizer.
-var changesSpec = admissionac.MatchCondition().
-	WithName("changes-spec").
-	WithExpression("oldObject == null || object.spec != oldObject.spec")
+// mayBringNumbers leaves out what cannot bring a number: Services of type ClusterIP, of which the API server takes none, and
+// updates that leave spec alone: whatever else is wrong, a Service takes a label and loses a finalizer.
+var mayBringNumbers = admissionac.MatchCondition().
+	WithName("may-bring-numbers").
+	WithExpression(`object.spec.?type.orValue("") != "ClusterIP" && (oldObject == null || object.spec != oldObject.spec)`)

@@ -10,6 +10,7 @@ import (
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/manager"
 	"github.com/portolan-dev/portolan/internal/metrics"
+	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 )
 
 func TestTheInstallationOnAFreshClusterPrintsNoWarning(t *testing.T) {
@@ -62,8 +63,6 @@ func TestOnlyServicesThatUseNodePortsReachTheWebhooks(t *testing.T) {
 		}
 		return count
 	}
-	relabel := func(svc *corev1.Service) { svc.Labels = map[string]string{"tier": "front"} }
-
 	before := decisions()
 	headless := makeService(shop + "/headless").Port(80).Obj()
 	headless.Spec.ClusterIP = corev1.ClusterIPNone
@@ -82,10 +81,15 @@ func TestOnlyServicesThatUseNodePortsReachTheWebhooks(t *testing.T) {
 	}
 
 	before = decisions()
-	web := w.create(makeService(shop+"/web").NodePort(80, 0))
+	web := w.create(makeService(shop+"/web").NodePort(80, 0, Named("http")))
 	w.change(web, relabel)
-	if got := decisions() - before; got != 4 {
-		t.Errorf("a Service with a node port had %v decisions for its create and update, want 4", got)
+	if got := decisions() - before; got != 2 {
+		t.Errorf("a Service with a node port had %v decisions for its create and another label, want 2 of its create", got)
+	}
+	before = decisions()
+	w.change(web, addPort)
+	if got := decisions() - before; got != 2 {
+		t.Errorf("its change to two ports had %v decisions, want 2", got)
 	}
 	before = decisions()
 	w.remove(web)

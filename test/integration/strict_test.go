@@ -12,10 +12,12 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/manager"
+	. "github.com/portolan-dev/portolan/internal/serviceports/servicetest"
 	"github.com/portolan-dev/portolan/test/install"
 )
 
@@ -61,7 +63,7 @@ func TestInStrictModeWithoutAManagerNodePortsAreRefusedUntilTheEmergencyPageIsFo
 	shop := w.namespace("shop")
 	numbers := v1alpha1.PortRange{From: 31000, To: 31009} // Kubernetes gives these out last of all
 	pool := w.pool("team-a", numbers, serving(shop))
-	old := w.create(makeService(shop+"/old").NodePort(80, 0))
+	old := w.create(makeService(shop+"/old").NodePort(80, 0, Named("http")))
 	w.wantWithin(old, numbers, 1)
 	outside := makeService(shop+"/outside").NodePort(80, 31020) // nor does it give out this one
 	w.awaitVerdict(outside, true)
@@ -75,11 +77,12 @@ func TestInStrictModeWithoutAManagerNodePortsAreRefusedUntilTheEmergencyPageIsFo
 		return nil
 	}
 	w.must(refused("web"))
-	if _, err := w.tryChange(old, relabel); !apierrors.IsInternalError(err) {
+	if _, err := w.tryChange(old, addPort); !apierrors.IsInternalError(err) {
 		t.Errorf("a Service with node ports is changed: %v", err)
 	}
 
 	// Nothing else is affected, and pools can be mended.
+	w.change(old, relabel)
 	w.create(makeService(shop + "/closed").Port(80))
 	w.must(w.tryChangePool(pool, holding(60)))
 	w.remove(old)
@@ -102,3 +105,8 @@ func TestInStrictModeWithoutAManagerNodePortsAreRefusedUntilTheEmergencyPageIsFo
 }
 
 func relabel(svc *corev1.Service) { svc.Labels = map[string]string{"tier": "front"} }
+
+// addPort adds https to a Service whose ports have names.
+func addPort(svc *corev1.Service) {
+	svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{Name: "https", Port: 443, TargetPort: intstr.FromInt32(443)})
+}

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
@@ -66,9 +65,7 @@ func TestAnAddedPortGetsANumberAndARemovedOneIsHeld(t *testing.T) {
 	numbers := w.allot(5)
 	w.pool("team-a", numbers, serving(shop))
 	web := w.create(makeService(shop+"/web").NodePort(80, 0, Named("http")))
-	both := w.change(web, func(svc *corev1.Service) {
-		svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{Name: "https", Port: 443, TargetPort: intstr.FromInt32(443)})
-	})
+	both := w.change(web, addPort)
 	added := both.Spec.Ports[1].NodePort
 	w.wantWithin(both, numbers, 2)
 	w.wantLedger(shop, ledger{number(web): "web Bound Automatic team-a", added: "web Bound Automatic team-a"})
@@ -143,9 +140,6 @@ func TestDryRunAnswersWithANumberOfThePoolAndWritesNothing(t *testing.T) {
 	web := w.create(makeService(shop+"/web").NodePort(80, 0, Named("http")))
 	want := ledger{number(web): "web Bound Automatic team-a"}
 	w.wantLedger(shop, want)
-	addPort := func(svc *corev1.Service) {
-		svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{Name: "https", Port: 443, TargetPort: intstr.FromInt32(443)})
-	}
 	changed, err := w.tryChange(web, addPort, client.DryRunAll)
 	w.must(err)
 	w.wantWithin(changed, numbers, 2)
