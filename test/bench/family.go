@@ -29,7 +29,7 @@ func (f family) cpu() (float64, error) {
 // resident is the process's memory in MB.
 func (f family) resident() (float64, error) {
 	stat, err := f.Stat()
-	return float64(stat.ResidentMemory()) / (1 << 20), err
+	return float64(stat.ResidentMemory()) / 1e6, err
 }
 
 // residentWithChildren is that, and the memory of the commands that run at present.
@@ -44,7 +44,7 @@ func (f family) residentWithChildren() (float64, error) {
 	}
 	for _, p := range all {
 		if stat, err := p.Stat(); err == nil && stat.PPID == f.PID { // others may end meanwhile
-			own += float64(stat.ResidentMemory()) / (1 << 20)
+			own += float64(stat.ResidentMemory()) / 1e6
 		}
 	}
 	return own, nil

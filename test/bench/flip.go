@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,7 +87,8 @@ func (f *flip) keeps(wanted error) bool {
 	return true
 }
 
-// awaitFirst returns when a proxy that has just been started is in step, or with errLate.
+// awaitFirst returns when a proxy that has just been started is in step, or with errLate. What was sent before nobody
+// translated, and for two minutes the kernel would send what comes from the same ports nowhere, too: it forgets that.
 func (f *flip) awaitFirst(ctx context.Context, p *proxysite.Proxy, patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLate)
 	defer cancel()
@@ -94,7 +96,7 @@ func (f *flip) awaitFirst(ctx context.Context, p *proxysite.Proxy, patience time
 		if _, err := f.await(ctx, f.takes, time.Now()); err != nil {
 			return fmt.Errorf("%w; the end of the proxy's log:\n%s", err, p.Log())
 		}
-		return nil
+		return netlink.ConntrackTableFlush(netlink.ConntrackTable)
 	})
 }
 

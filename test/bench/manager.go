@@ -117,7 +117,7 @@ func (m *managed) rest(ctx context.Context, reporting bool) error {
 // memoryOf is the memory of a process in MB: what is resident, and the most that has been.
 func memoryOf(p procfs.Proc) (now, most float64, err error) {
 	status, err := p.NewStatus()
-	return float64(status.VmRSS) / (1 << 20), float64(status.VmHWM) / (1 << 20), err
+	return float64(status.VmRSS) / 1e6, float64(status.VmHWM) / 1e6, err
 }
 
 func (m *managed) report() measured {

@@ -51,13 +51,16 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// ratios divides round by round: what disturbs a whole round disturbs both sides of it.
+// ratios divides round by round: what disturbs a whole round disturbs both sides of it. Nil where there is nothing to divide by.
 func ratios(values, peers []float64) *interval {
 	var all []float64
 	for i := range min(len(values), len(peers)) {
 		if peers[i] > 0 {
 			all = append(all, values[i]/peers[i])
 		}
+	}
+	if len(all) == 0 {
+		return nil
 	}
 	r := intervalOf(all)
 	return &r
