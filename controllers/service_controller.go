@@ -53,7 +53,7 @@ func (r *serviceReconciler) setUp(mgr manager.Manager, rangeChanged *Bell) error
 		Watches(&v1alpha1.NodePortPool{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(rangeChanged.source(handler.EnqueueRequestsFromMapFunc(r.all))).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+		Complete(r)
 }
 
 // mayHaveTrouble passes Services that have numbers, or a condition of ours to take away.
@@ -98,8 +98,18 @@ func (r *serviceReconciler) withNumbers(ctx context.Context, in ...client.ListOp
 	return requests
 }
 
-// Reconcile implements reconcile.ObjectReconciler.
-func (r *serviceReconciler) Reconcile(ctx context.Context, svc *corev1.Service) (reconcile.Result, error) {
+// Reconcile implements reconcile.Reconciler.
+func (r *serviceReconciler) Reconcile(ctx context.Context, req request) (reconcile.Result, error) {
+	svc := &corev1.Service{}
+	if err := r.Get(ctx, req.NamespacedName, svc); err != nil { // it has gone, and with it what was to be said of it
+		r.turns.forget(req.NamespacedName)
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	return r.lookAt(ctx, svc)
+}
+
+// lookAt writes the condition of a Service anew where that is not what is to be said.
+func (r *serviceReconciler) lookAt(ctx context.Context, svc *corev1.Service) (reconcile.Result, error) {
 	if !r.ledger.Ready() { // nothing is known yet of what is wrong, or right again
 		return reconcile.Result{RequeueAfter: cacheLag}, nil
 	}

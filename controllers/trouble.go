@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -69,7 +70,7 @@ func (t trouble) note(free freeNumbers) string {
 // note is as much of a text as an event can have.
 func note(text string) string {
 	if len(text) > noteLimit {
-		return text[:noteLimit-len(" ...")] + " ..."
+		return strings.ToValidUTF8(text[:noteLimit-len(" ...")], "") + " ..."
 	}
 	return text
 }

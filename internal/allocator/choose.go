@@ -22,7 +22,6 @@ func (l *Ledger) choose(c Claimant, requests []Request, pools []*rules.Pool, reu
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.claimed = l.clock.Now()
 	for _, n := range c.Uses {
 		l.takeOff(c, n)
 		defer l.landLocked(c, n)

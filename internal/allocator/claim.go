@@ -115,6 +115,9 @@ func (l *Ledger) Claim(ctx context.Context, c Claimant, requests []Request, pool
 
 // write makes room, makes all claims of a Service at once, and counts them where there is a limit.
 func (l *Ledger) write(ctx context.Context, claim *Claim, c Claimant, requests []Request, pools []*rules.Pool, chosen choice) error {
+	l.mu.Lock()
+	l.claimed = l.clock.Now()
+	l.mu.Unlock()
 	claim.makeRoom(ctx, chosen.givenUp)
 	errs := make([]error, len(requests))
 	var attempts sync.WaitGroup
