@@ -1,11 +1,14 @@
 package faults
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/portolan-dev/portolan/internal/nodeproxy/nft"
 )
@@ -116,17 +119,22 @@ func crashLoop(w *world) {
 func (w *world) wantWhole(before, held nft.Table) {
 	w.Helper()
 	w.wantWholeLists(held)
-	if was, is := frontends(before), frontends(held); was != is {
-		w.Errorf("it had %d frontends, and has %d", was, is)
+	if diff := cmp.Diff(frontends(before), frontends(held)); diff != "" {
+		w.Errorf("its frontends are others (-before +after)\n%s", diff)
 	}
 }
 
-// frontends are how many there are. That of the sentinel changes, but there is always one of each family.
-func frontends(held nft.Table) (n int) {
+// frontends are how many there are of each address and protocol, and of each node port one. The port of the sentinel
+// changes, but it has always one of each family.
+func frontends(held nft.Table) map[string]int {
+	counts := map[string]int{}
 	for _, e := range held.Elements() {
-		if _, ok := e.Word(); ok {
-			n++
+		if family, address, protocol, port, ok := e.Key.Frontend(); ok {
+			if address.IsValid() {
+				port = 0
+			}
+			counts[fmt.Sprint(family, address, protocol, port)]++
 		}
 	}
-	return n
+	return counts
 }

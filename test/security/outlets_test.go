@@ -330,7 +330,7 @@ func text(t *testing.T, list *unstructured.UnstructuredList) []byte {
 	return lines
 }
 
-// asksThePlugin runs every verb that reads.
+// asksThePlugin runs the verbs that read the cluster, and write nothing but text.
 func (n neighbour) asksThePlugin(victim string) {
 	n.Helper()
 	for _, args := range []string{"map", "map -A", "map -n " + shop, "list", "list -A -o wide", "list -A -o yaml", "who 30920 30921 30922 30950 30951",

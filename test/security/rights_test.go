@@ -31,7 +31,8 @@ import (
 	"github.com/portolan-dev/portolan/test/install"
 )
 
-// rights are a set of them: "create portolan.dev/nodeportallocations", and of one object alone "get /secrets tls".
+// rights are a set of them: "create portolan.dev/nodeportallocations", of one object alone "get /secrets tls", and of a path
+// "get /healthz".
 type rights map[string]bool
 
 // allowing is the rights to some verbs on some resources.
@@ -152,6 +153,9 @@ func rightsOf(t *testing.T, config *rest.Config, namespace string) rights {
 		&authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}, metav1.CreateOptions{})
 	must(t, err)
 	got := rights{}
+	for _, rule := range review.Status.NonResourceRules {
+		maps.Copy(got, allowing(strings.Join(rule.Verbs, " "), rule.NonResourceURLs...))
+	}
 	for _, rule := range review.Status.ResourceRules {
 		for _, group := range rule.APIGroups {
 			for _, resource := range rule.Resources {

@@ -207,6 +207,10 @@ func TestTheJudgeFindsWhatIsWrongAndNothingElse(t *testing.T) {
 			s.claims(30100, a).gives(a, "1", 30100).claims(30100, a, bound("1"))
 			s.adds(change{service: &service{name: named(a), uid: "1", by: "1-1"}}).unclaims(30100)
 		}, []string{moved}},
+		{"a number that a client named, and another is written", func(s *story) {
+			s.claims(30100, a).gives(a, "1", 30100).claims(30100, a, bound("1"))
+			s.operations[0].asked = []int32{30101}
+		}, []string{rewritten}},
 		{"a Service that is read when it has gone", func(s *story) {
 			s.claims(30100, a).gives(a, "1", 30100).ends(a, "1").unclaims(30100)
 			s.revision++

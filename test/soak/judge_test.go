@@ -19,7 +19,7 @@ type violation struct {
 const (
 	// twice: two live Services carry a number.
 	twice = "one number, two Services"
-	// unclaimed: the webhooks have given or confirmed a number, and as its Service is written the claim is not its own.
+	// unclaimed: the webhooks have confirmed a number, and as its Service is written the claim is not its own.
 	unclaimed = "a number without its claim"
 	// misled: the claim of a number that a live Service carries, and had claimed, becomes another's, or goes.
 	misled = "a live Service's claim is taken from it"
@@ -31,6 +31,8 @@ const (
 	exceeded = "a limit is exceeded"
 	// moved: a live Service's numbers are changed, or it is deleted, by nobody of its clients.
 	moved = "a live Service is changed by none of its clients"
+	// rewritten: a client has named a number, and its Service is written without it.
+	rewritten = "a number that a client named is another one"
 	// disordered: what clients were told of a number is in no order that one owner after the other explains.
 	disordered = "what clients saw is not linearizable"
 	// unbound: in the end a live Service's number has no claim that is bound to it.
@@ -41,7 +43,7 @@ const (
 
 // What the judge counts of numbers that Services come to carry.
 const (
-	givenByUs     = "numbers that the webhooks gave or confirmed"
+	givenByUs     = "numbers that the webhooks confirmed"
 	givenNatively = "numbers of Kubernetes' own choice or confirmed by no webhook"
 )
 
@@ -67,7 +69,7 @@ type judge struct {
 	counts map[string]int // of what was seen
 }
 
-// carried is since when a Service carries a number, and whether Portolan has given or confirmed it.
+// carried is since when a Service carries a number, and whether Portolan has confirmed it: see promised.
 type carried struct {
 	since    int64
 	promised bool
@@ -125,6 +127,7 @@ func (j *judge) serviceChanged(c *change) {
 	}
 	had := numbersOf(before)
 	j.mayChange(c, before, now)
+	j.wantNamed(c, before, now)
 	for _, n := range had {
 		if !slices.Contains(now.numbers, n) {
 			delete(j.carriers[n], now.name)
@@ -158,6 +161,19 @@ func (j *judge) mayChange(c *change, before, now *service) {
 		}
 	case before.by == now.by || j.operations[now.by] == nil:
 		j.broke(moved, 0, c, "%s had %v and has %v", before.name, before.numbers, now.numbers)
+	}
+}
+
+// wantNamed wants a Service that an operation has written to have the numbers that it named.
+func (j *judge) wantNamed(c *change, before, now *service) {
+	o := j.operations[now.by]
+	if o == nil || before != nil && before.uid == now.uid && before.by == now.by {
+		return
+	}
+	for _, n := range o.asked {
+		if !slices.Contains(now.numbers, n) {
+			j.broke(rewritten, n, c, "%s was to have %v and has %v", now.name, o.asked, now.numbers)
+		}
 	}
 }
 

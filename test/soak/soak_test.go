@@ -61,7 +61,7 @@ func (r *round) run(ctx context.Context) (found []violation, err error) {
 		if j, found, err = r.rest(ctx, s, g); err != nil {
 			return nil, err
 		}
-		worthless = j.lacking()
+		worthless = j.lacking(r.lasts)
 	}
 	disorders, unknown := j.disorders()
 	found = append(found, disorders...)
@@ -109,7 +109,7 @@ func (r *round) await(ctx context.Context, s *site, g ground) {
 		}
 		j := newJudge(g, s.soFar())
 		found := j.replay()
-		if r.until != nil && r.until(found) || lasted >= r.lasts && j.lacking() == nil || lasted >= r.lasts+overtime {
+		if r.until != nil && r.until(found) || lasted >= r.lasts && j.lacking(r.lasts) == nil || lasted >= r.lasts+overtime {
 			return
 		}
 	}
