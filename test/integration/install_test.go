@@ -63,6 +63,7 @@ func TestOnlyServicesThatUseNodePortsReachTheWebhooks(t *testing.T) {
 		}
 		return count
 	}
+
 	before := decisions()
 	headless := makeService(shop + "/headless").Port(80).Obj()
 	headless.Spec.ClusterIP = corev1.ClusterIPNone
