@@ -26,23 +26,36 @@ func (l *Ledger) choose(c Claimant, requests []Request, pools []*rules.Pool, reu
 		l.takeOff(c, n)
 		defer l.landLocked(c, n)
 	}
+	var left []int32
+	if reuse {
+		left = l.left(c, pools)
+	}
+	if fresh := slices.DeleteFunc(slices.Clone(left), l.refused); len(fresh) < len(left) {
+		ch, err := l.meet(c, requests, pools, fresh)
+		if err == nil && len(ch.givenUp) == 0 {
+			return ch.choice, nil
+		}
+		l.landAll(c, ch.numbers)
+	}
+	ch, err := l.meet(c, requests, pools, left)
+	return ch.choice, err
+}
+
+// meet settles a number for each request, of those left if it can be, and marks it as under way.
+func (l *Ledger) meet(c Claimant, requests []Request, pools []*rules.Pool, left []int32) (*chooser, error) {
 	ch := &chooser{Ledger: l, claimant: c, requests: requests, pools: pools}
 	for _, r := range requests {
 		ch.numbers = append(ch.numbers, r.NodePort)
 	}
-	if reuse {
-		l.reuse(c, requests, pools, ch.numbers)
-	}
+	l.reuse(requests, left, ch.numbers)
 	for _, n := range ch.numbers {
 		l.takeOff(c, n)
 	}
 	if err := ch.run(); err != nil {
-		for _, n := range ch.numbers {
-			l.landLocked(c, n)
-		}
-		return choice{}, err
+		l.landAll(c, ch.numbers)
+		return &chooser{}, err
 	}
-	return ch.choice, nil
+	return ch, nil
 }
 
 // takeOff marks a claim of the number as being written, land takes the mark away. For 0 they do nothing.
@@ -64,6 +77,12 @@ func (l *Ledger) land(c Claimant, n int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.landLocked(c, n)
+}
+
+func (l *Ledger) landAll(c Claimant, numbers []int32) {
+	for _, n := range numbers {
+		l.landLocked(c, n)
+	}
 }
 
 func (l *Ledger) landLocked(c Claimant, n int32) {

@@ -39,7 +39,7 @@ func TestARepeatKeepsItsClaimFromLapsing(t *testing.T) {
 	w := newWorld(t)
 	w.claim("shop/web", "http:80=30001").Commit()
 	w.clock.SetTime(start.Add(ClaimGrace - time.Second))
-	w.claim("shop/web", "http:80").Commit()
+	w.claim("shop/web", "http:80=30001").Commit()
 	w.clock.SetTime(start.Add(ClaimGrace + time.Second))
 	if diff := cmp.Diff(map[string]string{"30001": "shop/web pending"}, w.claims()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -597,6 +597,62 @@ func TestAnUpdateThatIsRepeatedPicksAnotherNumber(t *testing.T) {
 			t.Fatalf("got %v, %v, want %d", claim, err, want)
 		}
 		claim.Commit()
+	}
+}
+
+// What an update claimed that then conflicted, Kubernetes keeps from everybody for minutes: who tries a creation again with the
+// number would be refused each time.
+func TestACreationThatCameToNothingTriesAnotherNumber(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		seed func(*v1alpha1.NodePortAllocationSpec)
+		pool *v1alpha1.NodePortPool
+		want int32
+	}{
+		{"which may still be under way", claimedFor(underwayFor), poolOf("a", 30000, 30009, -1), 30005},
+		{"some seconds ago", claimedFor(underwayFor + time.Second), poolOf("a", 30000, 30009, -1), 30000},
+		{"and its namespace may have no other", claimedFor(underwayFor + time.Second), poolOf("a", 30000, 30009, 1), 30005},
+		{"and there is no other", claimedFor(underwayFor + time.Second), poolOf("a", 30005, 30005, -1), 30005},
+		{"and the number is from its last life", func(s *v1alpha1.NodePortAllocationSpec) {
+			heldFor(time.Hour)(s)
+			claimedFor(underwayFor + time.Second)(s)
+		}, poolOf("a", 30000, 30009, -1), 30005},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ledger.PoolSeen(c.pool)
+			w.ledger.random = func() uint32 { return 0 }
+			w.seed("shop/web", "http:80=30005", c.seed)
+			claim, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask("http:80"), []*rules.Pool{w.ledger.Chart().Pool("a")})
+			if err != nil || claim.Requests[0].NodePort != c.want {
+				t.Errorf("got %v, %v, want %d", claim, err, c.want)
+			}
+		})
+	}
+}
+
+func TestACreationTriesNoOtherNumberAtTheCostOfAHold(t *testing.T) {
+	w := newWorld(t)
+	w.ledger.PoolSeen(poolOf("a", 30000, 30001, -1))
+	w.seed("bank/core", "http:80=30000", heldFor(time.Hour))
+	w.seed("shop/web", "http:80=30001", claimedFor(underwayFor+time.Second))
+	if _, err := w.ledger.Claim(t.Context(), claimant("shop/web"), ask("http:80"), []*rules.Pool{w.ledger.Chart().Pool("a")}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"30000": "bank/core held", "30001": "shop/web pending"}, w.claims()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestACreationThatCameToNothingKeepsItsStableNumber(t *testing.T) {
+	w := newWorld(t)
+	pool := poolOf("a", 30000, 30009, -1)
+	pool.Spec.Strategy = v1alpha1.StrategyStable
+	w.ledger.PoolSeen(pool)
+	first := numbersOf(w.claim("shop/web", "http:80").Requests)
+	w.clock.SetTime(start.Add(underwayFor + time.Second))
+	if diff := cmp.Diff(first, numbersOf(w.claim("shop/web", "http:80").Requests)); diff != "" {
+		t.Errorf("(-first +second):\n%s", diff)
 	}
 }
 

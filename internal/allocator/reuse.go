@@ -3,16 +3,16 @@ package allocator
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/portolan-dev/portolan/api/v1alpha1"
 	"github.com/portolan-dev/portolan/internal/rules"
 	"github.com/portolan-dev/portolan/internal/serviceports"
 )
 
-// reuse fills in numbers that are claimed for this Service but not used by it: its last life's, or an earlier
-// attempt's. As on an update (serviceports.CarryOver) an entry's name decides first, then protocol and port.
-func (l *Ledger) reuse(c Claimant, requests []Request, pools []*rules.Pool, numbers []int32) {
-	left := l.left(c, pools)
+// reuse fills in numbers of those left that are claimed for the same entry. As on an update (serviceports.CarryOver) an entry's
+// name decides first, then protocol and port.
+func (l *Ledger) reuse(requests []Request, left, numbers []int32) {
 	for _, same := range []func(*v1alpha1.NodePortAllocation, Request) bool{sameName, samePort} {
 		for i, r := range requests {
 			if numbers[i] != 0 {
@@ -28,8 +28,8 @@ func (l *Ledger) reuse(c Claimant, requests []Request, pools []*rules.Pool, numb
 	}
 }
 
-// left are the numbers of these pools, ascending, that are claimed for this Service and used by nobody; for a
-// reservation those that the Service uses too, but not what another reservation keeps. On update pending claims are not
+// left are the numbers of these pools, ascending, that are claimed for this Service and used by nobody: its last life's, or an
+// earlier attempt's; for a reservation those that the Service uses too, but not what another reservation keeps. On update pending claims are not
 // among them: the API server repeats an update whose write conflicted, and has allocated the first attempt's numbers
 // already, so that it would refuse them.
 func (l *Ledger) left(c Claimant, pools []*rules.Pool) []int32 {
@@ -40,6 +40,18 @@ func (l *Ledger) left(c Claimant, pools []*rules.Pool) []int32 {
 		kept := c.Reservation != "" && l.claims[n].Spec.ReservationName != ""
 		return repeated || bound || kept || slices.Contains(c.Uses, n) || !l.offers(pools, n) || l.carriedByOther(n, c)
 	})
+}
+
+// underwayFor is how long a request is under way, at most, once it has its numbers.
+const underwayFor = 10 * time.Second
+
+// refused says whether a number was picked for a request that came to nothing, and may come to nothing again with it: what
+// Kubernetes allocates for an update that then conflicts it keeps from everybody, for some ten minutes. Another one is taken, if
+// that costs nobody anything; but what the Service had in its last life, or would have in every cluster, is promised to it.
+func (l *Ledger) refused(n int32) bool {
+	spec, now := l.claims[n].Spec, l.clock.Now()
+	promised := spec.HoldUntil != nil || l.chart.PoolOf(n).Spec.Strategy == v1alpha1.StrategyStable
+	return !promised && StateOf(l.claims[n], now) == Pending && now.After(spec.ClaimTime.Add(underwayFor))
 }
 
 // offers says whether a number is in one of the pools.

@@ -92,8 +92,9 @@ func TestATenantIsToldWhatBecomesOfItsManifests(t *testing.T) {
 		}
 		pool := &v1alpha1.NodePortPool{}
 		must(t, site.Get(t.Context(), client.ObjectKey{Name: "sandbox"}, pool))
+		before := pool.DeepCopy()
 		pool.Spec.Ranges = []v1alpha1.PortRange{{From: 30602, To: 30619}}
-		must(t, site.Update(t.Context(), pool))
+		must(t, site.Patch(t.Context(), pool, client.MergeFrom(before)))
 		eventually(t, "its number is not for it any more", func() error {
 			if said := u.account("web", "-n", "sandbox"); said.Verdict != explain.Breaking || !strings.Contains(said.Errors[0], "were it created now it would be refused: spec.ports[0].nodePort") {
 				return fmt.Errorf("got %+v", said)

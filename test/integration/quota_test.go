@@ -55,7 +55,7 @@ func (w *world) createAll(services []*servicetest.Service) (all outcome) {
 
 // isTaken says whether a Service was refused for a number that another one has, or is about to have.
 func isTaken(err error) bool {
-	return apierrors.IsInvalid(err) && strings.Contains(err.Error(), "already allocated")
+	return apierrors.IsInvalid(err) && strings.Contains(err.Error(), "already allocated") || refusedByKubernetes(err)
 }
 
 // logClaims logs which of these numbers are claimed, and for whom.

@@ -102,6 +102,12 @@ func (w *world) remove(svc *corev1.Service) {
 	w.must(w.Delete(w.Context(), svc))
 }
 
+// refusedByKubernetes says whether Kubernetes' own allocator refused a number that Portolan had let through; one for health
+// checks it refuses with an internal error.
+func refusedByKubernetes(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "provided port is already allocated")
+}
+
 // number is the number of a Service's first port.
 func number(svc *corev1.Service) int32 { return svc.Spec.Ports[0].NodePort }
 
