@@ -15,7 +15,7 @@ type violation struct {
 	text     string
 }
 
-// The promises. Each but lost, unbound and leaked is held at every revision of etcd.
+// The promises. Each but withheld, unbound and leaked is held at every revision of etcd.
 const (
 	// twice: two live Services carry a number.
 	twice = "one number, two Services"
@@ -37,6 +37,8 @@ const (
 	disordered = "what clients saw is not linearizable"
 	// unbound: in the end a live Service's number has no claim that is bound to it.
 	unbound = "a live Service's number is not bound in the ledger"
+	// withheld: in the end a number has no claim, and a manager gives it to nobody.
+	withheld = "a number is lost"
 	// leaked: in the end there is a claim that nobody has, and that should have gone.
 	leaked = "a number is leaked"
 )

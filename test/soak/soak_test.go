@@ -62,6 +62,11 @@ func (r *round) run(ctx context.Context) (found []violation, err error) {
 			return nil, err
 		}
 		worthless = j.lacking(r.lasts)
+		lost, err := s.withheld(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, lost...)
 	}
 	disorders, unknown := j.disorders()
 	found = append(found, disorders...)
