@@ -31,18 +31,17 @@ func (l *Ledger) choose(c Claimant, requests []Request, pools []*rules.Pool, reu
 		left = l.left(c, pools)
 	}
 	if fresh := slices.DeleteFunc(slices.Clone(left), l.refused); len(fresh) < len(left) {
-		ch, err := l.meet(c, requests, pools, fresh)
-		if err == nil && len(ch.givenUp) == 0 {
-			return ch.choice, nil
+		chosen, err := l.meet(c, requests, pools, fresh)
+		if err == nil && len(chosen.givenUp) == 0 {
+			return chosen, nil
 		}
-		l.landAll(c, ch.numbers)
+		l.landAll(c, chosen.numbers)
 	}
-	ch, err := l.meet(c, requests, pools, left)
-	return ch.choice, err
+	return l.meet(c, requests, pools, left)
 }
 
 // meet settles a number for each request, of those left if it can be, and marks it as under way.
-func (l *Ledger) meet(c Claimant, requests []Request, pools []*rules.Pool, left []int32) (*chooser, error) {
+func (l *Ledger) meet(c Claimant, requests []Request, pools []*rules.Pool, left []int32) (choice, error) {
 	ch := &chooser{Ledger: l, claimant: c, requests: requests, pools: pools}
 	for _, r := range requests {
 		ch.numbers = append(ch.numbers, r.NodePort)
@@ -53,9 +52,9 @@ func (l *Ledger) meet(c Claimant, requests []Request, pools []*rules.Pool, left 
 	}
 	if err := ch.run(); err != nil {
 		l.landAll(c, ch.numbers)
-		return &chooser{}, err
+		return choice{}, err
 	}
-	return ch, nil
+	return ch.choice, nil
 }
 
 // takeOff marks a claim of the number as being written, land takes the mark away. For 0 they do nothing.

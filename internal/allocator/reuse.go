@@ -28,10 +28,10 @@ func (l *Ledger) reuse(requests []Request, left, numbers []int32) {
 	}
 }
 
-// left are the numbers of these pools, ascending, that are claimed for this Service and used by nobody: its last life's, or an
-// earlier attempt's; for a reservation those that the Service uses too, but not what another reservation keeps. On update pending claims are not
-// among them: the API server repeats an update whose write conflicted, and has allocated the first attempt's numbers
-// already, so that it would refuse them.
+// left are the numbers of these pools, ascending, that are claimed for this Service and used by nobody: its last life's, or
+// an earlier attempt's; for a reservation those that the Service uses too, but not what another reservation keeps. On update
+// pending claims are not among them: the API server repeats an update whose write conflicted, and has allocated the first
+// attempt's numbers already, so that it would refuse them.
 func (l *Ledger) left(c Claimant, pools []*rules.Pool) []int32 {
 	now := l.clock.Now()
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.claimedBy[c.Service])), func(n int32) bool {

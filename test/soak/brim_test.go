@@ -113,7 +113,7 @@ func (m *manager) wouldGive(ctx context.Context, namespace string, ports int) (g
 	return given, err
 }
 
-func TestANumberThatAManagerDoesNotGiveIsSeen(t *testing.T) {
+func TestWhatAManagerWouldGiveIsReadFromItsAnswer(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		review := &admissionv1.AdmissionReview{}
 		_ = json.NewDecoder(r.Body).Decode(review)
